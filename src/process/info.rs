@@ -1,0 +1,128 @@
+//! What can be asked of jobs and processes.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{JobConfig, JobName, OsPid, Pid};
+use crate::{Error, ErrorKind, Result};
+
+/// A job, as it stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct JobInfo {
+    /// `session.label`.
+    pub name: Arc<JobName>,
+    /// What the job is doing.
+    pub state: JobState,
+    /// How many processes live, committed ones included.
+    pub running: u32,
+    /// How many of them are committed: outside the count and not replaced.
+    pub running_out: u32,
+    /// How many are wanted.
+    pub numprocesses: u32,
+    /// The processes, kept-alive ones first, then committed ones.
+    pub processes: Vec<Pid>,
+    /// Its definition.
+    pub config: Arc<JobConfig>,
+}
+
+/// What a job is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobState {
+    /// It keeps its processes alive.
+    Active,
+    /// It crashed too often and waits for its next try.
+    Flapping,
+    /// It is stopped, and stays so.
+    Stopped,
+}
+
+/// A process, as it stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProcessInfo {
+    /// Its number.
+    pub pid: Pid,
+    /// The system's number, once it is started.
+    pub os_pid: Option<OsPid>,
+    /// The job it belongs to.
+    pub name: Arc<JobName>,
+    /// The N of `label.N`: the lowest number that was free among the job's processes.
+    pub instance: u32,
+    /// What it is doing.
+    pub state: ProcessState,
+    /// Whether it was committed: outside the count, not replaced.
+    pub once: bool,
+    /// When it was started.
+    pub started: Option<SystemTime>,
+    /// The definition it was started with.
+    pub config: Arc<JobConfig>,
+}
+
+/// What a process is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProcessState {
+    /// It is to be started.
+    Starting,
+    /// It runs.
+    Running,
+    /// It was told to end.
+    Stopping,
+    /// It has ended; others of its process group have not.
+    Exited,
+}
+
+/// How to change a job's number of processes.
+///
+/// Reads `+n`, `-n`, `=n` and `n`, which sets as `=n` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// So many more, or fewer where negative; never below 0.
+    By(i64),
+    /// Exactly so many.
+    To(u32),
+}
+
+impl Scale {
+    /// The new target where `current` are wanted now.
+    #[must_use]
+    pub fn apply(self, current: u32) -> u32 {
+        match self {
+            Self::To(n) => n,
+            Self::By(n) => (i64::from(current).saturating_add(n)).clamp(0, i64::from(u32::MAX)) as u32,
+        }
+    }
+}
+
+impl FromStr for Scale {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let digits = text.trim_start_matches(['+', '-', '=']);
+        let number: Option<u32> = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+        match (&text[..text.len() - digits.len()], number) {
+            ("" | "=", Some(n)) => Ok(Self::To(n)),
+            ("+", Some(n)) => Ok(Self::By(n.into())),
+            ("-", Some(n)) => Ok(Self::By(-i64::from(n))),
+            _ => Err(Error::new(ErrorKind::Invalid, format!("invalid scale {text:?}: expected n, =n, +n or -n"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scale() {
+        for (text, from, to) in [("3", 1, 3), ("=3", 5, 3), ("+2", 1, 3), ("-2", 5, 3), ("-9", 3, 0), ("=0", 3, 0)] {
+            assert_eq!(text.parse::<Scale>().expect(text).apply(from), to, "{text}");
+        }
+        for bad in ["", "+", "x", "1.5", "+-1", "--1", "99999999999"] {
+            assert!(bad.parse::<Scale>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The vocabulary of supervision: what a job is, what a process is, and what can be said of them.
+//!
+//! Nothing here does anything; the table decides, and the
+//! manager acts.
+
+mod config;
+mod event;
+mod exit;
+mod flapping;
+mod id;
+mod info;
+mod signal;
+
+pub use config::{Backoff, Channel, JobConfig, Restart, Stdio, UserRef};
+pub use event::{Event, What};
+pub use exit::Exit;
+pub use flapping::Flapping;
+pub use id::{DEFAULT_SESSION, JobId, JobName, OsPid, Pid};
+pub use info::{JobInfo, JobState, ProcessInfo, ProcessState, Scale};
+pub use signal::Signal;
