@@ -94,6 +94,13 @@ pub enum What {
         /// The signal.
         signal: Signal,
     },
+    /// An app, a listener or another guest of the manager failed; supervision goes on.
+    Fault {
+        /// Who failed.
+        source: String,
+        /// What it said.
+        reason: String,
+    },
     /// Events were dropped because nobody took them in time.
     Overflow {
         /// How many since the last such event.
@@ -118,6 +125,7 @@ impl What {
             Self::StopPid { .. } => "stop_pid",
             Self::Flap { .. } => "flap",
             Self::Kill { .. } => "kill",
+            Self::Fault { .. } => "fault",
             Self::Overflow { .. } => "overflow",
         }
     }

@@ -1,0 +1,365 @@
+//! The operating system's side of the processes: carries out what the table decides, and reports
+//! back what became of it.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::inlets::{Inlet, STDIN};
+use super::streams::{self, Stream, StreamOrigin};
+use super::{Cx, Owner, Supervisor, launch};
+use crate::event_loop::{Interest, Source};
+use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio};
+use crate::sys::exit::ExitWatch;
+use crate::sys::signal::{group_alive, signal_group, signal_process};
+use crate::sys::spawn::{Fd, Group, SpawnPlan, Spawned, spawn};
+use crate::sys::{stdio, users};
+use crate::table::Action;
+use crate::{Error, Result};
+
+/// Spawns in one turn; those beyond come in the next, so that five hundred programs that start do
+/// not keep everybody else waiting.
+const MAX_SPAWNS: usize = 32;
+
+/// The first pause before a process group that has outlived its leader is looked at again; it
+/// doubles up to [`LINGER_MAX`].
+const LINGER_FIRST: Duration = Duration::from_millis(1);
+const LINGER_MAX: Duration = Duration::from_millis(100);
+
+/// How long after SIGKILL a process group may still be seen. What the kernel cannot end by then
+/// (a process in an uninterruptible sleep) is not waited for.
+const KILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// The children by our number.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    map: BTreeMap<Pid, Child>,
+    /// The limits of open files that children get back, if ours were raised.
+    pub(super) nofile: Option<(u64, u64)>,
+}
+
+#[derive(Debug)]
+struct Child {
+    os_pid: OsPid,
+    started: SystemTime,
+    detach: bool,
+    /// Until it is reaped.
+    watch: Option<Source<ExitWatch>>,
+    /// Kept in their places until all have ended.
+    streams: Vec<Option<Stream>>,
+    inlets: Vec<Inlet>,
+    group: GroupState,
+}
+
+/// What is known of a child's process group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum GroupState {
+    /// The leader lives, or is not reaped, so the group's number is ours.
+    Led { killed: Option<Instant> },
+    /// The leader is reaped; members were seen. Look again after the pause.
+    Lingering { pause: Duration, killed: Option<Instant> },
+    /// Nobody is left.
+    Gone,
+}
+
+impl Children {
+    pub(super) fn started(&self, pid: Pid) -> Option<SystemTime> {
+        self.map.get(&pid).map(|child| child.started)
+    }
+
+    pub(super) fn streams_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.map.values_mut().flat_map(|child| child.streams.iter_mut().flatten())
+    }
+
+    pub(super) fn stream_count(&self, pid: Pid) -> usize {
+        self.map.get(&pid).map_or(0, |child| child.streams.len())
+    }
+
+    pub(super) fn stream_mut(&mut self, pid: Pid, index: usize) -> Option<&mut Stream> {
+        self.map.get_mut(&pid)?.streams.get_mut(index)?.as_mut()
+    }
+
+    pub(super) fn pids_with_streams(&self) -> Vec<Pid> {
+        self.map.iter().filter(|(_, child)| child.streams.iter().any(Option::is_some)).map(|(&pid, _)| pid).collect()
+    }
+
+    pub(super) fn close_stream(&mut self, pid: Pid, index: usize) {
+        if let Some(child) = self.map.get_mut(&pid) {
+            child.streams[index] = None;
+            self.forget_if_over(pid);
+        }
+    }
+
+    pub(super) fn inlet_mut(&mut self, pid: Pid, label: &str) -> Option<&mut Inlet> {
+        self.map.get_mut(&pid)?.inlets.iter_mut().find(|inlet| &*inlet.label == label)
+    }
+
+    pub(super) fn flush_inlet(&mut self, pid: Pid, index: usize) {
+        if let Some(inlet) = self.map.get_mut(&pid).and_then(|child| child.inlets.get_mut(index)) {
+            inlet.flush();
+        }
+    }
+
+    /// A child is kept until its group is gone and its output has ended.
+    fn forget_if_over(&mut self, pid: Pid) {
+        let over = |child: &Child| child.group == GroupState::Gone && child.streams.iter().all(Option::is_none);
+        if self.map.get(&pid).is_some_and(over) {
+            self.map.remove(&pid);
+        }
+    }
+
+    /// Kills and reaps what is left, except detached children: the manager goes away.
+    pub(super) fn kill_all(&mut self) {
+        for child in self.map.values().filter(|child| !child.detach && child.group != GroupState::Gone) {
+            if child.watch.is_some() || group_alive(child.os_pid) {
+                // Whoever has gone meanwhile needs no signal, and there is nobody left to tell.
+                let _ = signal_group(child.os_pid, Signal::KILL);
+            }
+        }
+        for (_, mut child) in std::mem::take(&mut self.map) {
+            if let (false, Some(watch)) = (child.detach, child.watch.take()) {
+                watch.into_inner().reap();
+            }
+        }
+    }
+}
+
+impl Supervisor {
+    /// Children get these limits of open files, soft and hard, in place of the manager's own.
+    ///
+    /// A program that raises its own soft limit with [`raise_nofile`](crate::sys::limits::raise_nofile)
+    /// passes what that returned, for the sake of children that still use `select`.
+    pub fn set_child_nofile(&mut self, limits: (u64, u64)) {
+        self.children.nofile = Some(limits);
+    }
+
+    /// Sends a signal to the process group of every child, as a terminal does on Ctrl-Z: no events,
+    /// no change of what is wanted.
+    pub fn signal_groups(&mut self, signal: Signal) {
+        for child in self.children.map.values() {
+            if matches!(child.group, GroupState::Led { .. }) || group_alive(child.os_pid) {
+                // One that has gone, or has another owner by now, does not keep it from the others.
+                let _ = signal_group(child.os_pid, signal);
+            }
+        }
+    }
+
+    /// Carries out what the table has decided; false if that was nothing.
+    pub(super) fn act(&mut self) -> bool {
+        let mut spawns = 0;
+        let mut any = false;
+        while spawns < MAX_SPAWNS {
+            let Some(action) = self.table.next_action() else { break };
+            any = true;
+            match action {
+                Action::Spawn { pid, instance, config, env, .. } => {
+                    spawns += 1;
+                    let outcome = self.start(pid, instance, &config, &env);
+                    let now = Instant::now();
+                    match outcome {
+                        Ok(os_pid) => self.table.spawned(pid, os_pid, now),
+                        Err(e) => self.table.spawn_failed(pid, e.to_string(), now),
+                    }
+                }
+                Action::Signal { pid, os_pid, signal, group, cont } => self.signal(pid, os_pid, signal, group, cont),
+                Action::Reap { pid, .. } => self.reap(pid),
+            }
+        }
+        any
+    }
+
+    /// Starts a process and registers everything that it may tell.
+    fn start(
+        &mut self,
+        pid: Pid,
+        instance: u32,
+        config: &Arc<JobConfig>,
+        extra: &BTreeMap<String, String>,
+    ) -> Result<OsPid> {
+        let launch = launch::resolve(config, instance, extra)?;
+        let mut fds = Vec::new();
+        let mut readers: Vec<(Arc<str>, i32, OwnedFd)> = Vec::new();
+        let mut writers: Vec<(Arc<str>, OwnedFd)> = Vec::new();
+
+        let other = |child: i32| match config.stdio {
+            Stdio::Inherit => (Fd::Inherit, child),
+            Stdio::Null => (Fd::Null, child),
+        };
+        if config.redirect_input {
+            let (ours, theirs) = stdio::pipe_to_child()?;
+            writers.push((STDIN.into(), ours));
+            fds.push((Fd::Owned(theirs.into()), 0));
+        } else {
+            fds.push(other(0));
+        }
+        let outputs = launch::outputs(config);
+        for child in [1, 2] {
+            if !outputs.iter().any(|(_, descriptors)| descriptors.contains(&child)) {
+                fds.push(other(child));
+            }
+        }
+        for (label, descriptors) in outputs {
+            let (ours, theirs) = stdio::pipe_from_child()?;
+            let theirs = Arc::new(theirs);
+            readers.push((label, descriptors[0], ours));
+            fds.extend(descriptors.into_iter().map(|child| (Fd::Owned(Arc::clone(&theirs)), child)));
+        }
+        let mut next = 3;
+        for label in &config.custom_streams {
+            let (ours, theirs) = stdio::socket_pair()?;
+            let label: Arc<str> = label.as_str().into();
+            let writer = ours.try_clone().map_err(|e| Error::io("cannot duplicate a socket", e))?;
+            writers.push((Arc::clone(&label), writer));
+            readers.push((label, next, ours));
+            fds.push((Fd::Owned(theirs.into()), next));
+            next += 1;
+        }
+        for channel in &config.custom_channels {
+            fds.push((Fd::Owned(Arc::clone(&channel.0)), next));
+            next += 1;
+        }
+
+        let plan = SpawnPlan {
+            argv: launch.argv,
+            env: launch.env,
+            cwd: config.cwd.clone(),
+            credentials: users::credentials(config.uid.as_ref(), config.gid.as_ref())?,
+            umask: config.umask,
+            group: if config.detach { Group::Session } else { Group::Own },
+            fds,
+            nofile: self.children.nofile,
+        };
+        let Spawned { os_pid, exit } = spawn(&plan)?;
+        drop(plan);
+        match self.adopt(pid, os_pid, instance, config, exit, readers, writers) {
+            Ok(child) => {
+                self.children.map.insert(pid, child);
+                Ok(os_pid)
+            }
+            Err((mut exit, e)) => {
+                // It runs, and nobody could hear of it: rather not.
+                let _ = signal_group(os_pid, Signal::KILL);
+                if let Some(exit) = &mut exit {
+                    exit.reap();
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// Carries out a signal. A group whose leader is reaped is asked for first: its number is free
+    /// to be used again once the last member has gone.
+    fn signal(&mut self, pid: Pid, os_pid: OsPid, signal: Signal, group: bool, cont: bool) {
+        let Some(child) = self.children.map.get_mut(&pid) else { return };
+        let led = matches!(child.group, GroupState::Led { .. });
+        if !led && (!group || !group_alive(os_pid)) {
+            return;
+        }
+        let send = |signal| if group { signal_group(os_pid, signal) } else { signal_process(os_pid, signal) };
+        // Gone is an outcome. EPERM (a child that changed its user) is told, and nothing else can be
+        // done about it.
+        let failed = send(signal).err();
+        if cont {
+            let _ = send(Signal::CONT);
+        }
+        if signal == Signal::KILL && group {
+            match &mut child.group {
+                GroupState::Led { killed } | GroupState::Lingering { killed, .. } => {
+                    killed.get_or_insert_with(Instant::now);
+                }
+                GroupState::Gone => {}
+            }
+        }
+        if let Some(e) = failed {
+            self.fault(&format!("{signal} to process {pid} ({os_pid})"), &e.to_string());
+        }
+    }
+
+    /// Takes the zombie away and looks whether it has left somebody in its group.
+    fn reap(&mut self, pid: Pid) {
+        let Some(child) = self.children.map.get_mut(&pid) else { return };
+        if let Some(watch) = child.watch.take() {
+            // The status was told when it was peeked at.
+            watch.into_inner().reap();
+        }
+        for inlet in &mut child.inlets {
+            inlet.hang_up();
+        }
+        if let GroupState::Led { killed } = child.group {
+            child.group = GroupState::Lingering { pause: LINGER_FIRST, killed };
+        }
+        self.look_after_group(pid);
+    }
+
+    /// Looks whether a group without leader has members; tells the table once it has none.
+    pub(super) fn look_after_group(&mut self, pid: Pid) {
+        let Some(child) = self.children.map.get_mut(&pid) else { return };
+        let GroupState::Lingering { pause, killed } = child.group else { return };
+        let now = Instant::now();
+        if group_alive(child.os_pid) && killed.is_none_or(|at| now < at + KILL_LIMIT) {
+            child.group = GroupState::Lingering { pause: (pause * 2).min(LINGER_MAX), killed };
+            self.io.set_timer(now + pause, Owner::Linger(pid));
+        } else {
+            child.group = GroupState::Gone;
+            self.children.forget_if_over(pid);
+            self.table.gone(pid, now);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)]
+    fn adopt(
+        &mut self,
+        pid: Pid,
+        os_pid: OsPid,
+        instance: u32,
+        config: &JobConfig,
+        exit: ExitWatch,
+        readers: Vec<(Arc<str>, i32, OwnedFd)>,
+        writers: Vec<(Arc<str>, OwnedFd)>,
+    ) -> Result<Child, (Option<ExitWatch>, Error)> {
+        let name = Arc::new(config.name.clone());
+        let watch = self.io.register(exit, Interest::READ, Owner::Exit(pid)).map_err(|e| (None, e))?;
+        let mut child = Child {
+            os_pid,
+            started: SystemTime::now(),
+            detach: config.detach,
+            watch: Some(watch),
+            streams: Vec::with_capacity(readers.len()),
+            inlets: Vec::with_capacity(writers.len()),
+            group: GroupState::Led { killed: None },
+        };
+        for (index, (label, fd, ours)) in readers.into_iter().enumerate() {
+            let origin = StreamOrigin { name: Arc::clone(&name), pid, os_pid, instance, label, fd };
+            match self.open_stream(origin, ours, index) {
+                Ok(stream) => child.streams.push(Some(stream)),
+                Err(e) => return Err((child.watch.map(Source::into_inner), e)),
+            }
+        }
+        for (index, (label, ours)) in writers.into_iter().enumerate() {
+            match self.io.register(ours, Interest::NONE, Owner::Inlet(pid, index)) {
+                Ok(source) => child.inlets.push(Inlet::new(label, source)),
+                Err(e) => return Err((child.watch.map(Source::into_inner), e)),
+            }
+        }
+        Ok(child)
+    }
+}
+
+/// An exit watch is ready: tells the table how the process ended, after what it has written.
+///
+/// The status is only looked at. Until the table has the process reaped, the zombie keeps its
+/// number and that of its group from being used by somebody else, so signals go where they should.
+pub(super) fn exited(cx: &mut Cx<'_>, pid: Pid) {
+    let Some(watch) = cx.children.map.get_mut(&pid).and_then(|child| child.watch.as_mut()) else { return };
+    let exit = match watch.get_ref().peek() {
+        Ok(Some(exit)) => exit,
+        Ok(None) => return,
+        // Nothing more can be learned, and the watch would be ready for ever.
+        Err(_) => Exit::Lost,
+    };
+    // It stays ready until it is reaped, which may wait for the table.
+    let _ = watch.set_interest(Interest::NONE);
+    streams::drain(cx, pid);
+    cx.table.exited(pid, exit, Instant::now());
+}

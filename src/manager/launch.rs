@@ -1,0 +1,118 @@
+//! From a job's definition to what the operating system is asked to run.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+use super::inlets::STDIN;
+use crate::process::JobConfig;
+use crate::sys::users;
+use crate::{Error, ErrorKind, Result, substitute, words};
+
+/// What one process runs.
+pub(super) struct Launch {
+    /// The program and its arguments; never empty.
+    pub(super) argv: Vec<OsString>,
+    pub(super) env: BTreeMap<OsString, OsString>,
+}
+
+/// Checks that a definition can run: everything that can be known before a process is started.
+pub(super) fn check(config: &JobConfig) -> Result<()> {
+    let name = &config.name;
+    let about = |e: Error| e.context(format_args!("job '{name}'"));
+    let invalid = |what: String| about(Error::new(ErrorKind::Invalid, what));
+
+    let texts = [("cmd", config.cmd.as_str())].into_iter();
+    let texts = texts.chain(config.args.iter().map(|arg| ("args", arg.as_str())));
+    let texts = texts.chain(config.env.iter().flat_map(|(k, v)| [("env", k.as_str()), ("env", v.as_str())]));
+    for (field, text) in texts {
+        if text.contains('\0') {
+            return Err(invalid(format!("{field}: a NUL byte cannot be passed to a program")));
+        }
+    }
+    if let Some(bad) = config.env.keys().find(|key| key.is_empty() || key.contains('=')) {
+        return Err(invalid(format!("env: {bad:?} is not a variable's name")));
+    }
+    if let Some(flapping) = config.flapping {
+        if flapping.attempts == 0 || flapping.window.is_zero() {
+            return Err(invalid("flapping: attempts and window must be more than 0".to_owned()));
+        }
+    }
+    if let Some(umask) = config.umask.filter(|umask| *umask > 0o777) {
+        return Err(invalid(format!("umask: {umask:o} is more than 777")));
+    }
+    if config.redirect_output.len() > 2 {
+        let n = config.redirect_output.len();
+        return Err(invalid(format!("redirect_output: {n} labels, but only stdout and stderr can be redirected")));
+    }
+    let mut labels: HashSet<&str> = config.redirect_output.iter().map(String::as_str).collect();
+    for label in &config.custom_streams {
+        if label == STDIN || !labels.insert(label) {
+            return Err(invalid(format!("custom_streams: the label {label:?} is taken")));
+        }
+    }
+    if labels.iter().any(|label| label.is_empty() || label.contains(['/', '\0'])) {
+        return Err(invalid("a stream's label must not be empty nor contain '/'".to_owned()));
+    }
+    users::credentials(config.uid.as_ref(), config.gid.as_ref()).map_err(about)?;
+    resolve(config, 1, &BTreeMap::new()).map_err(about)?;
+    Ok(())
+}
+
+/// The command line and environment of the job's process number `instance`; `extra` variables win.
+pub(super) fn resolve(config: &JobConfig, instance: u32, extra: &BTreeMap<String, String>) -> Result<Launch> {
+    let mut env: BTreeMap<OsString, OsString> =
+        if config.os_env { std::env::vars_os().collect() } else { BTreeMap::new() };
+    if let Some(base) = config.port {
+        let port = u32::from(base) + instance.saturating_sub(1);
+        if port > u32::from(u16::MAX) {
+            return Err(Error::new(ErrorKind::Invalid, format!("PORT {port} of process {instance} is above 65535")));
+        }
+        env.insert("PORT".into(), port.to_string().into());
+    }
+    if config.ps {
+        env.insert("PS".into(), format!("{}.{instance}", config.name.label()).into());
+    }
+    // A PORT or PS that the job sets itself is what it wants.
+    for (name, value) in config.env.iter().chain(extra) {
+        env.insert(name.into(), value.into());
+    }
+    Ok(Launch { argv: argv(config, &env)?, env })
+}
+
+/// Spec 3: `cmd` is split as a shell splits words, then `args` follow, then variables are replaced;
+/// with `shell` the line goes to `/bin/sh -c` as it is, and `args` are its positional parameters.
+fn argv(config: &JobConfig, env: &BTreeMap<OsString, OsString>) -> Result<Vec<OsString>> {
+    if config.cmd.trim().is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "cmd: it is empty"));
+    }
+    if config.shell {
+        // `sh -c line name arg…`: the word after the line is $0.
+        let mut argv: Vec<OsString> = vec!["/bin/sh".into(), "-c".into(), (&config.cmd).into()];
+        if !config.args.is_empty() {
+            argv.push("sh".into());
+            argv.extend(config.args.iter().map(OsString::from));
+        }
+        return Ok(argv);
+    }
+    let lookup = |name: &str| env.get(OsStr::new(name)).map(|value| value.to_string_lossy());
+    let words = words::split(&config.cmd).map_err(|e| e.context("cmd"))?;
+    let words = words.into_iter().map(Cow::Owned).chain(config.args.iter().map(|arg| Cow::Borrowed(arg.as_str())));
+    let argv: Vec<OsString> =
+        words.map(|word| substitute::substitute(&word, lookup).map(OsString::from)).collect::<Result<_>>()?;
+    if argv[0].is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "cmd: the program's name is empty"));
+    }
+    Ok(argv)
+}
+
+/// The labels of a child's output descriptors and where each is read: `(label, descriptors)`.
+pub(super) fn outputs(config: &JobConfig) -> Vec<(Arc<str>, Vec<i32>)> {
+    match config.redirect_output.as_slice() {
+        [] => vec![],
+        [out] => vec![(out.as_str().into(), vec![1])],
+        [out, err, ..] if out == err => vec![(out.as_str().into(), vec![1, 2])],
+        [out, err, ..] => vec![(out.as_str().into(), vec![1]), (err.as_str().into(), vec![2])],
+    }
+}

@@ -1,0 +1,376 @@
+//! The manager: the process table, the event loop and the event emitter, put to work.
+//!
+//! A [`Manager`] keeps the processes of its jobs alive. It runs on one thread, wakes only when
+//! something happens, and lends its state for one call at a time: to [`App`]s as a [`Cx`], to
+//! closures as a `Cx`, to other threads through a [`Handle`].
+//!
+//! # One turn
+//!
+//! 1. wait until a source is ready, a timer expires, or a handle calls;
+//! 2. route each readiness to its owner: an app, a closure, an output stream, an exit watch;
+//! 3. run the calls that handles have sent, up to a budget;
+//! 4. let the [table](crate::table) act on what time it is;
+//! 5. carry out the table's actions (spawn, signal, reap), up to a budget;
+//! 6. publish what happened: to every app, then to the subscribers.
+//!
+//! Steps 5 and 6 repeat while they give each other work, a bounded number of times; what is left
+//! has its next turn at once.
+
+mod aliases;
+mod app;
+mod children;
+mod closures;
+mod cx;
+mod handle;
+mod inlets;
+mod launch;
+mod monitor;
+mod output;
+mod streams;
+mod supervisor;
+mod topics;
+
+use std::any::Any;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::Result;
+use crate::event_loop::{EventLoop, Ready};
+use crate::events::EventEmitter;
+use crate::process::{Event, Pid, What};
+use crate::table::ProcessTable;
+
+pub use crate::table::Commit;
+pub use app::{App, AppId};
+pub use closures::ClosureId;
+pub use cx::Cx;
+pub use handle::Handle;
+pub use monitor::{MonitorId, Sample, Target};
+pub use output::{Output, OutputLimit, Piece};
+pub use streams::{Flow, StreamChunk, StreamData, StreamOrigin, StreamSelector, TapId};
+pub use supervisor::Supervisor;
+
+use app::Apps;
+use handle::Calls;
+
+/// The emitter of a manager: listeners get the event and, through [`Cx::on`], the whole context.
+pub type Emitter = EventEmitter<Arc<Event>, Supervisor>;
+
+/// Calls of handles that are run in one turn.
+const MAX_CALLS_A_TURN: usize = 256;
+
+/// Rounds of acting and publishing in one turn.
+const MAX_ROUNDS: usize = 16;
+
+/// Whom a source or timer of the loop belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Registered from where nobody can be called back.
+    Nobody,
+    App(AppId),
+    Closure(ClosureId),
+    /// The exit watch of a process.
+    Exit(Pid),
+    /// The process group of an ended process has members left; look again.
+    Linger(Pid),
+    /// An output stream of a process, by its place among them.
+    Stream(Pid, usize),
+    /// An input stream of a process, likewise.
+    Inlet(Pid, usize),
+    /// The next sample of a monitor is due.
+    Monitor(MonitorId),
+}
+
+/// Whether a manager goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Status {
+    /// It has more to do; turn again.
+    Running,
+    /// It was stopped, its last child is gone, and its apps are stopped.
+    Stopped,
+}
+
+/// Keeps processes alive.
+///
+/// Dereferences to [`Supervisor`], which has the operations. Dropping a manager kills what is left
+/// of its children, except detached ones.
+///
+/// ```
+/// use gaffer::Manager;
+/// use gaffer::process::{JobConfig, Restart};
+///
+/// let mut manager = Manager::new()?;
+/// manager.load(JobConfig::new("hello", "echo hello")?.restart(Restart::Never), true)?;
+/// manager.cx().once("exit", |cx, _, event| {
+///     println!("it has ended: {:?}", event.what);
+///     cx.stop();
+/// });
+/// manager.run()?;
+/// # Ok::<(), gaffer::Error>(())
+/// ```
+pub struct Manager {
+    supervisor: Supervisor,
+    events: Emitter,
+    ready: Vec<Ready<Owner>>,
+    topic: String,
+    started: bool,
+    stopped: bool,
+    /// Listeners that panicked in this turn. Shared because the emitter is busy when it tells.
+    panics: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl Manager {
+    /// A manager with nothing to do yet.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a poller.
+    pub fn new() -> Result<Self> {
+        let io = EventLoop::new()?;
+        let calls = Calls::new(io.waker());
+        let mut events = Emitter::new();
+        let panics = Arc::new(Mutex::new(Vec::new()));
+        let report = Arc::clone(&panics);
+        events.on_panic(move |delivery, panic| {
+            let message = format!("listener of '{}'", delivery.topic);
+            report.lock().unwrap_or_else(|e| e.into_inner()).push((message, panic_message(&*panic)));
+        });
+        Ok(Self {
+            supervisor: Supervisor {
+                io,
+                table: ProcessTable::new(),
+                children: Default::default(),
+                taps: Default::default(),
+                closures: Default::default(),
+                monitors: Default::default(),
+                calls,
+                apps: Apps::default(),
+                notices: Vec::new(),
+                restart_apps: false,
+            },
+            events,
+            ready: Vec::new(),
+            topic: String::new(),
+            started: false,
+            stopped: false,
+            panics,
+        })
+    }
+
+    /// The context of this manager, for what needs the emitter too: [`Cx::on`], [`Cx::every`],
+    /// [`Cx::watch`], [`Cx::tap`].
+    pub fn cx(&mut self) -> Cx<'_> {
+        Cx { supervisor: &mut self.supervisor, events: &mut self.events, owner: Owner::Nobody }
+    }
+
+    /// Runs until the manager was [stopped](Supervisor::stop) and its last child is gone.
+    ///
+    /// # Errors
+    ///
+    /// The poller fails, which no sane system does.
+    pub fn run(&mut self) -> Result<()> {
+        while self.turn(None)? == Status::Running {}
+        Ok(())
+    }
+
+    /// Waits for at most `timeout` (`None`: until something happens), and does what is to be done.
+    ///
+    /// For programs that have a loop of their own: poll the manager's [descriptor](AsFd) for
+    /// reading until [`next_deadline`](Supervisor::next_deadline), then call `turn` with a timeout of
+    /// zero. Do so once more after using the manager from outside a turn: what you asked for is
+    /// carried out in it.
+    ///
+    /// # Errors
+    ///
+    /// The poller fails, which no sane system does.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> Result<Status> {
+        if self.stopped {
+            return Ok(Status::Stopped);
+        }
+        self.supervisor.calls.set_home(Some(thread::current().id()));
+        self.started = true;
+        let more = self.settle();
+        if self.finish_if_done() {
+            return Ok(Status::Stopped);
+        }
+        let now = Instant::now();
+        let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(now));
+        let timeout = match (timeout, due) {
+            _ if more || self.supervisor.has_work() => Some(Duration::ZERO),
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let mut ready = std::mem::take(&mut self.ready);
+        let waited = self.supervisor.io.turn(timeout, &mut ready);
+        for what in ready.drain(..) {
+            self.route(what);
+        }
+        self.ready = ready;
+        waited?;
+
+        for _ in 0..MAX_CALLS_A_TURN {
+            let Some(call) = self.supervisor.calls.next() else { break };
+            let mut cx = self.cx();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(&mut cx))) {
+                self.supervisor.fault("call of a handle", &panic_message(&*panic));
+            }
+        }
+        monitor::work(&mut self.cx());
+        let now = Instant::now();
+        if self.supervisor.table.next_deadline().is_some_and(|at| at <= now) {
+            self.supervisor.table.handle_timeout(now);
+        }
+        let more = self.settle();
+        if self.finish_if_done() {
+            return Ok(Status::Stopped);
+        }
+        if more || self.supervisor.has_work() {
+            // For those who poll our descriptor: what is left to do makes it readable.
+            self.supervisor.io.waker().wake();
+        }
+        Ok(Status::Running)
+    }
+
+    /// Tells the owner of a source or timer.
+    fn route(&mut self, what: Ready<Owner>) {
+        match what {
+            Ready::Source { id, owner, readiness } => match owner {
+                Owner::App(app) => drop(self.cx().with_app(app, |app, cx| app.ready(cx, id, readiness))),
+                Owner::Closure(closure) => closures::call(&mut self.cx(), closure, Some(readiness)),
+                Owner::Exit(pid) => children::exited(&mut self.cx(), pid),
+                Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index),
+                Owner::Inlet(pid, index) => self.supervisor.children.flush_inlet(pid, index),
+                Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) => {}
+            },
+            Ready::Timer { id, owner } => match owner {
+                Owner::App(app) => drop(self.cx().with_app(app, |app, cx| app.timeout(cx, id))),
+                Owner::Closure(closure) => closures::call(&mut self.cx(), closure, None),
+                Owner::Linger(pid) => self.supervisor.look_after_group(pid),
+                Owner::Monitor(id) => self.supervisor.monitor_due(id),
+                Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) => {}
+            },
+            Ready::Woken => {}
+        }
+    }
+
+    /// Acts and publishes until there is nothing left to do; true if the rounds were too few.
+    fn settle(&mut self) -> bool {
+        for _ in 0..MAX_ROUNDS {
+            self.sort_apps();
+            let acted = self.supervisor.act();
+            if !(acted | self.publish()) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Starts the apps that are new, and tells all of a restart.
+    fn sort_apps(&mut self) {
+        let mut cx = self.cx();
+        while let Some(id) = cx.apps.next_to_start() {
+            let outcome = cx.with_app(id, |app, cx| app.start(cx).map_err(|e| (app.name().to_owned(), e)));
+            if let Some(Err((name, e))) = outcome {
+                cx.fault(&name, &e.to_string());
+                cx.remove_app(id);
+            }
+        }
+        if std::mem::take(&mut cx.restart_apps) {
+            cx.each_app(|app, cx| app.restart(cx));
+        }
+    }
+
+    /// Tells everybody what happened; false if nothing did.
+    fn publish(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            let (job, what) = match self.supervisor.table.next_event() {
+                Some((job, what)) => (Some(job), what),
+                None if self.supervisor.notices.is_empty() => break,
+                None => (None, self.supervisor.notices.remove(0)),
+            };
+            any = true;
+            let event = Arc::new(Event::new(SystemTime::now(), job, what));
+            self.cx().each_app(|app, cx| app.event(cx, &event));
+            topics::publish(&mut self.events, &mut self.topic, &event);
+        }
+        any |= self.events.dispatch(&mut self.supervisor) > 0;
+        for (listener, reason) in self.panics.lock().unwrap_or_else(|e| e.into_inner()).drain(..) {
+            self.supervisor.fault(&listener, &reason);
+        }
+        match self.events.take_dropped() {
+            0 => {}
+            dropped => self.supervisor.notices.push(What::Overflow { dropped }),
+        }
+        any
+    }
+
+    /// Stops the apps once the last child is gone.
+    fn finish_if_done(&mut self) -> bool {
+        if !self.stopped && self.supervisor.table.is_finished() && !self.supervisor.has_work() {
+            let mut cx = self.cx();
+            streams::drain_all(&mut cx);
+            for id in cx.apps.ids().into_iter().rev() {
+                cx.with_app(id, |app, cx| app.stop(cx));
+            }
+            // What the apps did last is published to those that listen from other threads.
+            self.publish();
+            self.stopped = true;
+        }
+        self.stopped
+    }
+}
+
+impl Supervisor {
+    /// Whether something is to be done that no descriptor announces.
+    fn has_work(&self) -> bool {
+        self.table.has_output() || !self.notices.is_empty() || self.apps.has_new() || self.monitors.has_work()
+    }
+}
+
+impl Deref for Manager {
+    type Target = Supervisor;
+
+    fn deref(&self) -> &Supervisor {
+        &self.supervisor
+    }
+}
+
+impl DerefMut for Manager {
+    fn deref_mut(&mut self) -> &mut Supervisor {
+        &mut self.supervisor
+    }
+}
+
+impl AsFd for Manager {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.supervisor.io.as_fd()
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.supervisor.children.kill_all();
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("supervisor", &self.supervisor).finish_non_exhaustive()
+    }
+}
+
+/// What a panic said, as far as it said something.
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it panicked").to_owned()
+}
+
+const fn assert_send<T: Send>() {}
+const _: () = assert_send::<Manager>();

@@ -1,0 +1,363 @@
+//! The output of children: who reads it, and at whose pace.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::{Cx, Owner, Supervisor, panic_message};
+use crate::event_loop::{Interest, Source};
+use crate::process::{JobName, OsPid, Pid};
+use crate::proto::lines::{Line, Lines};
+use crate::sys::stdio;
+
+/// How many bytes are taken from a stream at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// How much a stream may bring in one turn before the others have theirs.
+const BUDGET: usize = 4 * CHUNK;
+
+/// How much is drained from a stream whose process has ended before its exit is told. More than a
+/// pipe holds by default; what a grandchild writes on for ever comes in later turns.
+const DRAIN: usize = 1024 * 1024;
+
+/// Which streams a subscriber wants: of all jobs, one job or one process; all labels or one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamSelector {
+    /// Only this job's processes.
+    pub job: Option<JobName>,
+    /// Only this process.
+    pub pid: Option<Pid>,
+    /// Only streams with this label.
+    pub label: Option<String>,
+}
+
+impl StreamSelector {
+    /// Every stream of every process.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The streams of one job.
+    #[must_use]
+    pub fn job(name: JobName) -> Self {
+        Self { job: Some(name), ..Self::default() }
+    }
+
+    /// The streams of one process.
+    #[must_use]
+    pub fn pid(pid: Pid) -> Self {
+        Self { pid: Some(pid), ..Self::default() }
+    }
+
+    /// Only streams with this label.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    fn matches(&self, origin: &StreamOrigin) -> bool {
+        self.job.as_ref().is_none_or(|job| *job == *origin.name)
+            && self.pid.is_none_or(|pid| pid == origin.pid)
+            && self.label.as_deref().is_none_or(|label| label == &*origin.label)
+    }
+}
+
+/// Where a piece of output comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamOrigin {
+    /// The job.
+    pub name: Arc<JobName>,
+    /// The process.
+    pub pid: Pid,
+    /// The system's number of the process.
+    pub os_pid: OsPid,
+    /// The N of `label.N`.
+    pub instance: u32,
+    /// The stream's label.
+    pub label: Arc<str>,
+    /// The child's descriptor: 1, 2, or 3 and up for custom streams.
+    pub fd: i32,
+}
+
+/// A piece of output.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct StreamChunk<'a> {
+    /// Where it comes from.
+    pub origin: &'a StreamOrigin,
+    /// What came.
+    pub data: StreamData<'a>,
+}
+
+/// What came from a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamData<'a> {
+    /// Bytes, as they came; never empty.
+    Bytes(&'a [u8]),
+    /// The end: nothing follows from this stream.
+    End,
+}
+
+/// A subscriber's answer to a piece of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// More, please.
+    Continue,
+    /// This piece was taken; read no more of this stream until [`Supervisor::resume`].
+    Pause,
+}
+
+/// A subscription to output; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TapId(u64);
+
+/// Who gets the output.
+pub(super) enum Receiver {
+    /// A closure; out of its slot while it is called.
+    Closure(Option<Box<dyn FnMut(&mut Cx<'_>, &StreamChunk<'_>) -> Flow + Send>>),
+    /// The app that asked.
+    App(Owner),
+}
+
+/// The subscriptions, in the order in which they came.
+#[derive(Default)]
+pub(super) struct Taps {
+    last: u64,
+    slots: BTreeMap<TapId, (StreamSelector, Receiver)>,
+    /// The buffer all streams are read into, kept while nobody reads.
+    buffer: Vec<u8>,
+}
+
+impl fmt::Debug for Taps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.slots.iter().map(|(id, (which, _))| (id, which))).finish()
+    }
+}
+
+/// One output stream of a child.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) origin: StreamOrigin,
+    source: Source<OwnedFd>,
+    taps: Vec<TapId>,
+    paused_by: Vec<TapId>,
+}
+
+impl Supervisor {
+    pub(super) fn add_tap(&mut self, which: StreamSelector, receiver: Receiver) -> TapId {
+        self.taps.last += 1;
+        let id = TapId(self.taps.last);
+        for stream in self.children.streams_mut() {
+            if which.matches(&stream.origin) {
+                stream.taps.push(id);
+            }
+        }
+        self.taps.slots.insert(id, (which, receiver));
+        id
+    }
+
+    /// Ends a subscription to output; false if it had ended.
+    pub fn untap(&mut self, id: TapId) -> bool {
+        let known = self.taps.slots.remove(&id).is_some();
+        for stream in self.children.streams_mut() {
+            stream.taps.retain(|&tap| tap != id);
+            stream.unpause(id);
+        }
+        known
+    }
+
+    /// Goes on with every stream that this subscriber has paused.
+    pub fn resume(&mut self, id: TapId) {
+        for stream in self.children.streams_mut() {
+            stream.unpause(id);
+        }
+    }
+
+    /// A stream of a new child, read from now on.
+    pub(super) fn open_stream(&mut self, origin: StreamOrigin, fd: OwnedFd, index: usize) -> crate::Result<Stream> {
+        let source = self.io.register(fd, Interest::READ, Owner::Stream(origin.pid, index))?;
+        let taps =
+            self.taps.slots.iter().filter(|(_, (which, _))| which.matches(&origin)).map(|(&id, _)| id).collect();
+        Ok(Stream { origin, source, taps, paused_by: Vec::new() })
+    }
+}
+
+impl Stream {
+    fn is_paused(&self) -> bool {
+        !self.paused_by.is_empty()
+    }
+
+    fn pause(&mut self, id: TapId) {
+        if !self.paused_by.contains(&id) {
+            self.paused_by.push(id);
+        }
+        // A level-triggered source that nobody reads would keep the loop awake. Taking it out of the
+        // poller cannot fail in a way that matters: it is read again or closed.
+        let _ = self.source.set_interest(Interest::NONE);
+    }
+
+    fn unpause(&mut self, id: TapId) {
+        let was_paused = self.is_paused();
+        self.paused_by.retain(|&tap| tap != id);
+        if was_paused && !self.is_paused() {
+            let _ = self.source.set_interest(Interest::READ);
+        }
+    }
+}
+
+/// Reads what a ready stream has, up to its share of a turn.
+pub(super) fn ready(cx: &mut Cx<'_>, pid: Pid, index: usize) {
+    read(cx, pid, index, BUDGET, false);
+}
+
+/// Reads what is left of all streams of a process that has ended, as far as nobody has paused them.
+pub(super) fn drain(cx: &mut Cx<'_>, pid: Pid) {
+    for index in 0..cx.children.stream_count(pid) {
+        read(cx, pid, index, DRAIN, true);
+    }
+}
+
+/// Reads a stream until it has ended, is paused, or has brought `budget` bytes; and until it is
+/// empty, of which a short read is sign enough unless `thorough` (the poller tells again).
+fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, thorough: bool) {
+    let mut buffer = std::mem::take(&mut cx.taps.buffer);
+    buffer.resize(CHUNK, 0);
+    while budget > 0 {
+        let Some(stream) = cx.children.stream_mut(pid, index) else { break };
+        if stream.is_paused() {
+            break;
+        }
+        match stdio::read(stream.source.get_ref(), &mut buffer) {
+            Ok(Some(0)) => {
+                end(cx, pid, index);
+                break;
+            }
+            Ok(Some(n)) => {
+                deliver(cx, pid, index, StreamData::Bytes(&buffer[..n]));
+                budget = budget.saturating_sub(n);
+                if n < CHUNK && !thorough {
+                    break;
+                }
+            }
+            Ok(None) => break,
+            Err(_) => {
+                // EIO of a terminal whose last writer has gone, ECONNRESET of a socket: the end.
+                end(cx, pid, index);
+                break;
+            }
+        }
+    }
+    cx.taps.buffer = buffer;
+}
+
+fn end(cx: &mut Cx<'_>, pid: Pid, index: usize) {
+    deliver(cx, pid, index, StreamData::End);
+    cx.children.close_stream(pid, index);
+}
+
+/// Hands a piece of output to everybody who wants it.
+fn deliver(cx: &mut Cx<'_>, pid: Pid, index: usize, data: StreamData<'_>) {
+    let Some(stream) = cx.children.stream_mut(pid, index) else { return };
+    if stream.taps.is_empty() {
+        return;
+    }
+    // Lent out: the callbacks may do anything to the stream, also end it.
+    let taps = std::mem::take(&mut stream.taps);
+    let origin = stream.origin.clone();
+    let chunk = StreamChunk { origin: &origin, data };
+    for &id in &taps {
+        if call(cx, id, &chunk) == Flow::Pause {
+            if let Some(stream) = cx.children.stream_mut(pid, index) {
+                stream.pause(id);
+            }
+        }
+    }
+    if let Some(stream) = cx.children.stream_mut(pid, index) {
+        // Those that came meanwhile follow; those that ended meanwhile are gone from the slots.
+        let new = std::mem::replace(&mut stream.taps, taps);
+        stream.taps.extend(new);
+        let slots = &cx.supervisor.taps.slots;
+        if let Some(stream) = cx.supervisor.children.stream_mut(pid, index) {
+            stream.taps.retain(|id| slots.contains_key(id));
+        }
+    }
+}
+
+/// Calls one subscriber. One that panics is removed; one that has ended wants nothing.
+fn call(cx: &mut Cx<'_>, id: TapId, chunk: &StreamChunk<'_>) -> Flow {
+    let f = match cx.taps.slots.get_mut(&id) {
+        Some((_, Receiver::Closure(f))) => f.take(),
+        Some(&mut (_, Receiver::App(Owner::App(app)))) => {
+            let answer = cx.with_app(app, |app, cx| app.output(cx, id, chunk));
+            return answer.unwrap_or_else(|| {
+                cx.untap(id);
+                Flow::Continue
+            });
+        }
+        _ => None,
+    };
+    let Some(mut f) = f else { return Flow::Continue };
+    let mut lent = cx.lend(Owner::Nobody);
+    match catch_unwind(AssertUnwindSafe(|| (f(&mut lent, chunk), f))) {
+        Ok((flow, f)) => match cx.taps.slots.get_mut(&id) {
+            Some((_, Receiver::Closure(slot))) => {
+                *slot = Some(f);
+                flow
+            }
+            // It has ended itself.
+            _ => Flow::Continue,
+        },
+        Err(panic) => {
+            cx.fault("output subscriber", &panic_message(&*panic));
+            cx.untap(id);
+            Flow::Continue
+        }
+    }
+}
+
+impl Cx<'_> {
+    /// Like [`tap`](Self::tap), line by line: complete lines without their end, pieces of at most
+    /// `max` bytes of longer ones, and what is left at the end of the stream.
+    pub fn tap_lines(
+        &mut self,
+        which: StreamSelector,
+        max: usize,
+        mut f: impl FnMut(&mut Cx<'_>, &StreamOrigin, Line<'_>) -> Flow + Send + 'static,
+    ) -> TapId {
+        let mut splitters: HashMap<(Pid, i32), Lines> = HashMap::new();
+        self.tap(which, move |cx, chunk| {
+            let key = (chunk.origin.pid, chunk.origin.fd);
+            let lines = splitters.entry(key).or_insert_with(|| Lines::new(max));
+            let mut flow = Flow::Continue;
+            let mut each = |line: Line<'_>| {
+                if f(cx, chunk.origin, line) == Flow::Pause {
+                    flow = Flow::Pause;
+                }
+            };
+            match chunk.data {
+                StreamData::Bytes(bytes) => lines.feed(bytes, &mut each),
+                StreamData::End => {
+                    lines.flush(&mut each);
+                    splitters.remove(&key);
+                }
+            }
+            flow
+        })
+    }
+}
+
+/// The manager ends: reads what is left everywhere, and tells the end of every stream.
+pub(super) fn drain_all(cx: &mut Cx<'_>) {
+    for pid in cx.children.pids_with_streams() {
+        drain(cx, pid);
+        for index in 0..cx.children.stream_count(pid) {
+            end(cx, pid, index);
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Every operation on sessions, jobs and processes, once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::app::{App, AppId, Apps};
+use super::children::Children;
+use super::closures::Closures;
+use super::handle::Calls;
+use super::launch;
+use super::monitor::Monitors;
+use super::streams::Taps;
+use super::{Handle, Owner};
+use crate::event_loop::EventLoop;
+use crate::process::{JobConfig, JobId, JobInfo, JobName, Pid, ProcessInfo, Scale, Signal, What};
+use crate::table::{Commit, ProcessTable};
+use crate::{Error, ErrorKind, Result, suggest};
+
+/// The jobs and processes of a manager, and everything that can be done to them.
+///
+/// [`Manager`](super::Manager) and [`Cx`](super::Cx) dereference to it. Commands take effect in the
+/// process table at once; signals and spawns are carried out within the same turn of the loop.
+///
+/// Jobs are named `label`, `session.label` or `session/label`. A name that is not loaded gives
+/// [`ErrorKind::NotFound`] with the nearest one that is; a name that cannot be one gives
+/// [`ErrorKind::Invalid`].
+#[derive(Debug)]
+pub struct Supervisor {
+    pub(super) io: EventLoop<Owner>,
+    pub(super) table: ProcessTable,
+    pub(super) children: Children,
+    pub(super) taps: Taps,
+    pub(super) closures: Closures,
+    pub(super) monitors: Monitors,
+    pub(super) calls: Calls,
+    pub(super) apps: Apps,
+    /// Events of the manager itself that are not published yet.
+    pub(super) notices: Vec<What>,
+    pub(super) restart_apps: bool,
+}
+
+impl Supervisor {
+    /// Loads a job, and starts it if `start`.
+    ///
+    /// All or nothing: the command, its variables, the user and the rules are checked first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] if the name is loaded already; [`ErrorKind::Invalid`] or
+    /// [`ErrorKind::NotFound`] if the definition cannot run as it stands (an empty command, an open
+    /// quote, an unknown `$VAR`, an unknown user or group, a bad flapping rule, more than two
+    /// output labels); [`ErrorKind::Stopping`] once the manager stops.
+    pub fn load(&mut self, config: JobConfig, start: bool) -> Result<JobId> {
+        launch::check(&config)?;
+        self.table.load(config, start, Instant::now())
+    }
+
+    /// Stops a job and forgets it.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded.
+    pub fn unload(&mut self, job: &str) -> Result<()> {
+        let id = self.job_id(job)?;
+        self.table.unload(id, Instant::now())
+    }
+
+    /// Replaces a job's definition and its processes; with `start` a stopped job is started.
+    ///
+    /// # Errors
+    ///
+    /// The job `config.name` is not loaded, or as for [`load`](Self::load).
+    pub fn update(&mut self, config: JobConfig, start: bool) -> Result<()> {
+        let id = self.job_id(config.name.as_str())?;
+        launch::check(&config)?;
+        self.table.update(id, config, start, Instant::now())
+    }
+
+    /// Starts a job: the number of processes is the configured one again, flapping is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded, or the manager is stopping.
+    pub fn start_job(&mut self, job: &str) -> Result<()> {
+        let id = self.job_id(job)?;
+        self.table.start_job(id, Instant::now())
+    }
+
+    /// Stops a job's processes; it stays stopped until it is started.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded.
+    pub fn stop_job(&mut self, job: &str) -> Result<()> {
+        let id = self.job_id(job)?;
+        self.table.stop_job(id, Instant::now())
+    }
+
+    /// Resets the number of processes and replaces each: the old one ends first.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded, or the manager is stopping.
+    pub fn reload(&mut self, job: &str) -> Result<()> {
+        let id = self.job_id(job)?;
+        self.table.reload(id, Instant::now())
+    }
+
+    /// Replaces a job's processes, new ones first. A stopped job stays stopped.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded, or the manager is stopping.
+    pub fn restart_job(&mut self, job: &str) -> Result<()> {
+        let id = self.job_id(job)?;
+        self.table.restart_job(id, Instant::now())
+    }
+
+    /// Changes how many processes a job keeps alive and returns the new number. Surplus ones are
+    /// reaped, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded, or the manager is stopping and more are asked for.
+    pub fn scale(&mut self, job: &str, scale: Scale) -> Result<u32> {
+        let id = self.job_id(job)?;
+        self.table.scale(id, scale, Instant::now())
+    }
+
+    /// Runs one more process of a job, outside its count and not replaced.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded, an unknown `$VAR`, or the manager is stopping.
+    pub fn commit(&mut self, job: &str, commit: Commit) -> Result<Pid> {
+        let id = self.job_id(job)?;
+        if !commit.env.is_empty() {
+            let mut config = self.table.info(id).map(|info| JobConfig::clone(&info.config)).ok_or_else(|| gone(job))?;
+            config.env.extend(commit.env.iter().map(|(k, v)| (k.clone(), v.clone())));
+            launch::check(&config)?;
+        }
+        self.table.commit(id, commit, Instant::now())
+    }
+
+    /// Stops one process; one that is kept alive is replaced.
+    ///
+    /// # Errors
+    ///
+    /// No such process.
+    pub fn stop_process(&mut self, pid: Pid) -> Result<()> {
+        self.table.stop_process(pid, Instant::now())
+    }
+
+    /// Stops every process of a job; those that are kept alive are replaced.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded.
+    pub fn stopall(&mut self, job: &str) -> Result<()> {
+        let id = self.job_id(job)?;
+        self.table.stopall(id, Instant::now())
+    }
+
+    /// Sends a signal to one process.
+    ///
+    /// # Errors
+    ///
+    /// No such process.
+    pub fn kill(&mut self, pid: Pid, signal: Signal) -> Result<()> {
+        self.table.kill(pid, signal, Instant::now())
+    }
+
+    /// Sends a signal to every process of a job.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded.
+    pub fn killall(&mut self, job: &str, signal: Signal) -> Result<()> {
+        let id = self.job_id(job)?;
+        self.table.killall(id, signal, Instant::now())
+    }
+
+    /// Sends a signal, given as a number or a name, to a process or to all processes of a job.
+    ///
+    /// # Errors
+    ///
+    /// No such signal, process or job.
+    pub fn send_signal(&mut self, target: &str, signal: &str) -> Result<()> {
+        let signal = signal.parse()?;
+        match target.parse() {
+            Ok(pid) => self.kill(Pid(pid), signal),
+            Err(_) => self.killall(target, signal),
+        }
+    }
+
+    /// Restarts every job that is active (new processes first), after the apps.
+    pub fn restart(&mut self) {
+        self.restart_apps = true;
+        self.table.restart_all(Instant::now());
+    }
+
+    /// Stops every job in reverse order of start; the manager ends when the last child is gone. No
+    /// new work is taken from now on. Calling it again changes nothing.
+    pub fn stop(&mut self) {
+        self.table.shutdown(Instant::now());
+    }
+
+    /// Sends SIGKILL to everything that still lives, and stops: what a second Ctrl-C means.
+    pub fn stop_now(&mut self) {
+        let now = Instant::now();
+        self.table.shutdown(now);
+        self.table.kill_everything(now);
+    }
+
+    /// Whether [`stop`](Self::stop) was called.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.table.is_stopping()
+    }
+
+    /// Starts all jobs of a session.
+    ///
+    /// # Errors
+    ///
+    /// No such session, or the manager is stopping.
+    pub fn start_session(&mut self, session: &str) -> Result<()> {
+        self.each_job_of(session, |table, id, now| table.start_job(id, now))
+    }
+
+    /// Stops all jobs of a session.
+    ///
+    /// # Errors
+    ///
+    /// No such session.
+    pub fn stop_session(&mut self, session: &str) -> Result<()> {
+        self.each_job_of(session, |table, id, now| table.stop_job(id, now))
+    }
+
+    /// Restarts the active jobs of a session, new processes first.
+    ///
+    /// # Errors
+    ///
+    /// No such session, or the manager is stopping.
+    pub fn restart_session(&mut self, session: &str) -> Result<()> {
+        self.each_job_of(session, |table, id, now| table.restart_job(id, now))
+    }
+
+    /// Unloads all jobs of a session, which disappears.
+    ///
+    /// # Errors
+    ///
+    /// No such session.
+    pub fn remove_session(&mut self, session: &str) -> Result<()> {
+        self.each_job_of(session, |table, id, now| table.unload(id, now))
+    }
+
+    fn each_job_of(
+        &mut self,
+        session: &str,
+        mut f: impl FnMut(&mut ProcessTable, JobId, Instant) -> Result<()>,
+    ) -> Result<()> {
+        let now = Instant::now();
+        for name in self.jobs_of(session)? {
+            if let Some(id) = self.table.find(&name) {
+                f(&mut self.table, id, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The sessions, in the order in which they came.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<String> {
+        let mut sessions: Vec<String> = Vec::new();
+        for name in self.jobs() {
+            if !sessions.iter().any(|known| known == name.session()) {
+                sessions.push(name.session().to_owned());
+            }
+        }
+        sessions
+    }
+
+    /// The jobs of all sessions, in the order in which they were loaded.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Arc<JobName>> {
+        self.table.jobs().filter_map(|id| self.table.info(id)).map(|info| info.name).collect()
+    }
+
+    /// The jobs of one session, in the order in which they were loaded.
+    ///
+    /// # Errors
+    ///
+    /// No such session.
+    pub fn jobs_of(&self, session: &str) -> Result<Vec<Arc<JobName>>> {
+        let jobs: Vec<_> = self.jobs().into_iter().filter(|name| name.session() == session).collect();
+        if jobs.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, format!("no such session '{session}'")));
+        }
+        Ok(jobs)
+    }
+
+    /// Calls `f` with every job, in the order in which they were loaded.
+    pub fn walk(&self, mut f: impl FnMut(JobInfo)) {
+        self.table.jobs().filter_map(|id| self.table.info(id)).for_each(&mut f);
+    }
+
+    /// A job as it stands.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded.
+    pub fn info(&self, job: &str) -> Result<JobInfo> {
+        self.table.info(self.job_id(job)?).ok_or_else(|| gone(job))
+    }
+
+    /// A process as it stands.
+    ///
+    /// # Errors
+    ///
+    /// No such process.
+    pub fn process(&self, pid: Pid) -> Result<ProcessInfo> {
+        let mut info = self.table.process(pid).ok_or_else(|| no_process(pid))?;
+        info.started = self.children.started(pid);
+        Ok(info)
+    }
+
+    /// The numbers of all processes, committed ones included, in order.
+    #[must_use]
+    pub fn list(&self) -> Vec<Pid> {
+        self.table.pids().collect()
+    }
+
+    /// The numbers of a job's processes that are kept alive.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded.
+    pub fn pids(&self, job: &str) -> Result<Vec<Pid>> {
+        let mut info = self.info(job)?;
+        info.processes.retain(|&pid| self.table.process(pid).is_some_and(|process| !process.once));
+        Ok(info.processes)
+    }
+
+    /// Whether a job of this name is loaded.
+    #[must_use]
+    pub fn is_loaded(&self, job: &str) -> bool {
+        self.job_id(job).is_ok()
+    }
+
+    /// Adds an app. It starts with the manager's first turn, or within the current one.
+    pub fn add_app(&mut self, app: impl App + 'static) -> AppId {
+        self.apps.add(Box::new(app))
+    }
+
+    /// Removes an app without calling its [`stop`](App::stop); its sources end with it. False if there is
+    /// none of this number.
+    pub fn remove_app(&mut self, id: AppId) -> bool {
+        self.apps.remove(id)
+    }
+
+    /// A handle by which other threads use this manager.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.calls.handle()
+    }
+
+    /// The moment at which the loop must turn again even if nothing happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match (self.table.next_deadline(), self.io.next_deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Notes a fault of a guest (an app, a listener, a closure); a `fault` event tells it.
+    pub(super) fn fault(&mut self, source: &str, reason: &str) {
+        self.notices.push(What::Fault { source: source.to_owned(), reason: reason.to_owned() });
+    }
+
+    pub(super) fn job_id(&self, name: &str) -> Result<JobId> {
+        let full: JobName = name.parse()?;
+        self.table.find(&full).ok_or_else(|| {
+            let jobs = self.jobs();
+            let hint = suggest::nearest(full.short(), jobs.iter().map(|job| job.short()))
+                .map_or_else(String::new, |near| format!(", did you mean '{near}'?"));
+            Error::new(ErrorKind::NotFound, format!("no such job '{full}'{hint}"))
+        })
+    }
+}
+
+fn gone(job: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("no such job '{job}'"))
+}
+
+pub(super) fn no_process(pid: Pid) -> Error {
+    Error::new(ErrorKind::NotFound, format!("no such process {pid}"))
+}

@@ -1,0 +1,115 @@
+//! Signals of the operating system as an application of the manager.
+
+use std::fmt;
+use std::os::unix::net::UnixStream;
+
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+use crate::event_loop::{Interest, Readiness, Source, SourceId};
+use crate::manager::{App, Cx};
+use crate::process::Signal;
+use crate::{Error, Result, sys};
+
+/// What a signal makes the manager do.
+#[non_exhaustive]
+pub enum SignalAction {
+    /// Stop gracefully; the second such signal kills what is left.
+    Stop,
+    /// Restart the apps and every active job, new processes first.
+    Restart,
+    /// Ctrl-Z: suspend the children, then this program, until SIGCONT comes, which goes on to the
+    /// children.
+    Suspend,
+    /// Anything else.
+    Call(Box<dyn FnMut(&mut Cx<'_>, Signal) + Send>),
+}
+
+/// An app that acts on signals.
+///
+/// [`SigHandler::default`] stops on SIGTERM, SIGINT and SIGQUIT and restarts on SIGHUP. Children are
+/// not affected: they start with default dispositions whatever is handled here.
+///
+/// The handlers of a program are its own: a library that embeds a manager leaves this to `main`.
+pub struct SigHandler {
+    actions: Vec<(Signal, SignalAction)>,
+    delivery: Option<SignalDelivery<UnixStream, SignalOnly>>,
+    /// Wakes the loop: a duplicate of the delivery's reading end.
+    source: Option<Source<UnixStream>>,
+    stops: u32,
+}
+
+impl SigHandler {
+    /// A handler of no signal yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { actions: Vec::new(), delivery: None, source: None, stops: 0 }
+    }
+
+    /// Acts on `signal`, in place of what was set for it before.
+    #[must_use]
+    pub fn on(mut self, signal: Signal, action: SignalAction) -> Self {
+        self.actions.retain(|(known, _)| *known != signal);
+        if matches!(action, SignalAction::Suspend) {
+            self.actions.retain(|(known, _)| *known != Signal::CONT);
+            self.actions.push((Signal::CONT, SignalAction::Call(Box::new(|cx, signal| cx.signal_groups(signal)))));
+        }
+        self.actions.push((signal, action));
+        self
+    }
+
+    fn act(&mut self, cx: &mut Cx<'_>, signal: Signal) {
+        let Some((_, action)) = self.actions.iter_mut().find(|(known, _)| *known == signal) else { return };
+        match action {
+            SignalAction::Stop => {
+                self.stops += 1;
+                if self.stops == 1 { cx.stop() } else { cx.stop_now() }
+            }
+            SignalAction::Restart => cx.restart(),
+            SignalAction::Suspend => {
+                cx.signal_groups(Signal::TSTP);
+                sys::signal::suspend_self();
+            }
+            SignalAction::Call(f) => f(cx, signal),
+        }
+    }
+}
+
+impl Default for SigHandler {
+    fn default() -> Self {
+        [Signal::TERM, Signal::INT, Signal::QUIT]
+            .into_iter()
+            .fold(Self::new(), |handler, signal| handler.on(signal, SignalAction::Stop))
+            .on(Signal::HUP, SignalAction::Restart)
+    }
+}
+
+impl App for SigHandler {
+    fn name(&self) -> &str {
+        "signals"
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<()> {
+        let pipe = UnixStream::pair().and_then(|(read, write)| Ok((read.try_clone()?, read, write)));
+        let (wake, read, write) = pipe.map_err(|e| Error::io("cannot make a pipe for signals", e))?;
+        let signals = self.actions.iter().map(|(signal, _)| signal.number());
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals);
+        self.delivery = Some(delivery.map_err(|e| Error::io("cannot handle signals", e))?);
+        self.source = Some(cx.register(wake, Interest::READ)?);
+        Ok(())
+    }
+
+    fn ready(&mut self, cx: &mut Cx<'_>, _: SourceId, _: Readiness) {
+        let Some(delivery) = &mut self.delivery else { return };
+        let pending: Vec<_> = delivery.pending().collect();
+        for signal in pending.into_iter().filter_map(|number| Signal::new(number).ok()) {
+            self.act(cx, signal);
+        }
+    }
+}
+
+impl fmt::Debug for SigHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.actions.iter().map(|(signal, _)| signal)).finish()
+    }
+}
