@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
+pub mod event_loop;
 pub mod process;
 
 pub use error::{Error, ErrorKind, Result};
