@@ -2,7 +2,7 @@
 //! back what became of it.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,10 +11,8 @@ use super::streams::{self, Stream, StreamOrigin};
 use super::{Cx, Owner, Supervisor, launch};
 use crate::event_loop::{Interest, Source};
 use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio};
-use crate::sys::exit::ExitWatch;
-use crate::sys::signal::{group_alive, signal_group, signal_process};
-use crate::sys::spawn::{Fd, Group, SpawnPlan, Spawned, spawn};
-use crate::sys::{stdio, users};
+use crate::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawned, Spawner};
+use crate::sys::{group_alive, signal_group, signal_process, stdio, users};
 use crate::table::Action;
 use crate::{Error, Result};
 
@@ -35,8 +33,9 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Children {
     map: BTreeMap<Pid, Child>,
+    spawner: Option<Spawner>,
     /// The limits of open files that children get back, if ours were raised.
-    pub(super) nofile: Option<(u64, u64)>,
+    nofile: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -178,71 +177,63 @@ impl Supervisor {
         extra: &BTreeMap<String, String>,
     ) -> Result<OsPid> {
         let launch = launch::resolve(config, instance, extra)?;
-        let mut fds = Vec::new();
+        let ours = |e| Error::io("cannot make a pipe", e);
         let mut readers: Vec<(Arc<str>, i32, OwnedFd)> = Vec::new();
         let mut writers: Vec<(Arc<str>, OwnedFd)> = Vec::new();
-
-        let other = |child: i32| match config.stdio {
-            Stdio::Inherit => (Fd::Inherit, child),
-            Stdio::Null => (Fd::Null, child),
-        };
+        // The children's ends; they close here once the child has them.
+        let mut theirs: Vec<(OwnedFd, Vec<i32>)> = Vec::new();
         if config.redirect_input {
-            let (ours, theirs) = stdio::pipe_to_child()?;
-            writers.push((STDIN.into(), ours));
-            fds.push((Fd::Owned(theirs.into()), 0));
-        } else {
-            fds.push(other(0));
+            let pipe = stdio::input_pipe().map_err(ours)?;
+            writers.push((STDIN.into(), pipe.ours));
+            theirs.push((pipe.child, vec![0]));
         }
-        let outputs = launch::outputs(config);
-        for child in [1, 2] {
-            if !outputs.iter().any(|(_, descriptors)| descriptors.contains(&child)) {
-                fds.push(other(child));
+        for (label, descriptors) in launch::outputs(config) {
+            let pipe = stdio::output_pipe().map_err(ours)?;
+            readers.push((label, descriptors[0], pipe.ours));
+            theirs.push((pipe.child, descriptors));
+        }
+        for (label, child) in config.custom_streams.iter().zip(3..) {
+            let pair = stdio::socket_pair().map_err(ours)?;
+            let label: Arc<str> = label.as_str().into();
+            writers.push((Arc::clone(&label), pair.ours.try_clone().map_err(ours)?));
+            readers.push((label, child, pair.ours));
+            theirs.push((pair.child, vec![child]));
+        }
+
+        let other = match config.stdio {
+            Stdio::Inherit => ChildFd::Inherit,
+            Stdio::Null => ChildFd::Null,
+        };
+        let mut fds = vec![other; 3 + config.custom_streams.len()];
+        for (fd, children) in &theirs {
+            for &child in children {
+                fds[child as usize] = ChildFd::Fd(fd.as_fd());
             }
         }
-        for (label, descriptors) in outputs {
-            let (ours, theirs) = stdio::pipe_from_child()?;
-            let theirs = Arc::new(theirs);
-            readers.push((label, descriptors[0], ours));
-            fds.extend(descriptors.into_iter().map(|child| (Fd::Owned(Arc::clone(&theirs)), child)));
-        }
-        let mut next = 3;
-        for label in &config.custom_streams {
-            let (ours, theirs) = stdio::socket_pair()?;
-            let label: Arc<str> = label.as_str().into();
-            let writer = ours.try_clone().map_err(|e| Error::io("cannot duplicate a socket", e))?;
-            writers.push((Arc::clone(&label), writer));
-            readers.push((label, next, ours));
-            fds.push((Fd::Owned(theirs.into()), next));
-            next += 1;
-        }
-        for channel in &config.custom_channels {
-            fds.push((Fd::Owned(Arc::clone(&channel.0)), next));
-            next += 1;
-        }
+        fds.extend(config.custom_channels.iter().map(|channel| ChildFd::Fd(channel.0.as_fd())));
 
-        let plan = SpawnPlan {
-            argv: launch.argv,
-            env: launch.env,
-            cwd: config.cwd.clone(),
-            credentials: users::credentials(config.uid.as_ref(), config.gid.as_ref())?,
-            umask: config.umask,
-            group: if config.detach { Group::Session } else { Group::Own },
-            fds,
-            nofile: self.children.nofile,
+        let mut plan = SpawnPlan::new(launch.argv);
+        plan.env = launch.env.into_iter().collect();
+        plan.cwd = config.cwd.clone();
+        plan.credentials = users::resolve(config.uid.as_ref(), config.gid.as_ref())?;
+        plan.umask = config.umask;
+        plan.group = if config.detach { Group::Session } else { Group::Own };
+        plan.fds = fds;
+        plan.nofile = self.children.nofile;
+        let spawner = match &mut self.children.spawner {
+            Some(spawner) => spawner,
+            none => none.insert(Spawner::new().map_err(|e| Error::io("cannot start programs", e))?),
         };
-        let Spawned { os_pid, exit } = spawn(&plan)?;
-        drop(plan);
+        let Spawned { os_pid, exit, .. } = spawner.spawn(&plan)?;
         match self.adopt(pid, os_pid, instance, config, exit, readers, writers) {
             Ok(child) => {
                 self.children.map.insert(pid, child);
                 Ok(os_pid)
             }
-            Err((mut exit, e)) => {
+            Err((exit, e)) => {
                 // It runs, and nobody could hear of it: rather not.
                 let _ = signal_group(os_pid, Signal::KILL);
-                if let Some(exit) = &mut exit {
-                    exit.reap();
-                }
+                exit.reap();
                 Err(e)
             }
         }
@@ -317,14 +308,14 @@ impl Supervisor {
         exit: ExitWatch,
         readers: Vec<(Arc<str>, i32, OwnedFd)>,
         writers: Vec<(Arc<str>, OwnedFd)>,
-    ) -> Result<Child, (Option<ExitWatch>, Error)> {
+    ) -> Result<Child, (ExitWatch, Error)> {
         let name = Arc::new(config.name.clone());
-        let watch = self.io.register(exit, Interest::READ, Owner::Exit(pid)).map_err(|e| (None, e))?;
+        let watch = self.io.register(exit, Interest::READ, Owner::Exit(pid)).map_err(|e| (e.fd, e.error))?;
         let mut child = Child {
             os_pid,
             started: SystemTime::now(),
             detach: config.detach,
-            watch: Some(watch),
+            watch: None,
             streams: Vec::with_capacity(readers.len()),
             inlets: Vec::with_capacity(writers.len()),
             group: GroupState::Led { killed: None },
@@ -333,15 +324,16 @@ impl Supervisor {
             let origin = StreamOrigin { name: Arc::clone(&name), pid, os_pid, instance, label, fd };
             match self.open_stream(origin, ours, index) {
                 Ok(stream) => child.streams.push(Some(stream)),
-                Err(e) => return Err((child.watch.map(Source::into_inner), e)),
+                Err(e) => return Err((watch.into_inner(), e.into())),
             }
         }
         for (index, (label, ours)) in writers.into_iter().enumerate() {
             match self.io.register(ours, Interest::NONE, Owner::Inlet(pid, index)) {
                 Ok(source) => child.inlets.push(Inlet::new(label, source)),
-                Err(e) => return Err((child.watch.map(Source::into_inner), e)),
+                Err(e) => return Err((watch.into_inner(), e.into())),
             }
         }
+        child.watch = Some(watch);
         Ok(child)
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn check(config: &JobConfig) -> Result<()> {
     if labels.iter().any(|label| label.is_empty() || label.contains(['/', '\0'])) {
         return Err(invalid("a stream's label must not be empty nor contain '/'".to_owned()));
     }
-    users::credentials(config.uid.as_ref(), config.gid.as_ref()).map_err(about)?;
+    users::resolve(config.uid.as_ref(), config.gid.as_ref()).map_err(about)?;
     resolve(config, 1, &BTreeMap::new()).map_err(about)?;
     Ok(())
 }
