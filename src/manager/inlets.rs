@@ -1,14 +1,14 @@
 //! What is written to children: standard input and custom streams.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::Supervisor;
 use super::supervisor::no_process;
 use crate::event_loop::{Interest, Source};
 use crate::process::Pid;
-use crate::sys::stdio;
+use crate::sys::stdio::{self, Moved};
 use crate::{Error, ErrorKind, Result};
 
 /// How many bytes may wait for a child that does not read.
@@ -61,8 +61,8 @@ impl Inlet {
     pub(super) fn flush(&mut self) {
         let Some(source) = &mut self.source else { return };
         while let Some(front) = self.waiting.front() {
-            match stdio::write(source.get_ref(), &front[self.sent..]) {
-                Ok(Some(n)) => {
+            match stdio::write(source.get_ref().as_fd(), &front[self.sent..]) {
+                Ok(Moved::Bytes(n)) => {
                     self.sent += n;
                     self.bytes -= n;
                     if self.sent == front.len() {
@@ -70,14 +70,14 @@ impl Inlet {
                         self.sent = 0;
                     }
                 }
-                Ok(None) => {
+                Ok(Moved::Blocked) => {
                     if source.set_interest(Interest::WRITE).is_err() {
                         self.hang_up();
                     }
                     return;
                 }
-                // EPIPE and its like: the child has closed its end, nothing can arrive any more.
-                Err(_) => return self.hang_up(),
+                // The child has closed its end: nothing can arrive any more.
+                Ok(Moved::Closed) | Err(_) => return self.hang_up(),
             }
         }
         if self.closing || source.set_interest(Interest::NONE).is_err() {

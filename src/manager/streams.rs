@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Cx, Owner, Supervisor, panic_message};
 use crate::event_loop::{Interest, Source};
 use crate::process::{JobName, OsPid, Pid};
 use crate::proto::lines::{Line, Lines};
-use crate::sys::stdio;
+use crate::sys::stdio::{self, Moved};
 
 /// How many bytes are taken from a stream at a time.
 const CHUNK: usize = 64 * 1024;
@@ -233,21 +233,22 @@ fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, thorough: bo
         if stream.is_paused() {
             break;
         }
-        match stdio::read(stream.source.get_ref(), &mut buffer) {
-            Ok(Some(0)) => {
-                end(cx, pid, index);
-                break;
-            }
-            Ok(Some(n)) => {
+        match stdio::read(stream.source.get_ref().as_fd(), &mut buffer) {
+            Ok(Moved::Bytes(n)) => {
                 deliver(cx, pid, index, StreamData::Bytes(&buffer[..n]));
                 budget = budget.saturating_sub(n);
                 if n < CHUNK && !thorough {
                     break;
                 }
             }
-            Ok(None) => break,
-            Err(_) => {
-                // EIO of a terminal whose last writer has gone, ECONNRESET of a socket: the end.
+            Ok(Moved::Blocked) => break,
+            Ok(Moved::Closed) => {
+                end(cx, pid, index);
+                break;
+            }
+            Err(e) => {
+                let origin = stream.origin.clone();
+                cx.fault(&format!("stream '{}' of process {pid}", origin.label), &e.to_string());
                 end(cx, pid, index);
                 break;
             }
