@@ -3,5 +3,6 @@
 
 mod error;
 pub mod process;
+pub mod sys;
 
 pub use error::{Error, ErrorKind, Result};
