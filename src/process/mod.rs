@@ -10,6 +10,7 @@ mod flapping;
 mod id;
 mod info;
 mod signal;
+pub(crate) mod stats;
 
 pub use config::{Backoff, Channel, JobConfig, Restart, Stdio, UserRef};
 pub use event::{Event, What};
@@ -18,3 +19,4 @@ pub use flapping::Flapping;
 pub use id::{DEFAULT_SESSION, JobId, JobName, OsPid, Pid};
 pub use info::{JobInfo, JobState, ProcessInfo, ProcessState, Scale};
 pub use signal::Signal;
+pub use stats::ProcessStats;

@@ -1,0 +1,100 @@
+//! Sending signals to processes and process groups.
+
+use std::io;
+
+use super::cvt;
+use crate::process::{OsPid, Signal};
+
+/// Whether a signal found anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Sent {
+    /// It was sent (to a zombie too: one that has ended and is not reaped).
+    Sent,
+    /// There is no such process or group (any more).
+    Gone,
+}
+
+/// Sends a signal to one process.
+///
+/// # Errors
+///
+/// `EPERM` if this process may not; [`io::ErrorKind::InvalidInput`] for a number below 1, which kill(2)
+/// would take for a whole group or for everybody.
+pub fn signal_process(os_pid: OsPid, signal: Signal) -> io::Result<Sent> {
+    if os_pid.0 < 1 {
+        return Err(invalid("process", os_pid));
+    }
+    kill(os_pid.0, signal)
+}
+
+/// Sends a signal to every member of the process group that `os_pid` leads or led.
+///
+/// # Errors
+///
+/// `EPERM` if this process may signal none of them; [`io::ErrorKind::InvalidInput`] for a number below 2,
+/// which kill(2) would take for our own group or for everybody.
+pub fn signal_group(os_pid: OsPid, signal: Signal) -> io::Result<Sent> {
+    if os_pid.0 < 2 {
+        return Err(invalid("process group", os_pid));
+    }
+    kill(-os_pid.0, signal)
+}
+
+/// Whether a member of this process group still runs.
+///
+/// False is cheap. Zombies do not count: on Linux a positive answer of kill(2) is confirmed by a look
+/// through `/proc`, because in a container whose first process does not reap, orphans stay zombies for
+/// ever. So ask after the leader has been reaped: its own zombie would make the cheap answer impossible.
+#[must_use]
+pub fn group_alive(os_pid: OsPid) -> bool {
+    if os_pid.0 < 2 {
+        return false;
+    }
+    // SAFETY: signal 0 only asks.
+    match cvt(unsafe { libc::kill(-os_pid.0, 0) }) {
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => false,
+        // Members that are not ours may be hidden from us in /proc (hidepid of proc(5)).
+        Err(_) => true,
+        Ok(_) => super::stats::group_runs(os_pid).unwrap_or(true),
+    }
+}
+
+fn kill(target: i32, signal: Signal) -> io::Result<Sent> {
+    // SAFETY: plain numbers; the callers have excluded the special ones.
+    match cvt(unsafe { libc::kill(target, signal.number()) }) {
+        Ok(_) => Ok(Sent::Sent),
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(Sent::Gone),
+        Err(e) => Err(e),
+    }
+}
+
+fn invalid(what: &str, os_pid: OsPid) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{os_pid} is no {what}"))
+}
+
+/// Runs `write` so that a closed pipe gives `EPIPE` and no signal, also where the host has not ignored
+/// `SIGPIPE`: it is blocked meanwhile, and taken back if it came.
+pub(super) fn without_sigpipe(
+    write: impl FnOnce() -> io::Result<super::stdio::Moved>,
+) -> io::Result<super::stdio::Moved> {
+    use std::{mem, ptr};
+    // SAFETY: sets are made empty before use, the calls write to sets of ours, and the old mask is restored.
+    unsafe {
+        let (mut pipe, mut old, mut pending): (libc::sigset_t, libc::sigset_t, libc::sigset_t) = mem::zeroed();
+        libc::sigemptyset(&mut pipe);
+        libc::sigaddset(&mut pipe, libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &pipe, &mut old);
+        let result = write();
+        if matches!(result, Ok(super::stdio::Moved::Closed)) && libc::sigismember(&old, libc::SIGPIPE) == 0 {
+            // The signal of write(2) is the thread's own and waits now, unless it is ignored.
+            libc::sigpending(&mut pending);
+            if libc::sigismember(&pending, libc::SIGPIPE) == 1 {
+                let mut number = 0;
+                libc::sigwait(&pipe, &mut number);
+            }
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &old, ptr::null_mut());
+        result
+    }
+}

@@ -1,0 +1,58 @@
+//! Systems without a Linux `/proc`: no stats, said cleanly.
+
+use std::io;
+use std::time::Instant;
+
+use crate::process::{OsPid, ProcessStats};
+
+/// A look through the processes of the system; not to be had here.
+#[derive(Debug)]
+pub struct Snapshot(());
+
+impl Snapshot {
+    /// Looks through all processes.
+    ///
+    /// # Errors
+    ///
+    /// Always [`io::ErrorKind::Unsupported`] on this system.
+    pub fn new() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Starts a look through all processes.
+    ///
+    /// # Errors
+    ///
+    /// Always [`io::ErrorKind::Unsupported`] on this system.
+    pub fn begin() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Forgets what was seen and starts again.
+    ///
+    /// # Errors
+    ///
+    /// Always [`io::ErrorKind::Unsupported`] on this system.
+    pub fn restart(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Goes on looking until the deadline; whether all have been seen.
+    ///
+    /// # Errors
+    ///
+    /// Always [`io::ErrorKind::Unsupported`] on this system.
+    pub fn advance(&mut self, _deadline: Instant) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// What a process uses, and its children.
+    pub fn sample(&mut self, _os_pid: OsPid) -> Option<ProcessStats> {
+        None
+    }
+}
+
+/// Whether a member of the group runs that is not a zombie; unknown here.
+pub(crate) fn group_runs(_group: OsPid) -> Option<bool> {
+    None
+}

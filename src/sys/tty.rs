@@ -1,0 +1,102 @@
+//! Pseudo-terminals, and who is in the foreground of a terminal.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use super::{cvt, retry};
+use crate::process::OsPid;
+
+/// A new pseudo-terminal.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Pty {
+    /// Our side; blocks until [`set_nonblocking`](super::stdio::set_nonblocking).
+    pub master: OwnedFd,
+    /// The child's terminal.
+    pub slave: OwnedFd,
+}
+
+/// Opens a pseudo-terminal; both sides are closed by exec, and it is nobody's controlling terminal yet.
+///
+/// # Errors
+///
+/// The operating system's, if there are no descriptors or no terminals left.
+#[cfg(target_os = "linux")]
+pub fn open_pty() -> io::Result<Pty> {
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: makes a descriptor, which is ours.
+    let master = unsafe { OwnedFd::from_raw_fd(retry(|| libc::posix_openpt(flags))?) };
+    let fd = master.as_raw_fd();
+    // SAFETY: `fd` is the master of a terminal. TIOCGPTPEER (Linux 4.13) opens its slave without a path, so it
+    // works in any mount namespace.
+    unsafe {
+        cvt(libc::grantpt(fd))?;
+        cvt(libc::unlockpt(fd))?;
+        let slave = cvt(libc::ioctl(fd, libc::TIOCGPTPEER as _, flags))?;
+        Ok(Pty { master, slave: OwnedFd::from_raw_fd(slave) })
+    }
+}
+
+/// Opens a pseudo-terminal; both sides are closed by exec, and it is nobody's controlling terminal yet.
+///
+/// # Errors
+///
+/// The operating system's, if there are no descriptors or no terminals left.
+#[cfg(not(target_os = "linux"))]
+pub fn open_pty() -> io::Result<Pty> {
+    let (mut master, mut slave) = (-1, -1);
+    // SAFETY: places for two descriptors; name, modes and size are left to the system.
+    cvt(unsafe { libc::openpty(&mut master, &mut slave, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) })?;
+    // SAFETY: both were made just now, for us.
+    let pty = unsafe { Pty { master: OwnedFd::from_raw_fd(master), slave: OwnedFd::from_raw_fd(slave) } };
+    super::stdio::set_cloexec(&pty.master)?;
+    super::stdio::set_cloexec(&pty.slave)?;
+    Ok(pty)
+}
+
+/// Gives one terminal the window size of another.
+///
+/// # Errors
+///
+/// The operating system's: `ENOTTY` if one of them is no terminal.
+pub fn copy_window_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: numbers only; all zeroes is valid.
+    let mut size: libc::winsize = unsafe { mem::zeroed() };
+    // SAFETY: points to a window size.
+    cvt(unsafe { libc::ioctl(from.as_raw_fd(), libc::TIOCGWINSZ as _, &raw mut size) })?;
+    // SAFETY: points to a window size.
+    cvt(unsafe { libc::ioctl(to.as_raw_fd(), libc::TIOCSWINSZ as _, &raw const size) })?;
+    Ok(())
+}
+
+/// The process group in the foreground of our controlling terminal.
+///
+/// # Errors
+///
+/// `ENOTTY` if the descriptor is not our controlling terminal.
+pub fn foreground(terminal: BorrowedFd<'_>) -> io::Result<OsPid> {
+    // SAFETY: a plain number.
+    cvt(unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) }).map(OsPid)
+}
+
+/// Puts a process group into the foreground of our controlling terminal, also if we are in the background.
+///
+/// # Errors
+///
+/// `ENOTTY` if the descriptor is not our controlling terminal, `EPERM` or `ESRCH` if there is no such group in
+/// our session.
+pub fn set_foreground(terminal: BorrowedFd<'_>, group: OsPid) -> io::Result<()> {
+    // SIGTTOU would stop us, but not while it is blocked (tcsetpgrp(3)).
+    // SAFETY: the set is made empty before use, and the old mask is restored.
+    unsafe {
+        let (mut set, mut old): (libc::sigset_t, libc::sigset_t) = mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGTTOU);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, &mut old);
+        let result = cvt(libc::tcsetpgrp(terminal.as_raw_fd(), group.0));
+        libc::pthread_sigmask(libc::SIG_SETMASK, &old, ptr::null_mut());
+        result.map(drop)
+    }
+}

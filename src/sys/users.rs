@@ -1,0 +1,185 @@
+//! Users and groups by number and by name.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::io;
+use std::mem;
+use std::ptr;
+
+use crate::process::UserRef;
+use crate::{Error, ErrorKind, Result};
+
+/// Who a process runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The supplementary groups; they replace those of the parent.
+    pub groups: Vec<u32>,
+}
+
+impl Credentials {
+    /// A user, a group and supplementary groups by number.
+    #[must_use]
+    pub fn new(uid: u32, gid: u32, groups: Vec<u32>) -> Self {
+        Self { uid, gid, groups }
+    }
+
+    /// Those this process acts with.
+    #[must_use]
+    pub fn current() -> Self {
+        // SAFETY: these read numbers.
+        let (uid, gid, n) = unsafe { (libc::geteuid(), libc::getegid(), libc::getgroups(0, ptr::null_mut())) };
+        let mut groups = vec![0; usize::try_from(n).unwrap_or(0)];
+        // SAFETY: room for `n` groups.
+        let n = unsafe { libc::getgroups(groups.len() as c_int, groups.as_mut_ptr()) };
+        groups.truncate(usize::try_from(n).unwrap_or(0));
+        Self { uid, gid, groups }
+    }
+
+    /// Whether both have the same supplementary groups, in any order.
+    pub(super) fn same_groups(&self, other: &Self) -> bool {
+        let sorted = |groups: &[u32]| {
+            let mut groups = groups.to_vec();
+            groups.sort_unstable();
+            groups.dedup();
+            groups
+        };
+        sorted(&self.groups) == sorted(&other.groups)
+    }
+}
+
+/// The credentials of a job that names a user, a group, both or neither (`None`).
+///
+/// A user without a group gets the group of its entry in the user database, and the supplementary groups
+/// it is a member of, as initgroups(3) would. A group without a user changes the group alone.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotFound`] for a name that does not exist, or a number without an entry where the entry is
+/// needed to know the group; [`ErrorKind::Io`] if the database cannot be read.
+pub fn resolve(user: Option<&UserRef>, group: Option<&UserRef>) -> Result<Option<Credentials>> {
+    let gid = match group {
+        Some(UserRef::Id(id)) => Some(*id),
+        Some(UserRef::Name(name)) => Some(group_id(name)?),
+        None => None,
+    };
+    let Some(user) = user else {
+        return Ok(gid.map(|gid| Credentials { gid, ..Credentials::current() }));
+    };
+    let entry = match user {
+        UserRef::Id(id) => by_uid(*id),
+        UserRef::Name(name) => match CString::new(name.as_str()) {
+            Ok(name) => by_name(&name),
+            Err(_) => Ok(None),
+        },
+    }
+    .map_err(|e| Error::io(format!("cannot look up user {user}"), e))?;
+    match (entry, user, gid) {
+        (Some(entry), _, gid) => {
+            let gid = gid.unwrap_or(entry.gid);
+            Ok(Some(Credentials { uid: entry.uid, gid, groups: groups_of(&entry.name, gid) }))
+        }
+        (None, UserRef::Id(uid), Some(gid)) => Ok(Some(Credentials { uid: *uid, gid, groups: vec![gid] })),
+        (None, UserRef::Id(uid), None) => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("user {uid} is not in the user database, so its group is not known: set the group too"),
+        )),
+        (None, UserRef::Name(_), _) => Err(Error::new(ErrorKind::NotFound, format!("no such user: {user}"))),
+    }
+}
+
+/// The name of a user, if it has one.
+#[must_use]
+pub fn user_name(uid: u32) -> Option<String> {
+    by_uid(uid).ok().flatten().map(|entry| entry.name.to_string_lossy().into_owned())
+}
+
+struct Entry {
+    name: CString,
+    uid: u32,
+    gid: u32,
+}
+
+fn by_name(name: &CStr) -> io::Result<Option<Entry>> {
+    entry(|passwd, buffer, len, found| {
+        // SAFETY: `entry` gives a record, a buffer of that length and a place for the result.
+        unsafe { libc::getpwnam_r(name.as_ptr(), passwd, buffer, len, found) }
+    })
+}
+
+fn by_uid(uid: u32) -> io::Result<Option<Entry>> {
+    entry(|passwd, buffer, len, found| {
+        // SAFETY: `entry` gives a record, a buffer of that length and a place for the result.
+        unsafe { libc::getpwuid_r(uid, passwd, buffer, len, found) }
+    })
+}
+
+fn entry(
+    call: impl Fn(*mut libc::passwd, *mut c_char, usize, *mut *mut libc::passwd) -> c_int,
+) -> io::Result<Option<Entry>> {
+    look_up(call, |passwd| {
+        // SAFETY: a record that was found has a name, in the buffer that is still there.
+        let name = unsafe { CStr::from_ptr(passwd.pw_name) }.to_owned();
+        Entry { name, uid: passwd.pw_uid, gid: passwd.pw_gid }
+    })
+}
+
+fn group_id(name: &str) -> Result<u32> {
+    let found = match CString::new(name) {
+        Ok(c_name) => look_up(
+            |group, buffer, len, found| {
+                // SAFETY: `look_up` gives a record, a buffer of that length and a place for the result.
+                unsafe { libc::getgrnam_r(c_name.as_ptr(), group, buffer, len, found) }
+            },
+            |group: &libc::group| group.gr_gid,
+        ),
+        Err(_) => Ok(None),
+    };
+    found
+        .map_err(|e| Error::io(format!("cannot look up group {name:?}"), e))?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no such group: {name:?}")))
+}
+
+/// The protocol of the `getpw…_r` calls: a larger buffer as long as they say `ERANGE`, up to 1 MiB.
+fn look_up<R, T>(
+    call: impl Fn(*mut R, *mut c_char, usize, *mut *mut R) -> c_int,
+    read: impl Fn(&R) -> T,
+) -> io::Result<Option<T>> {
+    let mut buffer: Vec<c_char> = vec![0; 1024];
+    loop {
+        // SAFETY: the records of pwd.h and grp.h are numbers and pointers; all zeroes is a valid value.
+        let mut record: R = unsafe { mem::zeroed() };
+        let mut found: *mut R = ptr::null_mut();
+        match call(&mut record, buffer.as_mut_ptr(), buffer.len(), &mut found) {
+            0 if !found.is_null() => return Ok(Some(read(&record))),
+            libc::ERANGE if buffer.len() < 1 << 20 => buffer.resize(buffer.len() * 4, 0),
+            libc::EINTR => {}
+            // "0 or ENOENT or ESRCH or EBADF or EPERM or ...: The given name or uid was not found."
+            0 | libc::ENOENT | libc::ESRCH | libc::EBADF | libc::EPERM => return Ok(None),
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// The groups the user is a member of, with `gid`, as initgroups(3) would set them.
+fn groups_of(name: &CStr, gid: u32) -> Vec<u32> {
+    let mut groups = vec![0; 32];
+    loop {
+        let mut n = groups.len() as c_int;
+        // SAFETY: room for `n` groups. (Apple calls the same 32 bits an int.)
+        let done = unsafe { libc::getgrouplist(name.as_ptr(), gid as _, groups.as_mut_ptr().cast(), &mut n) } >= 0;
+        let room = groups.len();
+        if done || room >= 65_536 {
+            groups.truncate(usize::try_from(n).unwrap_or(0));
+            // setgroups(2) of macOS takes 16 and finds the others by itself.
+            #[cfg(target_vendor = "apple")]
+            groups.truncate(16);
+            return groups;
+        }
+        // Not every system says how many there are.
+        groups.resize((room * 2).max(usize::try_from(n).unwrap_or(0)), 0);
+    }
+}
