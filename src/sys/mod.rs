@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The operating system: starting programs, noticing their ends, signals, users, pipes, limits and `/proc`.
 //!
 //! The low level of the crate. It has no policy and knows no jobs: everything here is done because the
@@ -39,3 +40,11 @@ fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
         }
     }
 }
+=======
+//! What is the operating system's.
+
+#[cfg(feature = "console")]
+pub(crate) mod clock;
+#[cfg(feature = "console")]
+pub(crate) mod writable;
+>>>>>>> console

@@ -1,0 +1,5 @@
+//! Wire formats as machines: bytes in, values out; no sockets, no clocks, bounded memory.
+
+#![forbid(unsafe_code)]
+
+pub mod lines;
