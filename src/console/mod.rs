@@ -48,6 +48,7 @@
 
 #![forbid(unsafe_code)]
 
+mod app;
 mod clock;
 mod event;
 mod json;
@@ -60,6 +61,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
 
+pub use app::{ConsoleOutput, Outcome};
 pub use event::Verbosity;
 pub use printer::{Printer, SILENCE, STILL_TALKING};
 pub use writer::Writer;

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The operating system: starting programs, noticing their ends, signals, users, pipes, limits and `/proc`.
 //!
 //! The low level of the crate. It has no policy and knows no jobs: everything here is done because the
@@ -9,6 +8,8 @@
 //! start, or changes the environment, the working directory or the umask of this process.
 
 mod child;
+#[cfg(feature = "console")]
+pub(crate) mod clock;
 pub mod exit;
 mod fork;
 pub mod limits;
@@ -18,6 +19,8 @@ pub mod stats;
 pub mod stdio;
 pub mod tty;
 pub mod users;
+#[cfg(feature = "console")]
+pub(crate) mod writable;
 
 pub use exit::ExitWatch;
 pub use signal::{Sent, group_alive, signal_group, signal_process};
@@ -40,11 +43,3 @@ fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
         }
     }
 }
-=======
-//! What is the operating system's.
-
-#[cfg(feature = "console")]
-pub(crate) mod clock;
-#[cfg(feature = "console")]
-pub(crate) mod writable;
->>>>>>> console
