@@ -25,6 +25,17 @@ pub enum SignalAction {
     Call(Box<dyn FnMut(&mut Cx<'_>, Signal) + Send>),
 }
 
+impl fmt::Debug for SignalAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stop => "Stop",
+            Self::Restart => "Restart",
+            Self::Suspend => "Suspend",
+            Self::Call(_) => "Call",
+        })
+    }
+}
+
 /// An app that acts on signals.
 ///
 /// [`SigHandler::default`] stops on SIGTERM, SIGINT and SIGQUIT and restarts on SIGHUP. Children are
@@ -65,7 +76,10 @@ impl SigHandler {
                 self.stops += 1;
                 if self.stops == 1 { cx.stop() } else { cx.stop_now() }
             }
-            SignalAction::Restart => cx.restart(),
+            SignalAction::Restart => {
+                // A manager that is stopping already has nothing to restart.
+                let _ = cx.restart();
+            }
             SignalAction::Suspend => {
                 cx.signal_groups(Signal::TSTP);
                 sys::signal::suspend_self();
@@ -110,6 +124,6 @@ impl App for SigHandler {
 
 impl fmt::Debug for SigHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.actions.iter().map(|(signal, _)| signal)).finish()
+        f.debug_map().entries(self.actions.iter().map(|(signal, action)| (signal, action))).finish()
     }
 }

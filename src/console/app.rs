@@ -136,7 +136,7 @@ impl ConsoleOutput {
 
     fn tell_awaited(&mut self, cx: &mut Cx<'_>) {
         let awaited: Vec<String> = cx
-            .list()
+            .ending()
             .into_iter()
             .filter_map(|pid| cx.process(pid).ok())
             .filter_map(|process| {

@@ -14,7 +14,7 @@ use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio};
 use crate::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawned, Spawner};
 use crate::sys::{group_alive, signal_group, signal_process, stdio, users};
 use crate::table::Action;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Spawns in one turn; those beyond come in the next, so that five hundred programs that start do
 /// not keep everybody else waiting.
@@ -118,7 +118,7 @@ impl Children {
         }
         for (_, mut child) in std::mem::take(&mut self.map) {
             if let (false, Some(watch)) = (child.detach, child.watch.take()) {
-                watch.into_inner().reap();
+                let _ = watch.into_inner().reap();
             }
         }
     }
@@ -224,7 +224,7 @@ impl Supervisor {
             Some(spawner) => spawner,
             none => none.insert(Spawner::new().map_err(|e| Error::io("cannot start programs", e))?),
         };
-        let Spawned { os_pid, exit, .. } = spawner.spawn(&plan)?;
+        let Spawned { os_pid, exit, .. } = spawner.spawn(&plan).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
         match self.adopt(pid, os_pid, instance, config, exit, readers, writers) {
             Ok(child) => {
                 self.children.map.insert(pid, child);
@@ -233,7 +233,7 @@ impl Supervisor {
             Err((exit, e)) => {
                 // It runs, and nobody could hear of it: rather not.
                 let _ = signal_group(os_pid, Signal::KILL);
-                exit.reap();
+                let _ = exit.reap();
                 Err(e)
             }
         }
@@ -272,7 +272,7 @@ impl Supervisor {
         let Some(child) = self.children.map.get_mut(&pid) else { return };
         if let Some(watch) = child.watch.take() {
             // The status was told when it was peeked at.
-            watch.into_inner().reap();
+            let _ = watch.into_inner().reap();
         }
         for inlet in &mut child.inlets {
             inlet.hang_up();

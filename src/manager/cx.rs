@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::closures::{ClosureId, Work};
 use super::streams::{Flow, Receiver as Tap, StreamChunk, StreamSelector, TapId};
-use super::{App, Emitter, Owner, Supervisor};
+use super::{Emitter, Owner, Supervisor};
 use crate::Result;
 use crate::event_loop::{Interest, Readiness, Source, TimerId};
 use crate::events::{Receiver, SubscriptionId};
@@ -70,17 +70,17 @@ impl Cx<'_> {
         self.events
     }
 
-    /// Registers a source. For an app its readiness arrives in [`App::ready`]; elsewhere use
+    /// Registers a source. For an app its readiness arrives in [`App::ready`](super::App::ready); elsewhere use
     /// [`watch`](Self::watch).
     ///
     /// # Errors
     ///
     /// The poller refuses the descriptor, e.g. a regular file.
     pub fn register<F: AsFd>(&mut self, fd: F, interest: Interest) -> Result<Source<F>> {
-        self.supervisor.io.register(fd, interest, self.owner)
+        Ok(self.supervisor.io.register(fd, interest, self.owner)?)
     }
 
-    /// Sets a timer. For an app it arrives in [`App::timeout`]; elsewhere use [`after`](Self::after).
+    /// Sets a timer. For an app it arrives in [`App::timeout`](super::App::timeout); elsewhere use [`after`](Self::after).
     pub fn set_timer(&mut self, at: Instant) -> TimerId {
         self.supervisor.io.set_timer(at, self.owner)
     }
@@ -142,7 +142,7 @@ impl Cx<'_> {
         self.supervisor.add_tap(which, Tap::Closure(Some(Box::new(f))))
     }
 
-    /// Brings the output of every stream that `which` selects to [`App::output`] of the app that asks;
+    /// Brings the output of every stream that `which` selects to [`App::output`](super::App::output) of the app that asks;
     /// otherwise as [`tap`](Self::tap).
     pub fn tap_to_app(&mut self, which: StreamSelector) -> TapId {
         let owner = self.owner;

@@ -185,7 +185,9 @@ impl Drop for Output {
     fn drop(&mut self) {
         let tap = self.tap;
         // A manager that has gone has no tap any more.
-        let _ = self.handle.post(move |cx| drop(cx.untap(tap)));
+        let _ = self.handle.post(move |cx| {
+            cx.untap(tap);
+        });
     }
 }
 

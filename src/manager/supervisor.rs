@@ -1,7 +1,7 @@
 //! Every operation on sessions, jobs and processes, once.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::app::{App, AppId, Apps};
 use super::children::Children;
@@ -135,7 +135,7 @@ impl Supervisor {
     pub fn commit(&mut self, job: &str, commit: Commit) -> Result<Pid> {
         let id = self.job_id(job)?;
         if !commit.env.is_empty() {
-            let mut config = self.table.info(id).map(|info| JobConfig::clone(&info.config)).ok_or_else(|| gone(job))?;
+            let mut config = self.table.job(id).map(|info| JobConfig::clone(&info.config)).ok_or_else(|| gone(job))?;
             config.env.extend(commit.env.iter().map(|(k, v)| (k.clone(), v.clone())));
             launch::check(&config)?;
         }
@@ -194,9 +194,14 @@ impl Supervisor {
     }
 
     /// Restarts every job that is active (new processes first), after the apps.
-    pub fn restart(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// The manager is stopping.
+    pub fn restart(&mut self) -> Result<()> {
+        self.table.restart_all(Instant::now())?;
         self.restart_apps = true;
-        self.table.restart_all(Instant::now());
+        Ok(())
     }
 
     /// Stops every job in reverse order of start; the manager ends when the last child is gone. No
@@ -271,19 +276,13 @@ impl Supervisor {
     /// The sessions, in the order in which they came.
     #[must_use]
     pub fn sessions(&self) -> Vec<String> {
-        let mut sessions: Vec<String> = Vec::new();
-        for name in self.jobs() {
-            if !sessions.iter().any(|known| known == name.session()) {
-                sessions.push(name.session().to_owned());
-            }
-        }
-        sessions
+        self.table.sessions().into_iter().map(str::to_owned).collect()
     }
 
     /// The jobs of all sessions, in the order in which they were loaded.
     #[must_use]
     pub fn jobs(&self) -> Vec<Arc<JobName>> {
-        self.table.jobs().filter_map(|id| self.table.info(id)).map(|info| info.name).collect()
+        self.table.jobs().filter_map(|id| self.table.job(id)).map(|info| info.name).collect()
     }
 
     /// The jobs of one session, in the order in which they were loaded.
@@ -301,7 +300,7 @@ impl Supervisor {
 
     /// Calls `f` with every job, in the order in which they were loaded.
     pub fn walk(&self, mut f: impl FnMut(JobInfo)) {
-        self.table.jobs().filter_map(|id| self.table.info(id)).for_each(&mut f);
+        self.table.jobs().filter_map(|id| self.table.job(id)).for_each(&mut f);
     }
 
     /// A job as it stands.
@@ -310,7 +309,7 @@ impl Supervisor {
     ///
     /// The job is not loaded.
     pub fn info(&self, job: &str) -> Result<JobInfo> {
-        self.table.info(self.job_id(job)?).ok_or_else(|| gone(job))
+        self.table.job(self.job_id(job)?).ok_or_else(|| gone(job))
     }
 
     /// A process as it stands.
@@ -324,10 +323,17 @@ impl Supervisor {
         Ok(info)
     }
 
-    /// The numbers of all processes, committed ones included, in order.
+    /// The numbers of all processes that were not told to end, committed ones included, in order.
     #[must_use]
     pub fn list(&self) -> Vec<Pid> {
-        self.table.pids().collect()
+        self.table.all_pids().collect()
+    }
+
+    /// The processes that were told to end, or have ended and left others in their group: those a
+    /// [`stop`](Self::stop) waits for.
+    #[must_use]
+    pub fn ending(&self) -> Vec<Pid> {
+        self.table.ending().collect()
     }
 
     /// The numbers of a job's processes that are kept alive.
@@ -336,9 +342,7 @@ impl Supervisor {
     ///
     /// The job is not loaded.
     pub fn pids(&self, job: &str) -> Result<Vec<Pid>> {
-        let mut info = self.info(job)?;
-        info.processes.retain(|&pid| self.table.process(pid).is_some_and(|process| !process.once));
-        Ok(info.processes)
+        self.table.pids(self.job_id(job)?).ok_or_else(|| gone(job))
     }
 
     /// Whether a job of this name is loaded.

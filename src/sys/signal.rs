@@ -98,3 +98,10 @@ pub(super) fn without_sigpipe(
         result
     }
 }
+
+/// Stops this process as Ctrl-Z does, until somebody sends SIGCONT. SIGSTOP is used because a handler of
+/// SIGTSTP is what calls this.
+pub fn suspend_self() {
+    // SAFETY: signals ourselves.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use gaffer::manager::{App, Cx};
-use gaffer::process::{Event, Exit, JobState, Pid, ProcessState, Restart, What};
+use gaffer::process::{Event, Exit, JobState, Restart, What};
 
 /// Which exit ends everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,9 +85,7 @@ fn is_over(cx: &Cx<'_>) -> bool {
             JobState::Stopped => false,
             _ => true,
         };
-        // One that has ended but left others in its group is being taken care of; `stop` waits for it.
-        let ended = |&pid: &Pid| cx.process(pid).is_ok_and(|process| process.state == ProcessState::Exited);
-        over &= !comes_back && job.processes.iter().all(ended);
+        over &= !comes_back && job.processes.is_empty();
     });
     over
 }
