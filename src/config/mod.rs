@@ -1,0 +1,95 @@
+//! Configuration files: text in, values out.
+//!
+//! The parsers are pure: they read no file, no environment and no clock, so they take the text and the name that their
+//! messages begin with. Only [`Application::load`] opens files.
+#![forbid(unsafe_code)]
+
+mod application;
+mod concurrency;
+pub mod dotenv;
+mod procfile;
+
+pub use application::{Application, MAX_FILE, Options};
+pub use concurrency::Concurrency;
+pub use dotenv::{Dotenv, Expand};
+pub use procfile::{Entry, Procfile};
+
+use crate::{Error, ErrorKind};
+
+/// So many warnings are kept for a file; the last one says how many more there were.
+pub const MAX_WARNINGS: usize = 50;
+
+/// A place in a text. Its column is counted when somebody wants to read it: lines can be long, and places many.
+#[derive(Clone, Copy)]
+struct Position<'a> {
+    /// From 1.
+    line: usize,
+    /// What stands before it in its line.
+    before: &'a str,
+}
+
+impl Position<'_> {
+    /// In characters, from 1.
+    fn column(self) -> usize {
+        self.before.chars().count() + 1
+    }
+}
+
+/// Where the messages of a parser say they come from.
+#[derive(Clone, Copy)]
+struct Origin<'a>(&'a str);
+
+impl Origin<'_> {
+    fn message(self, at: Position<'_>, what: &str) -> String {
+        format!("{}:{}:{}: {what}", self.0, at.line, at.column())
+    }
+
+    fn error(self, at: Position<'_>, what: &str) -> Error {
+        Error::new(ErrorKind::Invalid, self.message(at, what))
+    }
+}
+
+/// The warnings of one file, at most [`MAX_WARNINGS`] of them.
+struct Warnings<'a> {
+    origin: Origin<'a>,
+    kept: Vec<String>,
+    more: usize,
+}
+
+impl<'a> Warnings<'a> {
+    fn new(origin: Origin<'a>) -> Self {
+        Self { origin, kept: Vec::new(), more: 0 }
+    }
+
+    fn push(&mut self, at: Position<'_>, what: &str) {
+        if self.kept.len() < MAX_WARNINGS {
+            self.kept.push(self.origin.message(at, what));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.kept.push(format!("{}: {} more warnings", self.origin.0, self.more));
+        }
+        self.kept
+    }
+}
+
+/// A line as a message shows it: quoted, escaped, and cut after 40 characters.
+fn excerpt(line: &str) -> String {
+    match line.char_indices().nth(40) {
+        Some((cut, _)) => format!("{:?}…", &line[..cut]),
+        None => format!("{line:?}"),
+    }
+}
+
+/// The text after a byte order mark, if it begins with one.
+fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r')
+}
