@@ -298,7 +298,7 @@ impl Supervisor {
         }
     }
 
-    #[allow(clippy::too_many_arguments, clippy::type_complexity)]
+    #[allow(clippy::too_many_arguments)]
     fn adopt(
         &mut self,
         pid: Pid,
@@ -324,7 +324,7 @@ impl Supervisor {
             let origin = StreamOrigin { name: Arc::clone(&name), pid, os_pid, instance, label, fd };
             match self.open_stream(origin, ours, index) {
                 Ok(stream) => child.streams.push(Some(stream)),
-                Err(e) => return Err((watch.into_inner(), e.into())),
+                Err(e) => return Err((watch.into_inner(), e)),
             }
         }
         for (index, (label, ours)) in writers.into_iter().enumerate() {

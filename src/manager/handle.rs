@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, ThreadId};
 
 use super::{Cx, Output, OutputLimit, StreamSelector};
@@ -150,10 +150,7 @@ impl Calls {
     }
 
     pub(super) fn next(&self) -> Option<Call> {
-        match self.receiver.try_recv() {
-            Ok(call) => Some(call),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.receiver.try_recv().ok()
     }
 
     /// Remembers which thread turns the loop, `None` while none does.

@@ -293,7 +293,7 @@ impl Supervisor {
     pub fn jobs_of(&self, session: &str) -> Result<Vec<Arc<JobName>>> {
         let jobs: Vec<_> = self.jobs().into_iter().filter(|name| name.session() == session).collect();
         if jobs.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, format!("no such session '{session}'")));
+            return Err(Error::new(ErrorKind::NotFound, format!("no such session `{session}`")));
         }
         Ok(jobs)
     }
@@ -386,15 +386,14 @@ impl Supervisor {
         let full: JobName = name.parse()?;
         self.table.find(&full).ok_or_else(|| {
             let jobs = self.jobs();
-            let hint = suggest::nearest(full.short(), jobs.iter().map(|job| job.short()))
-                .map_or_else(String::new, |near| format!(", did you mean '{near}'?"));
-            Error::new(ErrorKind::NotFound, format!("no such job '{full}'{hint}"))
+            let hint = suggest::hint(full.short(), jobs.iter().map(|job| job.short()));
+            Error::new(ErrorKind::NotFound, format!("no such job `{full}`{hint}"))
         })
     }
 }
 
 fn gone(job: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("no such job '{job}'"))
+    Error::new(ErrorKind::NotFound, format!("no such job `{job}`"))
 }
 
 pub(super) fn no_process(pid: Pid) -> Error {
