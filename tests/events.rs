@@ -1,0 +1,48 @@
+//! The emitter against a naive matcher, on random programs and on the fuzzer's corpus.
+
+#[allow(unreachable_pub, reason = "the fuzzer's package exports it")]
+#[path = "../fuzz/src/events.rs"]
+mod model;
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+/// splitmix64.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (*state ^ *state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+#[test]
+fn agrees_with_the_naive_matcher() {
+    let mut operations = 0;
+    for seed in 0.. {
+        let mut state = seed;
+        let length = 64 << (next(&mut state) % 8);
+        let program: Vec<u8> = (0..length).map(|_| next(&mut state) as u8).collect();
+        match catch_unwind(|| model::operations(&program)) {
+            Ok(done) => operations += done,
+            Err(_) => panic!("seed {seed} fails"),
+        }
+        if operations >= 300_000 {
+            println!("{operations} operations in {seed} programs");
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_corpus_passes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/events");
+    let mut files = 0;
+    for entry in fs::read_dir(&folder).expect("the corpus is there") {
+        let path = entry.expect("a readable folder").path();
+        let program = fs::read(&path).expect("a readable file");
+        assert!(catch_unwind(|| model::run(&program)).is_ok(), "{} fails", path.display());
+        files += 1;
+    }
+    assert!(files > 0);
+}
