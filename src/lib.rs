@@ -3,5 +3,6 @@
 
 mod error;
 pub mod process;
+pub mod table;
 
 pub use error::{Error, ErrorKind, Result};
