@@ -156,9 +156,6 @@ impl<T: Copy> EventLoop<T> {
     ///
     /// With [`Interest::NONE`] it is only given an id, and [`Source::set_interest`] may fail instead.
     ///
-    /// On Linux the interest in reading includes urgent data (`EPOLLPRI`), which `read` does not
-    /// return: set `SO_OOBINLINE` on TCP sockets, or one urgent byte of the peer ends every wait.
-    ///
     /// # Errors
     ///
     /// The error gives the descriptor back. Its kind is [`Conflict`](crate::ErrorKind::Conflict) if

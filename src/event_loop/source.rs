@@ -84,7 +84,8 @@ impl fmt::Debug for Interest {
 ///
 /// A hang-up or an error makes it ready for reading and for writing, whatever was asked for: the read
 /// or write that follows does not block and tells the reason. That call is the truth; the predicates
-/// are hints, and one of them may be true of a descriptor that then answers `EWOULDBLOCK`.
+/// are hints, and one of them may be true of a descriptor that then answers `EWOULDBLOCK` (on Linux for
+/// instance when the peer has sent urgent data, which the read takes out of the way).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
     pub(super) readable: bool,
