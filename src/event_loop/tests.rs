@@ -2,7 +2,6 @@
 //! waits, with a time-out far beyond what it needs so that a hang is a failure.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
 use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
@@ -152,7 +151,7 @@ fn the_same_descriptor_twice_is_a_conflict() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn a_regular_file_is_unsupported() {
     let mut io = event_loop();
-    let exe = File::open("/proc/self/exe").expect("our own program");
+    let exe = std::fs::File::open("/proc/self/exe").expect("our own program");
     let rejected = io.register(exe, Interest::READ, 1).expect_err("a regular file");
     assert_eq!(rejected.error.kind(), ErrorKind::Unsupported, "{rejected}");
 
