@@ -169,7 +169,11 @@ fn ending_a_source_leaves_nothing_behind() {
     let source = io.register(ours, Interest::READ, 1).expect("registered");
     theirs.write_all(b"x").expect("written");
     drop(source);
-    // The open file lives on in the copy; without the delete it would haunt us.
+    // The open file lives on in the copy: without the delete it would end every wait, unlisted. The
+    // loop's own descriptor shows whether anything in it is ready.
+    let mut host = event_loop();
+    let _embedded = host.register(io.as_fd().try_clone_to_owned().expect("a copy"), Interest::READ, 9);
+    assert_eq!(turn(&mut host, NOW), []);
     assert_eq!(turn(&mut io, NOW), []);
     assert!(io.sources.is_empty() && io.shared.ended.lock().expect("unpoisoned").is_empty());
 
