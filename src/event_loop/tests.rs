@@ -172,7 +172,8 @@ fn ending_a_source_leaves_nothing_behind() {
     // The open file lives on in the copy: without the delete it would end every wait, unlisted. The
     // loop's own descriptor shows whether anything in it is ready.
     let mut host = event_loop();
-    let _embedded = host.register(io.as_fd().try_clone_to_owned().expect("a copy"), Interest::READ, 9);
+    let copied = io.as_fd().try_clone_to_owned().expect("a copy");
+    let _embedded = host.register(copied, Interest::READ, 9).expect("registered");
     assert_eq!(turn(&mut host, NOW), []);
     assert_eq!(turn(&mut io, NOW), []);
     assert!(io.sources.is_empty() && io.shared.ended.lock().expect("unpoisoned").is_empty());
