@@ -1,4 +1,5 @@
 //! Ids that are never re-used, and a map keyed by them.
+#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -40,6 +40,7 @@
 //! allocates nothing. On Linux the poller brackets each `epoll_wait` with four short calls of its own
 //! (arming its timerfd and re-arming its eventfd), about a microsecond in all; on kqueue systems a turn
 //! is one `kevent`.
+#![deny(unsafe_code)]
 
 mod id;
 mod source;
@@ -156,9 +157,6 @@ impl<T: Copy> EventLoop<T> {
     ///
     /// With [`Interest::NONE`] it is only given an id, and [`Source::set_interest`] may fail instead.
     ///
-    /// On Linux the interest in reading includes urgent data (`EPOLLPRI`), which `read` does not
-    /// return: set `SO_OOBINLINE` on TCP sockets, or one urgent byte of the peer ends every wait.
-    ///
     /// # Errors
     ///
     /// The error gives the descriptor back. Its kind is [`Conflict`](crate::ErrorKind::Conflict) if
@@ -207,8 +205,8 @@ impl<T: Copy> EventLoop<T> {
     /// A signal handled meanwhile neither ends the wait nor is it an error: a handler that must be
     /// noticed writes to a registered pipe.
     ///
-    /// A source that ends while its owner goes through the list may still follow in it; its id is one
-    /// that no new registration gets.
+    /// A source that ends, or whose interest changes, while its owner goes through the list may still
+    /// follow in it as it was found; the id of one that ended is one that no new registration gets.
     ///
     /// # Errors
     ///

@@ -1,4 +1,7 @@
 //! Registered descriptors: the guard that owns one, what it waits for, and what was found.
+//!
+//! The one file of the event loop with `unsafe` in it: a single call, [`Source::set_interest`]'s.
+#![allow(unsafe_code)]
 
 use std::fmt;
 use std::io;
@@ -84,7 +87,8 @@ impl fmt::Debug for Interest {
 ///
 /// A hang-up or an error makes it ready for reading and for writing, whatever was asked for: the read
 /// or write that follows does not block and tells the reason. That call is the truth; the predicates
-/// are hints, and one of them may be true of a descriptor that then answers `EWOULDBLOCK`.
+/// are hints, and one of them may be true of a descriptor that then answers `EWOULDBLOCK` (on Linux for
+/// instance when the peer has sent urgent data, which the read takes out of the way).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
     pub(super) readable: bool,
@@ -197,8 +201,10 @@ impl<F: AsFd> Source<F> {
             // uses a descriptor that is closed or means another file. `self` owns the descriptor and
             // deletes it in `Drop`, `into_inner` and on `Interest::NONE`. Should safe code close it
             // inside `F` (through `get_mut`, or an `AsFd` that changes its mind), the kernel removes
-            // the registration itself (epoll(7), question 6; kqueue(2)), and the poller keeps no
-            // descriptor it would use: it makes system calls only with descriptors it is lent.
+            // the registration itself (epoll(7), question 6; kqueue(2)), and these two backends keep no
+            // descriptor they would use: they make system calls only with descriptors they are lent.
+            // (The poll(2) backend does keep them; there a `Poller` has no `AsFd` and this module does
+            // not compile.)
             unsafe { poller.add_with_mode(&fd, event, PollMode::Level) }.inspect_err(|error| {
                 // The kqueue backend notes the number before it tries; nothing to undo elsewhere.
                 if error.kind() != io::ErrorKind::AlreadyExists {

@@ -1,4 +1,5 @@
 //! Timers as a pure structure: time is an argument, nothing here reads a clock.
+#![forbid(unsafe_code)]
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

@@ -1,4 +1,5 @@
 //! Waking the loop from another thread.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::sync::Arc;
