@@ -8,7 +8,6 @@
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::RawFd;
-use std::ptr;
 
 use super::spawn::{Group, Step, Terminal};
 
@@ -160,7 +159,7 @@ unsafe fn close_on_exec_from(first: c_int) {
 
 /// Marks the descriptors that the folder lists; false if it cannot be read.
 #[cfg(target_os = "linux")]
-unsafe fn mark_listed(dir: c_int, first: c_int) -> bool {
+pub(super) unsafe fn mark_listed(dir: c_int, first: c_int) -> bool {
     #[repr(align(8))]
     struct Buffer([u8; 1024]);
     let mut buffer = Buffer([0; 1024]);
@@ -291,7 +290,7 @@ unsafe fn default_signals() {
                 libc::SYS_rt_sigaction,
                 signal,
                 zeroes.as_ptr(),
-                ptr::null_mut::<u64>(),
+                std::ptr::null_mut::<u64>(),
                 super::fork::SIGSET_BYTES,
             );
         }

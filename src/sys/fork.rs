@@ -36,6 +36,7 @@ pub(super) fn unblock_all() {
 }
 
 /// Runs `work` with every signal blocked in this thread; threads it makes start that way.
+#[cfg(any(target_os = "linux", gaffer_thread_exit_watch))]
 pub(super) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let _blocked = Blocked::all();
     work()

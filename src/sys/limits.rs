@@ -35,5 +35,22 @@ pub fn nofile() -> io::Result<(u64, u64)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: points to a limit.
     cvt(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    // FreeBSD's are signed, others' are u64 or shorter.
+    #[allow(clippy::unnecessary_cast)]
     Ok((limit.rlim_cur as u64, limit.rlim_max as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raises_the_soft_limit_and_tells_the_old() {
+        // The whole test process gets the higher limit, which harms no test.
+        let before = nofile().expect("a limit");
+        assert_eq!(raise_nofile().expect("raise"), before);
+        let (soft, hard) = nofile().expect("a limit");
+        assert_eq!(hard, before.1);
+        assert!(soft >= before.0 && (soft == hard || cfg!(target_vendor = "apple")), "{soft} {hard}");
+    }
 }

@@ -134,6 +134,11 @@ impl<'fd> SpawnPlan<'fd> {
         let join = |dir: &[u8]| if dir.is_empty() { program.to_vec() } else { [dir, b"/", program].concat() };
         path.as_bytes().split(|b| *b == b':').map(join).collect()
     }
+
+    fn file_exists(&self) -> bool {
+        let base = self.cwd.clone().unwrap_or_default();
+        self.candidates().into_iter().any(|path| base.join(OsString::from_vec(path)).is_file())
+    }
 }
 
 /// Starts programs, and keeps between spawns what can be kept: a stack for the child, `/dev/null`, and
@@ -178,7 +183,12 @@ impl Spawner {
         strings.push(&[plan.cwd.as_ref().map_or(&[], |cwd| cwd.as_os_str().as_bytes())]);
         if strings.nul {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "NUL byte in an argument, variable or path");
-            return Err(SpawnError { step: Step::Prepare, about: quoted(plan.program()), error });
+            return Err(SpawnError {
+                step: Step::Prepare,
+                about: quoted(plan.program()),
+                error,
+                no_interpreter: false,
+            });
         }
 
         // All strings lie in one piece of memory, which does not move from here on.
@@ -254,7 +264,10 @@ impl Strings {
 /// What has to be changed to get these credentials; `None` if this process has them.
 fn identity(to: &Credentials) -> Option<Identity> {
     let now = Credentials::current();
-    if (to.uid, to.gid) == (now.uid, now.gid) && (now.uid != 0 || to.same_groups(&now)) {
+    // SAFETY: these read numbers.
+    let real = unsafe { (libc::getuid(), libc::getgid()) };
+    let same = (to.uid, to.gid) == (now.uid, now.gid) && (to.uid, to.gid) == real;
+    if same && (now.uid != 0 || to.same_groups(&now)) {
         // Without privileges the groups cannot be changed, and need not be: it is the same user.
         return None;
     }
@@ -303,6 +316,8 @@ pub struct SpawnError {
     step: Step,
     about: String,
     error: io::Error,
+    /// The file is there, but what its first line names is not.
+    no_interpreter: bool,
 }
 
 impl SpawnError {
@@ -317,7 +332,8 @@ impl SpawnError {
             Step::Prepare | Step::Exec => quoted(plan.program()),
             Step::Fork | Step::Group | Step::Session | Step::Groups | Step::Watch => String::new(),
         };
-        Self { step: failure.step, about, error: io::Error::from_raw_os_error(failure.errno) }
+        let no_interpreter = failure.step == Step::Exec && failure.errno == libc::ENOENT && plan.file_exists();
+        Self { step: failure.step, about, error: io::Error::from_raw_os_error(failure.errno), no_interpreter }
     }
 
     /// The step that failed.
@@ -358,7 +374,9 @@ impl fmt::Display for SpawnError {
             Step::Exec => write!(f, "exec {about}"),
             Step::Watch => f.write_str("watch the new process"),
         }?;
-        write!(f, ": {}", self.error)
+        write!(f, ": {}", self.error)?;
+        // execve(2), ENOENT: "The file pathname or a script or ELF interpreter does not exist."
+        f.write_str(if self.no_interpreter { "; the file exists, its interpreter does not" } else { "" })
     }
 }
 

@@ -5,7 +5,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use super::{cvt, retry};
+use super::cvt;
 use crate::process::OsPid;
 
 /// A new pseudo-terminal.
@@ -27,7 +27,7 @@ pub struct Pty {
 pub fn open_pty() -> io::Result<Pty> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: makes a descriptor, which is ours.
-    let master = unsafe { OwnedFd::from_raw_fd(retry(|| libc::posix_openpt(flags))?) };
+    let master = unsafe { OwnedFd::from_raw_fd(super::retry(|| libc::posix_openpt(flags))?) };
     let fd = master.as_raw_fd();
     // SAFETY: `fd` is the master of a terminal. TIOCGPTPEER (Linux 4.13) opens its slave without a path, so it
     // works in any mount namespace.

@@ -155,7 +155,7 @@ fn signalled(number: libc::c_int, core: bool) -> Exit {
 }
 
 /// Whether the descriptor is readable now.
-#[cfg(not(gaffer_thread_exit_watch))]
+#[cfg(any(target_os = "linux", not(gaffer_thread_exit_watch)))]
 fn is_readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     use std::os::fd::AsRawFd;
     let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
