@@ -2,6 +2,7 @@
 //!
 //! KIND is `procfile` (read leniently), `env` (values as they are written, no variable replaced), or `env-expanded`
 //! (variables replaced, from the file alone). Warnings and errors go to standard error; after an error the exit code is 1.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
 
 use std::process::ExitCode;
 

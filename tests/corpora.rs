@@ -3,6 +3,7 @@
 //!
 //! The binary owns its `main`: called as `corpora --parse KIND FILE` it is the example `parse`, so the code that is
 //! checked is always the code that was just built.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test of its own main prints")]
 
 use std::env;
 use std::path::{Path, PathBuf};

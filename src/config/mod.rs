@@ -77,14 +77,6 @@ impl<'a> Warnings<'a> {
     }
 }
 
-/// A line as a message shows it: quoted, escaped, and cut after 40 characters.
-fn excerpt(line: &str) -> String {
-    match line.char_indices().nth(40) {
-        Some((cut, _)) => format!("{:?}…", &line[..cut]),
-        None => format!("{line:?}"),
-    }
-}
-
 /// The text after a byte order mark, if it begins with one.
 fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
