@@ -24,6 +24,8 @@ pub(super) struct Screen {
     pub(super) open: Option<Key>,
     /// Whether colours must be switched off where that line ends.
     open_colored: bool,
+    /// The start of a JSON object, and the time it was made for.
+    json_start: (Option<SystemTime>, Vec<u8>),
 }
 
 impl Screen {
@@ -36,6 +38,7 @@ impl Screen {
             width: 0,
             open: None,
             open_colored: false,
+            json_start: (None, Vec::new()),
         }
     }
 
@@ -110,7 +113,13 @@ impl Row<'_> {
     pub(super) fn put(&mut self, line: Line<'_>) {
         self.any = true;
         if self.screen.options.json {
-            json::time(&mut self.screen.out, self.wall);
+            let (made_for, start) = &mut self.screen.json_start;
+            if *made_for != Some(self.wall) {
+                start.clear();
+                json::time(start, self.wall);
+                *made_for = Some(self.wall);
+            }
+            self.screen.out.extend_from_slice(start);
             self.screen.out.extend_from_slice(self.head);
             json::line(&mut self.screen.out, line);
         } else if line.end == LineEnd::Newline && !line.continues && !self.escape && self.screen.open.is_none() {
