@@ -190,6 +190,12 @@ impl ProcessTable {
         })
     }
 
+    /// Whether an action or event waits to be fetched.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.spawns.is_empty() || !self.actions.is_empty() || !self.events.is_empty()
+    }
+
     /// The next event, in the order in which they happened.
     pub fn next_event(&mut self) -> Option<(Arc<JobName>, What)> {
         self.events.pop_front()
