@@ -273,12 +273,12 @@ fn back_off_is_shared_and_reset() {
     b.act();
     b.now += ms(50);
     assert_eq!(b.exit(1, 1).spawned, [3]);
-    assert_eq!(b.exit(2, 1).spawned, []);
+    assert_eq!(b.exit(2, 1).spawned, [0u64; 0]);
     assert_eq!(b.table.next_deadline(), Some(b.now + ms(100)));
-    assert_eq!(b.exit(3, 1).spawned, []);
+    assert_eq!(b.exit(3, 1).spawned, [0u64; 0]);
     assert_eq!(b.state(id), (JobState::Active, 0, 2));
     assert_eq!(b.pass(ms(100)).spawned, [4, 5]);
-    assert_eq!(b.exit(4, 1).spawned, []);
+    assert_eq!(b.exit(4, 1).spawned, [0u64; 0]);
     assert_eq!(b.table.next_deadline(), Some(b.now + ms(200)));
     // One that has lived long ends the pause of all.
     b.now += ms(150);
@@ -312,7 +312,7 @@ fn flapping_pauses_and_gives_up() {
     }
     b.sees("exit 5 · spawn 7 · exit 7 · spawn 8 · exit 8 · flap=0 · stop · stop_pid 6");
     b.exit(6, 0);
-    assert_eq!(b.pass(s(3600)).spawned, []);
+    assert_eq!(b.pass(s(3600)).spawned, [0u64; 0]);
     assert_eq!(b.state(id), (JobState::Stopped, 1, 2));
     b.table.start_job(id, b.now).expect("start");
     assert_eq!(b.act().spawned, [9, 10]);
@@ -333,7 +333,7 @@ fn flapping_pauses_and_gives_up() {
     b.sees(&format!("stop · stop_pid {once} · delete"));
     b.exit(once.0, 0);
     assert!(b.table.is_idle());
-    assert_eq!(b.pass(s(60)).spawned, []);
+    assert_eq!(b.pass(s(60)).spawned, [0u64; 0]);
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn a_rolling_restart_into_a_broken_binary_leaves_the_service_up() {
          restart · spawn 10 · spawn 11 · spawn 12 · reap 3 · reap 7 · reap 9",
     );
     for pid in [1, 2, 3, 7, 9] {
-        assert_eq!(b.exit(pid, 0).spawned, []);
+        assert_eq!(b.exit(pid, 0).spawned, [0u64; 0]);
     }
     assert_eq!(b.table.pids(id).expect("loaded"), [Pid(10), Pid(11), Pid(12)]);
 }
@@ -421,7 +421,7 @@ fn update_replaces_everything() {
     let done = b.act();
     assert_eq!(done.signals, [(1, Signal::TERM, true), (2, Signal::TERM, true), (3, Signal::TERM, true)]);
     b.exit(3, 0);
-    assert_eq!(b.exit(2, 0).spawned, [], "the successor waits for the first one's port");
+    assert_eq!(b.exit(2, 0).spawned, [0u64; 0], "the successor waits for the first one's port");
     assert_eq!(b.exit(1, 0).spawned, [5]);
     b.sees("update=1 · stop_pid 1 · stop_pid 2 · stop_pid 3 · exit 3 · exit 2 · exit 1 · spawn 5");
     assert_eq!(b.table.process(Pid(5)).expect("known").instance, 1);
@@ -451,7 +451,7 @@ fn a_start_waits_for_what_a_stop_left() {
     b.act();
     b.table.stop_job(id, b.now).expect("stop");
     b.table.start_job(id, b.now).expect("start");
-    assert_eq!(b.act().spawned, []);
+    assert_eq!(b.act().spawned, [0u64; 0]);
     assert_eq!(b.exit(2, 0).spawned, [3]);
     assert_eq!(b.table.process(Pid(3)).expect("known").instance, 2);
     // The other one does not hear; more are started beside it.
@@ -467,7 +467,7 @@ fn processes_that_end_for_good() {
     let mut b = Bench::new();
     let id = b.load(job("task", 3).restart(Restart::OnFailure));
     b.act();
-    assert_eq!(b.exit(1, 0).spawned, []);
+    assert_eq!(b.exit(1, 0).spawned, [0u64; 0]);
     assert_eq!(b.exit(2, 1).spawned, [4]);
     assert_eq!(b.state(id), (JobState::Active, 2, 3), "the target stays");
     b.table.scale(id, Scale::By(1), b.now).expect("scale");
@@ -479,7 +479,7 @@ fn processes_that_end_for_good() {
     assert_eq!(b.exit(3, 0).spawned, [6], "who was told to end is replaced");
     for pid in 4..=6 {
         assert!(!b.table.is_idle());
-        assert_eq!(b.exit(pid, 0).spawned, []);
+        assert_eq!(b.exit(pid, 0).spawned, [0u64; 0]);
     }
     assert!(b.table.is_idle());
     b.table.start_job(id, b.now).expect("start");
@@ -501,7 +501,7 @@ fn commits_are_outside() {
     assert_eq!(b.table.pids(id).expect("loaded"), []);
     b.table.stop_process(pid, b.now).expect("stop");
     assert_eq!(b.pass(s(5)).signals, [(1, Signal::TERM, true), (1, Signal::KILL, true)]);
-    assert_eq!(b.exit(1, 0).spawned, []);
+    assert_eq!(b.exit(1, 0).spawned, [0u64; 0]);
     b.sees("create · spawn 1 · stop_pid 1 · exit 1");
 }
 
@@ -540,8 +540,9 @@ fn shutdown_in_reverse_order_of_start() {
     b.table.shutdown(b.now);
     assert!(b.table.is_stopping() && !b.table.is_finished());
     assert_eq!(b.act().signals, [(4, Signal::TERM, true), (1, Signal::TERM, true)]);
-    let names: Vec<_> =
-        std::iter::from_fn(|| b.table.next_event()).map(|(name, what)| format!("{} {}", name.label(), what.name())).collect();
+    let names: Vec<_> = std::iter::from_fn(|| b.table.next_event())
+        .map(|(name, what)| format!("{} {}", name.label(), what.name()))
+        .collect();
     assert_eq!(names, ["one stop", "one stop_pid", "four stop", "three stop", "two stop", "two stop_pid"]);
 
     let now = b.now;
@@ -627,7 +628,7 @@ fn processes_that_never_end_do_not_pile_up() {
     let refused = b.table.commit(id, Commit::default(), b.now);
     b.refused(refused, ErrorKind::Full);
     b.table.reload(id, b.now).expect("a reload waits for its predecessors");
-    assert_eq!(b.act().spawned, []);
+    assert_eq!(b.act().spawned, [0u64; 0]);
 }
 
 #[test]
