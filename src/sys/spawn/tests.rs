@@ -366,7 +366,7 @@ fn overlapping_inner() {
 
     // A closed one is /dev/null, never missing.
     // SAFETY: only asks.
-    let closed = (3..9).find(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } == -1).expect("a free number");
+    let closed = (3..=9).rev().find(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } == -1).expect("a free number");
     let mut plan = sh(&format!("echo x >&{closed} && readlink /proc/self/fd/{closed}"));
     plan.fds = vec![ChildFd::Null; closed as usize];
     plan.fds.push(ChildFd::Inherit);
