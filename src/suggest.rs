@@ -11,6 +11,7 @@
 /// assert_eq!(nearest("strat", ["run", "start", "check"]), Some("start"));
 /// assert_eq!(nearest("banana", ["run", "start", "check"]), None);
 /// ```
+#[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters: Vec<char> = word.chars().flat_map(char::to_lowercase).collect();
     candidates
