@@ -233,7 +233,9 @@ mod tests {
         pace.reset();
         let pauses: Vec<_> = (0..3).map(|_| pace.next(odd, false).as_millis()).collect();
         assert_eq!(pauses, [0, 300, 300], "a maximum below the first pause counts as the first pause");
-        for (waited, lived, outlived) in [(0, 1, false), (0, 100, false), (0, 101, true), (400, 400, false), (400, 401, true)] {
+        for (waited, lived, outlived) in
+            [(0, 1, false), (0, 100, false), (0, 101, true), (400, 400, false), (400, 401, true)]
+        {
             assert_eq!(outlives(rule, ms(waited), ms(lived)), outlived, "{waited} {lived}");
         }
     }

@@ -375,8 +375,12 @@ impl<D: Dice> World<D> {
 
     /// Some ends are noticed.
     fn deaths(&mut self) {
-        let dead: Vec<Pid> =
-            self.children.iter().filter(|(_, c)| c.spawns > 0 && !c.alive && !c.reported).map(|(pid, _)| *pid).collect();
+        let dead: Vec<Pid> = self
+            .children
+            .iter()
+            .filter(|(_, c)| c.spawns > 0 && !c.alive && !c.reported)
+            .map(|(pid, _)| *pid)
+            .collect();
         let most = if self.calm { usize::MAX } else { 1 + self.below(4) as usize };
         for pid in dead.into_iter().take(most) {
             let child = self.children.get_mut(&pid).expect("known");
@@ -596,7 +600,10 @@ impl<D: Dice> World<D> {
             }
             return;
         };
-        claim!(what.os_pid() == child.os_pid.filter(|_| child.spawns == 1 || matches!(what, What::Spawn { .. })), "os_pid");
+        claim!(
+            what.os_pid() == child.os_pid.filter(|_| child.spawns == 1 || matches!(what, What::Spawn { .. })),
+            "os_pid"
+        );
         match what {
             What::Spawn { detach, .. } => {
                 claim!(child.os_pid.is_some() && child.spawns == 0 && child.exits == 0, "spawn: {child:?}");
@@ -612,7 +619,10 @@ impl<D: Dice> World<D> {
             }
             What::Exit { exit, once, .. } => {
                 claim!(child.reported && child.exits == 0, "exit: {child:?}");
-                claim!(*once == child.once && (child.spawns == 1 || matches!(exit, Exit::Failed(_))), "exit: {child:?}");
+                claim!(
+                    *once == child.once && (child.spawns == 1 || matches!(exit, Exit::Failed(_))),
+                    "exit: {child:?}"
+                );
                 child.exits = 1;
                 let spared = child.detach && self.table.is_stopping() && !child.told;
                 if child.deadline.is_none() && child.spawns == 1 && !spared {
@@ -658,7 +668,12 @@ impl<D: Dice> World<D> {
         for pid in self.table.all_pids().chain(self.table.ending()) {
             let info = self.table.process(pid).expect("listed");
             let job = self.table.job_of(pid).expect("listed");
-            claim!(instances.insert((job, info.instance)), "instance {} of {} is there twice", info.instance, info.name);
+            claim!(
+                instances.insert((job, info.instance)),
+                "instance {} of {} is there twice",
+                info.instance,
+                info.name
+            );
             if !self.children.contains_key(&pid) {
                 claim!(info.state == ProcessState::Starting, "{pid} was never announced");
                 unfetched += 1;
@@ -805,8 +820,27 @@ impl<D: Dice> World<D> {
             return;
         }
         for what in [
-            "create", "start", "stop", "restart", "update", "delete", "spawn", "reap", "exit", "stop_pid", "flap", "kill",
-            "late answer", "spawn failed", "calm", "shutdown", "restart_all", "stopall", "reload", "commit", "killall",
+            "create",
+            "start",
+            "stop",
+            "restart",
+            "update",
+            "delete",
+            "spawn",
+            "reap",
+            "exit",
+            "stop_pid",
+            "flap",
+            "kill",
+            "late answer",
+            "spawn failed",
+            "calm",
+            "shutdown",
+            "restart_all",
+            "stopall",
+            "reload",
+            "commit",
+            "killall",
         ] {
             claim!(self.seen.contains_key(what), "{what} never happened in {steps} steps: {:?}", self.seen);
         }

@@ -4,23 +4,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gaffer::cli::{ColorChoice, Command, Failure, Opt, Value, parse_duration};
+use gaffer::config::{Application, Concurrency, Options};
 use gaffer::process::Flapping;
 
 /// Which application: its Procfile, its folder, its variables.
 #[derive(Debug, PartialEq)]
-pub struct App {
+pub(crate) struct App {
     /// `-f`.
-    pub procfile: Option<PathBuf>,
+    pub(crate) procfile: Option<PathBuf>,
     /// `-d`.
-    pub root: Option<PathBuf>,
+    pub(crate) root: Option<PathBuf>,
     /// `-e`, in order.
-    pub env_files: Vec<PathBuf>,
+    pub(crate) env_files: Vec<PathBuf>,
     /// `--env-override`.
-    pub env_override: bool,
+    pub(crate) env_override: bool,
     /// `--lenient`.
-    pub lenient: bool,
+    pub(crate) lenient: bool,
     /// `-p`.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 impl Default for App {
@@ -29,8 +30,32 @@ impl Default for App {
     }
 }
 
+impl App {
+    /// Reads the application's files, and says on standard error what somebody should look at.
+    pub(crate) fn load(&self, procfile_optional: bool) -> Result<(Application, Vec<String>), Failure> {
+        let mut options = Options::default();
+        options.procfile.clone_from(&self.procfile);
+        options.root.clone_from(&self.root);
+        options.env_files.clone_from(&self.env_files);
+        options.env_override = self.env_override;
+        options.lenient = self.lenient;
+        options.port = self.port;
+        options.procfile_optional = procfile_optional;
+        Ok(Application::load(&options, |name| std::env::var(name).ok())?)
+    }
+}
+
+/// Reads the values of `-c`, each adding to those before.
+pub(crate) fn read_concurrency(values: &[String]) -> Result<Concurrency, Failure> {
+    let mut concurrency = Concurrency::default();
+    for value in values {
+        concurrency.add(value).map_err(|e| Failure::usage(e.to_string()))?;
+    }
+    Ok(concurrency)
+}
+
 /// Adds the options of [`App`] to a command.
-pub fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
+pub(crate) fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
     command
         .option(
             Opt::value("procfile", "FILE", "The Procfile.").short('f').default("Procfile").aliases(&["file"]),
@@ -69,23 +94,23 @@ pub fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
 }
 
 /// `-c`, for the commands that start more than one process.
-pub fn concurrency() -> Opt {
+pub(crate) fn concurrency() -> Opt {
     Opt::value("concurrency", "NAME=N,...", "So many processes of these types; `all` is all that are not named.")
         .short('c')
         .default("all=1")
 }
 
 /// When to use colours, and where else the choice can be made.
-pub fn color() -> Opt {
+pub(crate) fn color() -> Opt {
     Opt::value("color", "WHEN", "auto, always or never; auto heeds NO_COLOR and CLICOLOR_FORCE.").default("auto")
 }
 
-pub fn set<T>(field: &mut T, value: T) -> Result<(), Failure> {
+pub(crate) fn set<T>(field: &mut T, value: T) -> Result<(), Failure> {
     *field = value;
     Ok(())
 }
 
-pub fn set_color(field: &mut ColorChoice, value: Value) -> Result<(), Failure> {
+pub(crate) fn set_color(field: &mut ColorChoice, value: Value) -> Result<(), Failure> {
     set(field, value.parse()?)
 }
 
@@ -94,7 +119,7 @@ fn port(text: &str) -> Result<u16, &'static str> {
 }
 
 /// Reads `attempts,window,retry_in,max_retry`, with commas or blanks between them.
-pub fn flapping(text: &str) -> Result<Flapping, String> {
+pub(crate) fn flapping(text: &str) -> Result<Flapping, String> {
     let words: Vec<&str> = text.split([',', ' ']).filter(|word| !word.is_empty()).collect();
     let [attempts, window, retry_in, max_retry] = words[..] else {
         return Err("expected four values: attempts,window,retry_in,max_retry (2,1,7,5)".to_owned());

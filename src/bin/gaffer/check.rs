@@ -1,19 +1,20 @@
 //! `gaffer check`: what would run.
 
-use gaffer::cli::{Command, Opt};
+use gaffer::cli::{self, Code, Command, Failure, Opt};
+use gaffer::manager::Supervisor;
 use serde_json::{Value, json};
 
 use crate::app::{self, App, set};
 
 /// What `gaffer check` is asked to do.
 #[derive(Debug, Default, PartialEq)]
-pub struct Check {
+pub(crate) struct Check {
     /// Which application.
-    pub app: App,
+    pub(crate) app: App,
     /// The values of `-c`, in order.
-    pub concurrency: Vec<String>,
+    pub(crate) concurrency: Vec<String>,
     /// `--json`.
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 impl AsMut<App> for Check {
@@ -23,7 +24,7 @@ impl AsMut<App> for Check {
 }
 
 /// The table of `gaffer check`.
-pub fn command() -> Command<Check> {
+pub(crate) fn command() -> Command<Check> {
     app::options(Command::new("check", "Read the Procfile and the variables, and print what would run."))
         .option(app::concurrency(), |a: &mut Check, v| {
             a.concurrency.push(v.string()?);
@@ -32,35 +33,61 @@ pub fn command() -> Command<Check> {
         .option(Opt::switch("json", "One JSON object instead of text."), |a, _| set(&mut a.json, true))
 }
 
+/// Reads the application as `start` does, and prints what it would run.
+pub(crate) fn check(check: &Check) -> Result<Code, Failure> {
+    let (application, warnings) = check.app.load(false)?;
+    let concurrency = app::read_concurrency(&check.concurrency)?;
+    let jobs = application.jobs::<&str>(&concurrency, &[])?;
+    let mut programs = Vec::new();
+    for job in &jobs {
+        // What is refused at start is refused here.
+        let argv = Supervisor::resolve(job)?.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        programs.push(Planned {
+            name: job.name.label().to_owned(),
+            argv,
+            processes: job.numprocesses,
+            port: job.port.unwrap_or_default(),
+        });
+    }
+    let differs = |(name, value): &(String, String)| {
+        let was = std::env::var_os(name).map(|was| was.to_string_lossy().into_owned());
+        (was.as_ref() != Some(value)).then(|| (name.clone(), was, value.clone()))
+    };
+    let env = application.env.iter().filter_map(differs).collect();
+    let plan = Plan { root: application.root.display().to_string(), programs, env, warnings };
+    cli::print(if check.json { plan.json() } else { plan.text() })?;
+    Ok(Code::Ok)
+}
+
 /// What would run.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The folder.
-    pub root: String,
+    pub(crate) root: String,
     /// The process types in the order of the Procfile.
-    pub programs: Vec<Planned>,
+    pub(crate) programs: Vec<Planned>,
     /// The variables that differ from the environment: name, what it was there, what it would be.
-    pub env: Vec<(String, Option<String>, String)>,
+    pub(crate) env: Vec<(String, Option<String>, String)>,
     /// What somebody should look at.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A process type that would run.
 #[derive(Debug)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The program and its arguments, as the first process would get them.
-    pub argv: Vec<String>,
+    pub(crate) argv: Vec<String>,
     /// How many processes.
-    pub processes: u32,
+    pub(crate) processes: u32,
     /// The port of the first.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Plan {
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut out = format!("Programs, in {}:\n", self.root);
         for program in &self.programs {
             let Planned { name, argv, processes, port } = program;
@@ -90,7 +117,7 @@ impl Plan {
     }
 
     /// For programs.
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let programs: Vec<Value> = self
             .programs
             .iter()

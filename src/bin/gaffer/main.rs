@@ -2,6 +2,8 @@
 
 mod app;
 mod check;
+mod engine;
+mod policy;
 mod run;
 mod start;
 
@@ -32,7 +34,11 @@ fn main() -> ExitCode {
 }
 
 fn perform(task: Task) -> Result<Code, Failure> {
-    todo!("{task:?}")
+    match task {
+        Task::Start(start) => engine::start(&start),
+        Task::Run(run) => run::run(&run),
+        Task::Check(check) => check::check(&check),
+    }
 }
 
 #[cfg(test)]

@@ -10,38 +10,38 @@ use crate::app::{self, App, set};
 
 /// What `gaffer start` is asked to do.
 #[derive(Debug, PartialEq)]
-pub struct Start {
+pub(crate) struct Start {
     /// Which application.
-    pub app: App,
+    pub(crate) app: App,
     /// The values of `-c`, in order.
-    pub concurrency: Vec<String>,
+    pub(crate) concurrency: Vec<String>,
     /// `-t`: the time between the stop signal and SIGKILL, if it is not the default.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// `--color`, `--no-color`.
-    pub color: ColorChoice,
+    pub(crate) color: ColorChoice,
     /// `--no-timestamp` makes it false.
-    pub timestamp: bool,
+    pub(crate) timestamp: bool,
     /// `--json`.
-    pub json: bool,
+    pub(crate) json: bool,
     /// `-q`.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// `-v`.
-    pub verbose: bool,
+    pub(crate) verbose: bool,
     /// `--no-restart` makes it false.
-    pub restart: bool,
+    pub(crate) restart: bool,
     /// `--flapping`.
-    pub flapping: Option<Flapping>,
+    pub(crate) flapping: Option<Flapping>,
     /// `--exit-on`.
-    pub exit_on: Option<ExitOn>,
+    pub(crate) exit_on: Option<ExitOn>,
     /// `--exit-code-from`.
-    pub exit_code_from: Option<String>,
+    pub(crate) exit_code_from: Option<String>,
     /// Only these process types; none means all.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 /// What makes `gaffer start` stop everything and end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExitOn {
+pub(crate) enum ExitOn {
     /// Any process ends.
     Any,
     /// Any process ends with another code than 0, or by a signal.
@@ -81,7 +81,7 @@ impl AsMut<App> for Start {
 impl Start {
     /// When to end: as asked; else when the process ends whose code is asked for; else, without
     /// restarts, when all have ended; else never.
-    pub fn exit_on(&self) -> Option<ExitOn> {
+    pub(crate) fn exit_on(&self) -> Option<ExitOn> {
         match (&self.exit_on, &self.exit_code_from) {
             (Some(asked), _) => Some(asked.clone()),
             (None, Some(name)) => Some(ExitOn::Name(name.clone())),
@@ -91,7 +91,7 @@ impl Start {
     }
 
     /// How the console looks.
-    pub fn console(&self) -> Options {
+    pub(crate) fn console(&self) -> Options {
         let verbosity = match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (_, true) => Verbosity::Verbose,
@@ -119,7 +119,7 @@ Examples:
   gaffer start --exit-on failure    end as soon as anything fails";
 
 /// The table of `gaffer start`.
-pub fn command() -> Command<Start> {
+pub(crate) fn command() -> Command<Start> {
     app::options(Command::new("start", "Run the programs of a Procfile and keep them alive."))
         .aliases(&["dev:start"])
         .details(DETAILS)
