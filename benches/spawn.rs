@@ -3,6 +3,8 @@
 //!
 //! The rounds are interleaved; the medians are compared with bare `posix_spawn`, whose time is the base.
 
+#![allow(clippy::print_stdout)]
+
 use std::ffi::CString;
 use std::process::{Command, Stdio};
 use std::ptr;
@@ -17,6 +19,8 @@ const PROGRAM: &str = "/bin/true";
 /// Time until exec, and until the child is reaped.
 type Times = (Duration, Duration);
 
+type Contender<'a> = (&'static str, Vec<Times>, Box<dyn FnMut() -> Times + 'a>);
+
 fn main() {
     let mut spawner = Spawner::new().expect("a spawner");
     println!("{SPAWNS} x {PROGRAM}, medians; ratios against bare posix_spawn");
@@ -29,7 +33,7 @@ fn main() {
 fn round(spawner: &mut Spawner, parent: &str) {
     let plan = SpawnPlan::new([PROGRAM]);
     let program = CString::new(PROGRAM).expect("no NUL");
-    let mut contenders: [(&str, Vec<Times>, Box<dyn FnMut() -> Times>); 3] = [
+    let mut contenders: [Contender<'_>; 3] = [
         ("posix_spawn", Vec::new(), Box::new(|| bare(&program))),
         ("gaffer", Vec::new(), Box::new(|| ours(spawner, &plan))),
         ("Command", Vec::new(), Box::new(command)),

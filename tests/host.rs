@@ -3,6 +3,8 @@
 //! It owns its `main`, because what it does to signals holds for the whole process: the cases run one after
 //! the other, and each leaves everything as it was.
 
+#![allow(clippy::print_stdout)]
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem;
@@ -35,7 +37,10 @@ const CASES: &[(&str, fn())] = &[
 fn main() -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    for (name, case) in CASES {
+    if !std::path::Path::new("/proc/self/fd").exists() {
+        println!("skipped: there is no /proc to look into");
+    }
+    for (name, case) in CASES.iter().filter(|_| std::path::Path::new("/proc/self/fd").exists()) {
         if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter)) {
             continue;
         }
@@ -82,17 +87,15 @@ fn end(watch: ExitWatch) -> Exit {
 fn output(spawner: &mut Spawner, mut plan: SpawnPlan<'_>) -> String {
     let (read, write) = stdio::pipe().expect("pipe");
     plan.fds.resize(plan.fds.len().max(3), ChildFd::Null);
-    let text = {
-        let mut plan = plan;
-        plan.fds[1] = ChildFd::Fd(write.as_fd());
-        let spawned = spawner.spawn(&plan).expect("spawn");
-        drop(plan);
-        drop(write);
-        let mut text = String::new();
-        File::from(read).read_to_string(&mut text).expect("text");
-        assert_eq!(end(spawned.exit), Exit::Code(0), "{text}");
-        text
-    };
+    // A plan of a shorter life: it borrows the pipe.
+    let mut plan = plan;
+    plan.fds[1] = ChildFd::Fd(write.as_fd());
+    let spawned = spawner.spawn(&plan).expect("spawn");
+    drop(plan);
+    drop(write);
+    let mut text = String::new();
+    File::from(read).read_to_string(&mut text).expect("text");
+    assert_eq!(end(spawned.exit), Exit::Code(0), "{text}");
     text
 }
 

@@ -489,7 +489,11 @@ mod tests {
     #[test]
     fn descriptors_are_counted_on_old_kernels_too() {
         let mut snapshot = Snapshot::new().expect("a snapshot");
-        let spawned = Spawner::new().expect("spawner").spawn(&SpawnPlan::new(["/bin/sleep", "60"])).expect("spawn");
+        let (heard, said) = stdio::pipe().expect("pipe");
+        let mut plan = SpawnPlan::new(["/bin/sh", "-c", "echo; kill -STOP $$"]);
+        plan.fds = vec![ChildFd::Null, ChildFd::Fd(said.as_fd())];
+        let spawned = Spawner::new().expect("spawner").spawn(&plan).expect("spawn");
+        File::from(heard).read_exact(&mut [0]).expect("it has been loaded");
         assert_eq!(snapshot.count_fds(spawned.os_pid.0), Some(3));
         assert_eq!(snapshot.num_fds(spawned.os_pid.0), Some(3));
         // SAFETY: our own child.
