@@ -150,7 +150,11 @@ mod tests {
         // original's counter was back at 0 with the first exit after each pause, so it said
         // flap(1) for ever.
         check(
-            2, 1000, 7000, 5, 100,
+            2,
+            1000,
+            7000,
+            5,
+            100,
             "100 · 200 flap(1) · 7300 · 7400 · 7500 flap(2) · 14600 · 14700 · 14800 flap(3) · \
              21900 · 22000 · 22100 flap(4) · 29200 · 29300 · 29400 flap(5) · 36500 · 36600 · 36700 GIVE UP",
         );
@@ -162,7 +166,11 @@ mod tests {
         check(2, 1000, 500, 2, 100, "100 · 200 flap(1) · 800 flap(2) · 1400 GIVE UP");
         // Unchanged, too.
         check(
-            2, 1000, 100, 5, 50,
+            2,
+            1000,
+            100,
+            5,
+            50,
             "50 · 100 flap(1) · 250 flap(2) · 400 flap(3) · 550 flap(4) · 700 flap(5) · 850 GIVE UP",
         );
     }
@@ -171,7 +179,11 @@ mod tests {
     fn three_attempts() {
         // Changed by the second correction, as the first row: the original repeated flap(1).
         check(
-            3, 1000, 7000, 5, 100,
+            3,
+            1000,
+            7000,
+            5,
+            100,
             "100 · 200 · 300 flap(1) · 7400 · 7500 · 7600 · 7700 flap(2) · 14800 · 14900 · 15000 · 15100 flap(3) · \
              22200 · 22300 · 22400 · 22500 flap(4) · 29600 · 29700 · 29800 · 29900 flap(5) · \
              37000 · 37100 · 37200 · 37300 GIVE UP",
@@ -182,7 +194,11 @@ mod tests {
     fn long_windows() {
         // Unchanged, both: the pause is shorter than the window.
         check(
-            2, 60_000, 7000, 5, 100,
+            2,
+            60_000,
+            7000,
+            5,
+            100,
             "100 · 200 flap(1) · 7300 flap(2) · 14400 flap(3) · 21500 flap(4) · 28600 flap(5) · 35700 GIVE UP",
         );
         check(2, 10_000, 1000, 3, 100, "100 · 200 flap(1) · 1300 flap(2) · 2400 flap(3) · 3500 GIVE UP");
@@ -217,7 +233,9 @@ mod tests {
         pace.reset();
         let pauses: Vec<_> = (0..3).map(|_| pace.next(odd, false).as_millis()).collect();
         assert_eq!(pauses, [0, 300, 300], "a maximum below the first pause counts as the first pause");
-        for (waited, lived, outlived) in [(0, 1, false), (0, 100, false), (0, 101, true), (400, 400, false), (400, 401, true)] {
+        for (waited, lived, outlived) in
+            [(0, 1, false), (0, 100, false), (0, 101, true), (400, 400, false), (400, 401, true)]
+        {
             assert_eq!(outlives(rule, ms(waited), ms(lived)), outlived, "{waited} {lived}");
         }
     }
