@@ -613,6 +613,7 @@ fn shutdown_in_reverse_order_of_start() {
     b.exit(4, 0);
     b.table.kill_everything(b.now);
     assert_eq!(b.act().signals, [(1, Signal::KILL, true)], "the second Ctrl-C; the detached one is spared");
+    assert_eq!(b.table.next_deadline(), None, "no second SIGKILL");
     b.exit(1, 0);
     assert!(b.table.is_finished() && !b.table.is_idle());
     assert_eq!(b.table.next_deadline(), None);
