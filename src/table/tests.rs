@@ -65,6 +65,7 @@ impl Bench {
         while let Some(action) = self.table.next_action() {
             if let Action::Spawn { pid, .. } = action {
                 n += 1;
+                assert!(n < 1000, "a hot loop of spawns");
                 self.table.spawn_failed(pid, "exec: no such file".to_owned(), self.now);
             }
         }
@@ -390,6 +391,23 @@ fn a_rolling_restart_into_a_broken_binary_leaves_the_service_up() {
 }
 
 #[test]
+fn a_stop_ends_a_rolling_restart_for_good() {
+    let mut b = Bench::new();
+    let id = b.load(job("web", 1));
+    b.act();
+    b.table.restart_job(id, b.now).expect("restart");
+    let Some(Action::Spawn { pid, .. }) = b.table.next_action() else { panic!("a spawn") };
+    b.table.restart_job(id, b.now).expect("restart");
+    b.table.stop_job(id, b.now).expect("stop");
+    b.table.start_job(id, b.now).expect("start");
+    b.table.spawned(pid, OsPid(7), b.now);
+    b.act();
+    b.exit(1, 0);
+    b.exit(2, 0);
+    b.sees("create · start · spawn 1 · restart · stop · stop_pid 1 · stop_pid 2 · start · spawn 2 · exit 1 · spawn 3 · exit 2");
+}
+
+#[test]
 fn restart_of_the_manager_means_active_jobs() {
     let mut b = Bench::new();
     let stopped = b.table.load(job("stopped", 1), false, b.now).expect("load");
@@ -484,6 +502,41 @@ fn processes_that_end_for_good() {
     assert!(b.table.is_idle());
     b.table.start_job(id, b.now).expect("start");
     assert_eq!(b.act().spawned, [7, 8, 9], "a start fills up again");
+    for pid in [8, 9] {
+        b.exit(pid, 0);
+    }
+    b.table.restart_job(id, b.now).expect("restart");
+    let done = b.act();
+    assert_eq!((done.spawned, done.signals), (vec![10, 11, 12], vec![(7, Signal::TERM, true)]), "so does a restart");
+    b.exit(7, 0);
+    b.exit(10, 0);
+    b.table.scale(id, Scale::By(1), b.now).expect("scale");
+    assert_eq!(b.act().spawned, [13]);
+    b.events();
+    b.table.reload(id, b.now).expect("reload");
+    b.sees("update=3 · stop_pid 11 · stop_pid 12 · stop_pid 13");
+    for (pid, successors) in [(11, vec![14]), (12, vec![15]), (13, vec![16])] {
+        assert_eq!(b.exit(pid, 0).spawned, successors, "and a reload, to the configured number");
+    }
+}
+
+#[test]
+fn detached_processes_outlive_the_shutdown_but_not_a_stop() {
+    let mut b = Bench::new();
+    let id = b.load(job("web", 1).detach(true));
+    let Some(Action::Spawn { pid, .. }) = b.table.next_action() else { panic!("a spawn") };
+    let late = b.table.commit(id, Commit::default(), b.now).expect("commit");
+    b.table.shutdown(b.now);
+    b.sees(&format!("create · start · stop · stop_pid {late} · exit {late}"));
+    assert!(!b.table.is_finished(), "its answer is awaited");
+    b.table.spawned(pid, OsPid(7), b.now);
+    assert!(b.table.is_finished());
+    assert_eq!(b.act().signals, []);
+    b.table.stop_job(id, b.now).expect("stop");
+    assert!(!b.table.is_finished());
+    assert_eq!(b.act().signals, [(1, Signal::TERM, true)]);
+    b.exit(1, 0);
+    assert!(b.table.is_finished() && b.table.is_idle());
 }
 
 #[test]
@@ -560,6 +613,7 @@ fn shutdown_in_reverse_order_of_start() {
     b.exit(4, 0);
     b.table.kill_everything(b.now);
     assert_eq!(b.act().signals, [(1, Signal::KILL, true)], "the second Ctrl-C; the detached one is spared");
+    assert_eq!(b.table.next_deadline(), None, "no second SIGKILL");
     b.exit(1, 0);
     assert!(b.table.is_finished() && !b.table.is_idle());
     assert_eq!(b.table.next_deadline(), None);

@@ -5,17 +5,25 @@
 //! spawns come late, actions are fetched late, time jumps. Nothing here sleeps or reads a clock
 //! but for the zero of the simulated time.
 
+macro_rules! claim {
+    ($cond:expr, $($why:tt)+) => {
+        if !$cond {
+            panic!($($why)+);
+        }
+    };
+}
+
+mod claims;
+mod commands;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use gaffer::ErrorKind;
-use gaffer::process::{
-    Backoff, Exit, Flapping, JobConfig, JobId, JobState, OsPid, Pid, ProcessState, Restart, Scale, Signal, What,
-};
-use gaffer::table::{Action, Commit, ProcessTable};
+use gaffer::process::{Exit, JobId, JobState, OsPid, Pid, Restart, Signal};
+use gaffer::table::ProcessTable;
 
 /// Where chance comes from; `None` at its end.
-pub trait Dice {
+pub(crate) trait Dice {
     fn roll(&mut self) -> Option<u32>;
 }
 
@@ -65,7 +73,7 @@ struct Account {
     peak: usize,
 }
 
-pub struct World<D> {
+pub(crate) struct World<D> {
     dice: D,
     label: String,
     table: ProcessTable,
@@ -91,18 +99,8 @@ pub struct World<D> {
     over: bool,
 }
 
-const NAMES: [&str; 7] = ["a", "b", "c", "shop.web", "shop.db", "x.a", "x.y"];
-
-macro_rules! claim {
-    ($cond:expr, $($why:tt)+) => {
-        if !$cond {
-            panic!($($why)+);
-        }
-    };
-}
-
 impl<D: Dice> World<D> {
-    pub fn new(dice: D, label: String) -> Self {
+    pub(crate) fn new(dice: D, label: String) -> Self {
         let now = Instant::now();
         Self {
             dice,
@@ -128,7 +126,7 @@ impl<D: Dice> World<D> {
 
     /// Whether the dice have run out.
     #[allow(dead_code)]
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.over
     }
 
@@ -169,7 +167,7 @@ impl<D: Dice> World<D> {
     }
 
     /// One thing happens, and everything is checked.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.step += 1;
         match self.below(1000) {
             0..=279 => self.command(),
@@ -184,166 +182,6 @@ impl<D: Dice> World<D> {
         let all = self.chance(85);
         self.fetch(if all { usize::MAX } else { 2 });
         self.check(all);
-    }
-
-    // ---- what happens ----
-
-    fn config(&mut self, name: &str) -> JobConfig {
-        let n = self.below(5);
-        let mut config = JobConfig::new(name, "prog").expect("a name").numprocesses(n);
-        config = match self.below(5) {
-            0 => config.restart(Restart::Never),
-            1 => config.restart(Restart::OnFailure),
-            _ => config,
-        };
-        if self.chance(35) {
-            let rule = Flapping::new(1 + self.below(4), self.ms(0, 2000), self.ms(0, 7000), self.below(4));
-            config = config.flapping(rule);
-        }
-        config = match self.below(5) {
-            0 => config.backoff(Backoff::OFF),
-            1 => config.backoff(Backoff::new(self.ms(1, 50), self.ms(0, 3000))),
-            _ => config,
-        };
-        config.graceful_timeout = match self.below(8) {
-            0 => Duration::ZERO,
-            _ => self.ms(1, 9000),
-        };
-        if self.chance(20) {
-            config.stop_signal = Signal::INT;
-        }
-        config.detach = self.chance(15);
-        config
-    }
-
-    fn command(&mut self) {
-        let loaded: Vec<JobId> = self.accounts.iter().filter(|(_, a)| a.loaded).map(|(id, _)| *id).collect();
-        let kind = self.below(100);
-        if kind < 14 || loaded.is_empty() {
-            return self.load();
-        }
-        let any: Vec<JobId> = self.accounts.keys().copied().collect();
-        let id = if self.chance(90) { self.pick(&loaded) } else { self.pick(&any) }.expect("there are some");
-        let is_loaded = self.accounts[&id].loaded;
-        let name = self.accounts[&id].name.clone();
-        let stopping = self.table.is_stopping();
-        let now = self.now;
-        let before = self.table.job(id);
-        let mut starts = true;
-        let (what, result) = match kind {
-            14..=18 => {
-                starts = false;
-                let result = self.table.unload(id, now);
-                if result.is_ok() {
-                    self.accounts.get_mut(&id).expect("known").loaded = false;
-                }
-                ("unload", result)
-            }
-            19..=26 => ("start", self.table.start_job(id, now)),
-            27..=32 => {
-                starts = false;
-                ("stop", self.table.stop_job(id, now))
-            }
-            33..=37 => ("reload", self.table.reload(id, now)),
-            38..=46 => ("restart", self.table.restart_job(id, now)),
-            47..=51 => {
-                let (config, start) = (self.config(&name), self.chance(50));
-                ("update", self.table.update(id, config, start, now))
-            }
-            52..=63 => {
-                let scale = match self.below(2) {
-                    0 => Scale::To(self.below(6)),
-                    _ => Scale::By(i64::from(self.below(7)) - 3),
-                };
-                let result = self.table.scale(id, scale, now);
-                if let Some(info) = &before {
-                    let target = scale.apply(info.numprocesses);
-                    starts = target > info.numprocesses;
-                    claim!(result.is_err() || result.as_ref().ok() == Some(&target), "scale answered {result:?}");
-                    claim!(result.is_err() || self.table.job(id).expect("loaded").numprocesses == target, "scaled");
-                }
-                ("scale", result.map(|_| ()))
-            }
-            64..=70 => {
-                let graceful_timeout = if self.chance(50) { Some(self.ms(0, 3000)) } else { None };
-                let result = self.table.commit(id, Commit { graceful_timeout, ..Commit::default() }, now);
-                if let (Ok(pid), Some(info)) = (&result, &before) {
-                    self.commits.insert(*pid, graceful_timeout.unwrap_or(info.config.graceful_timeout));
-                }
-                ("commit", result.map(|_| ()))
-            }
-            71..=74 => {
-                starts = false;
-                ("stopall", self.table.stopall(id, now))
-            }
-            75..=77 => {
-                starts = false;
-                let signal = self.signal();
-                ("killall", self.table.killall(id, signal, now))
-            }
-            78 if !stopping => return self.restart_all(),
-            _ => return self.pid_command(),
-        };
-        self.note(format!("{what} {name} {id:?}: {result:?}"));
-        self.saw(what);
-        match result {
-            Ok(()) => claim!(is_loaded && !(starts && stopping), "{what} must be refused"),
-            Err(e) => {
-                claim!(
-                    matches!((e.kind(), is_loaded), (ErrorKind::NotFound, false))
-                        || (e.kind() == ErrorKind::Stopping && is_loaded && stopping && starts),
-                    "{what} refused: {e:?}"
-                );
-                claim!(self.table.next_event().is_none(), "a refused command left an event");
-            }
-        }
-    }
-
-    fn load(&mut self) {
-        let name = self.pick(&NAMES).expect("names");
-        let config = self.config(name);
-        let full = config.name.as_str().to_owned();
-        let taken = self.accounts.values().any(|a| a.loaded && a.name == full);
-        let start = self.chance(80);
-        self.note(format!("load {config:?} start {start}"));
-        self.saw("load");
-        match self.table.load(config, start, self.now) {
-            Ok(id) => {
-                claim!(!taken && !self.table.is_stopping(), "loaded twice, or too late");
-                self.accounts.insert(id, Account { name: full, loaded: true, ..Account::default() });
-            }
-            Err(e) => {
-                let expected = if self.table.is_stopping() { ErrorKind::Stopping } else { ErrorKind::Conflict };
-                claim!(e.kind() == expected && (taken || self.table.is_stopping()), "load refused: {e:?}");
-            }
-        }
-    }
-
-    fn restart_all(&mut self) {
-        self.note("restart_all".to_owned());
-        self.saw("restart_all");
-        self.table.restart_all(self.now).expect("not stopping");
-    }
-
-    fn pid_command(&mut self) {
-        let known: Vec<Pid> = self.table.all_pids().chain(self.table.ending()).collect();
-        let pid = self.pick(&known).unwrap_or(Pid(u64::MAX));
-        let known = self.table.process(pid);
-        let stop = self.chance(65);
-        let signal = self.signal();
-        let result = if stop { self.table.stop_process(pid, self.now) } else { self.table.kill(pid, signal, self.now) };
-        self.note(format!("{} {pid}: {result:?}", if stop { "stop_process" } else { "kill" }));
-        self.saw(if stop { "stop_process" } else { "kill" });
-        let expected = match known.map(|info| info.state) {
-            None => Some(ErrorKind::NotFound),
-            Some(ProcessState::Exited) if !stop => Some(ErrorKind::Closed),
-            Some(_) => None,
-        };
-        claim!(result.as_ref().err().map(gaffer::Error::kind) == expected, "{result:?}, expected {expected:?}");
-    }
-
-    fn signal(&mut self) -> Signal {
-        self.pick(&[Signal::HUP, Signal::TERM, Signal::KILL, Signal::USR1]).expect("some")
     }
 
     fn advance(&mut self) {
@@ -475,250 +313,6 @@ impl<D: Dice> World<D> {
         }
     }
 
-    // ---- what the table says ----
-
-    fn fetch(&mut self, most: usize) {
-        let mut spawns = 0;
-        for _ in 0..most {
-            let Some(action) = self.table.next_action() else { break };
-            self.note(format!("{action:?}"));
-            match action {
-                Action::Spawn { pid, job, instance, config, once, .. } => {
-                    spawns += 1;
-                    claim!(spawns < 500, "a hot loop of spawns within one turn");
-                    claim!(!self.children.contains_key(&pid) && pid > Pid(0), "spawned twice");
-                    claim!(once == self.commits.contains_key(&pid), "committed or not?");
-                    claim!(self.accounts[&job].loaded, "a spawn for an unloaded job");
-                    claim!(!self.table.is_stopping(), "a spawn during the shutdown");
-                    claim!(once || self.table.job(job).expect("loaded").state == JobState::Active, "not active");
-                    claim!(instance >= 1 && self.table.process(pid).expect("known").instance == instance, "instance");
-                    let child = Child {
-                        job,
-                        once,
-                        detach: config.detach,
-                        grace: self.commits.remove(&pid).unwrap_or(config.graceful_timeout),
-                        stop_signal: config.stop_signal,
-                        os_pid: None,
-                        alive: false,
-                        ends_at: None,
-                        exit: Exit::Lost,
-                        manners: Manners::Polite,
-                        helpers: None,
-                        reported: false,
-                        reaped: false,
-                        spawns: 0,
-                        told: false,
-                        exits: 0,
-                        stops: 0,
-                        kills: 0,
-                        deadline: None,
-                    };
-                    self.last_pid = self.last_pid.max(pid);
-                    self.children.insert(pid, child);
-                    if self.calm || self.chance(70) {
-                        self.answer_to(pid);
-                    } else {
-                        self.unanswered.push(pid);
-                    }
-                }
-                Action::Signal { pid, os_pid, signal, group, cont } => self.deliver(pid, os_pid, signal, group, cont),
-                Action::Reap { pid, os_pid } => {
-                    let child = self.children.get_mut(&pid).expect("an action for a known process");
-                    claim!(child.os_pid == Some(os_pid), "reaping somebody else");
-                    claim!(child.reported && !child.reaped, "reaped once, after the exit");
-                    child.reaped = true;
-                }
-            }
-        }
-    }
-
-    fn deliver(&mut self, pid: Pid, os_pid: OsPid, signal: Signal, group: bool, cont: bool) {
-        let dies = self.chance(50);
-        let (now, merciless) = (self.now, self.merciless);
-        let child = self.children.get_mut(&pid).expect("a signal for a known process");
-        claim!(child.os_pid == Some(os_pid), "a signal for somebody else");
-        claim!(group || !child.reaped, "a signal for a number that was given back");
-        if group && signal == Signal::KILL {
-            claim!(merciless || child.deadline.is_some_and(|at| at <= now), "SIGKILL before its time: {child:?}");
-            child.kills += 1;
-            (child.alive, child.helpers) = (false, None);
-        } else if group {
-            claim!(signal == child.stop_signal && cont, "{signal} is not how it is stopped");
-            claim!(child.told || child.exits == 1, "nobody told it to end");
-            child.stops += 1;
-            claim!(child.stops == 1 && child.kills == 0, "asked twice, or too late");
-            child.alive &= child.manners == Manners::Deaf;
-            child.helpers = child.helpers.filter(|helpers| *helpers == Manners::Deaf);
-        } else {
-            claim!(!cont, "just a signal");
-            child.alive &= signal != Signal::KILL && !dies;
-        }
-    }
-
-    fn events(&mut self) {
-        while let Some((name, what)) = self.table.next_event() {
-            self.note(format!("event {name} {what:?}"));
-            self.saw(what.name());
-            let now = self.now;
-            if let Some(pid) = what.pid() {
-                self.process_event(pid, &what);
-                continue;
-            }
-            let id = self.table.find(&name);
-            match what {
-                What::Restart => {
-                    let id = id.expect("loaded");
-                    let fetched = |pid: &Pid| self.children.contains_key(pid);
-                    let old = self.table.pids(id).expect("loaded").into_iter().filter(fetched).collect();
-                    let peak = self.table.job(id).expect("loaded").numprocesses as usize;
-                    let account = self.accounts.get_mut(&id).expect("known");
-                    (account.old, account.peak) = (old, peak);
-                }
-                What::Update { numprocesses } => {
-                    let account = self.accounts.get_mut(&id.expect("loaded")).expect("known");
-                    account.peak = account.peak.max(numprocesses as usize);
-                }
-                What::Flap { retry, next } => claim!((retry > 0) == next.is_some(), "flap {retry} {next:?} at {now:?}"),
-                _ => {}
-            }
-        }
-    }
-
-    fn process_event(&mut self, pid: Pid, what: &What) {
-        let now = self.now;
-        let Some(child) = self.children.get_mut(&pid) else {
-            // Only a commit is heard of before its spawn is fetched.
-            match what {
-                What::StopPid { os_pid: None, .. } if self.commits.remove(&pid).is_some() => {
-                    claim!(self.withdrawn.insert(pid), "told twice");
-                }
-                What::Exit { os_pid: None, once: true, exit: Exit::Failed(_), .. } => {
-                    claim!(self.withdrawn.remove(&pid), "an exit out of the blue");
-                }
-                What::Kill { .. } => {}
-                other => panic!("{other:?} of an unknown process"),
-            }
-            return;
-        };
-        claim!(
-            what.os_pid() == child.os_pid.filter(|_| child.spawns == 1 || matches!(what, What::Spawn { .. })),
-            "os_pid"
-        );
-        match what {
-            What::Spawn { detach, .. } => {
-                claim!(child.os_pid.is_some() && child.spawns == 0 && child.exits == 0, "spawn: {child:?}");
-                claim!(*detach == child.detach, "detach");
-                child.spawns = 1;
-                child.deadline = child.told.then(|| now + child.grace);
-            }
-            What::StopPid { .. } | What::Reap { .. } => {
-                claim!(!child.told && child.exits == 0, "told twice or too late: {child:?}");
-                claim!(!child.once || matches!(what, What::StopPid { .. }), "commits are never surplus");
-                child.told = true;
-                child.deadline = (child.spawns == 1).then(|| now + child.grace);
-            }
-            What::Exit { exit, once, .. } => {
-                claim!(child.reported && child.exits == 0, "exit: {child:?}");
-                claim!(
-                    *once == child.once && (child.spawns == 1 || matches!(exit, Exit::Failed(_))),
-                    "exit: {child:?}"
-                );
-                child.exits = 1;
-                let spared = child.detach && self.table.is_stopping() && !child.told;
-                if child.deadline.is_none() && child.spawns == 1 && !spared {
-                    child.deadline = Some(now + child.grace);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    // ---- what must hold ----
-
-    /// Holds the table against the account; `drained` if no action is left to fetch.
-    fn check(&mut self, drained: bool) {
-        let stopping = self.table.is_stopping();
-        claim!(self.table.next_event().is_none(), "the events were all fetched");
-        claim!(self.withdrawn.is_empty(), "withdrawn without an exit");
-        for (pid, child) in &self.children {
-            let info = self.table.process(*pid);
-            claim!(info.is_some(), "forgotten before it was gone: {pid} {child:?}");
-            let account = &self.accounts[&child.job];
-            let ended = child.told || child.exits == 1;
-            let spared = child.detach && stopping;
-            if !account.loaded {
-                claim!(ended || spared, "{pid} lives in an unloaded job: {child:?}");
-            } else if !child.once && !ended && !spared {
-                let state = self.table.job(child.job).expect("loaded").state;
-                claim!(state == JobState::Active, "{pid} lives in a job that is {state:?}: {child:?}");
-            }
-            if stopping {
-                claim!(ended || child.detach, "{pid} was not told of the shutdown: {child:?}");
-            }
-            if drained && ended && child.spawns == 1 {
-                let asked = child.stops == 1 || child.kills > 0;
-                claim!(asked || (spared && !child.told), "{pid} was never asked to end: {child:?}");
-                if self.merciless {
-                    claim!(child.kills > 0 || (spared && !child.told), "{pid} has survived: {child:?}");
-                }
-            }
-        }
-        let mut instances = BTreeSet::new();
-        let mut unfetched = 0;
-        for pid in self.table.all_pids().chain(self.table.ending()) {
-            let info = self.table.process(pid).expect("listed");
-            let job = self.table.job_of(pid).expect("listed");
-            claim!(
-                instances.insert((job, info.instance)),
-                "instance {} of {} is there twice",
-                info.instance,
-                info.name
-            );
-            if !self.children.contains_key(&pid) {
-                claim!(info.state == ProcessState::Starting, "{pid} was never announced");
-                unfetched += 1;
-            }
-        }
-        claim!(!drained || unfetched == 0, "{unfetched} spawns are lost");
-        claim!(instances.len() == self.children.len() + unfetched, "a process is listed twice");
-        for (id, account) in &mut self.accounts {
-            let Some(info) = self.table.job(*id) else {
-                claim!(!account.loaded, "a loaded job is lost");
-                continue;
-            };
-            claim!(account.loaded && info.name.as_str() == account.name, "an unloaded job is found");
-            claim!(self.table.find(&info.name) == Some(*id), "found by its name");
-            let pids = self.table.pids(*id).expect("loaded");
-            claim!(info.processes.len() == info.running as usize, "info: {info:?}");
-            claim!(pids.len() == (info.running - info.running_out) as usize, "info: {info:?}");
-            account.old.retain(|pid| pids.contains(pid));
-            let starting = pids.iter().any(|pid| self.children.get(pid).is_none_or(|child| child.spawns == 0));
-            let limit = if starting { account.old.len() + account.peak } else { 0 };
-            let limit = limit.max(info.numprocesses as usize);
-            if info.state == JobState::Active {
-                claim!(pids.len() <= limit, "{} live where {limit} may: {info:?}, {account:?}", pids.len());
-            }
-            if !starting {
-                account.old.clear();
-            }
-        }
-        let ghosts = &self.children;
-        self.accounts.retain(|id, account| account.loaded || ghosts.values().any(|child| child.job == *id));
-        if drained {
-            self.check_kills();
-        }
-    }
-
-    /// What is past its grace was killed, once the table has heard of the time.
-    fn check_kills(&mut self) {
-        let next = self.table.next_deadline();
-        for (pid, child) in &self.children {
-            if let Some(at) = child.deadline.filter(|_| child.kills == 0) {
-                claim!(next.is_some_and(|next| next <= at), "{pid} will never be killed: {child:?}, {next:?}");
-            }
-        }
-    }
-
     /// Runs the world on until nothing is under way.
     fn run_down(&mut self) {
         for round in 0.. {
@@ -772,7 +366,7 @@ impl<D: Dice> World<D> {
     }
 
     /// Shuts the table down, waits for the end, and begins anew.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.note("shutdown".to_owned());
         self.saw("shutdown");
         self.table.shutdown(self.now);
@@ -815,7 +409,7 @@ impl<D: Dice> World<D> {
 
     /// A long game must have met everything that can happen.
     #[allow(dead_code)]
-    pub fn must_have_seen_everything(&self, steps: u64) {
+    pub(crate) fn must_have_seen_everything(&self, steps: u64) {
         if steps < 4_000 {
             return;
         }
@@ -849,6 +443,7 @@ impl<D: Dice> World<D> {
 
 /// Says how to see it again, and what came before.
 impl<D> Drop for World<D> {
+    #[allow(clippy::print_stderr)] // A failing test may speak.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = Vec::from(std::mem::take(&mut self.log)).join("\n  ");
