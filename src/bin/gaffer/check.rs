@@ -7,13 +7,13 @@ use crate::app::{self, App, set};
 
 /// What `gaffer check` is asked to do.
 #[derive(Debug, Default, PartialEq)]
-pub struct Check {
+pub(crate) struct Check {
     /// Which application.
-    pub app: App,
+    pub(crate) app: App,
     /// The values of `-c`, in order.
-    pub concurrency: Vec<String>,
+    pub(crate) concurrency: Vec<String>,
     /// `--json`.
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 impl AsMut<App> for Check {
@@ -23,7 +23,7 @@ impl AsMut<App> for Check {
 }
 
 /// The table of `gaffer check`.
-pub fn command() -> Command<Check> {
+pub(crate) fn command() -> Command<Check> {
     app::options(Command::new("check", "Read the Procfile and the variables, and print what would run."))
         .option(app::concurrency(), |a: &mut Check, v| {
             a.concurrency.push(v.string()?);
@@ -34,33 +34,33 @@ pub fn command() -> Command<Check> {
 
 /// What would run.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The folder.
-    pub root: String,
+    pub(crate) root: String,
     /// The process types in the order of the Procfile.
-    pub programs: Vec<Planned>,
+    pub(crate) programs: Vec<Planned>,
     /// The variables that differ from the environment: name, what it was there, what it would be.
-    pub env: Vec<(String, Option<String>, String)>,
+    pub(crate) env: Vec<(String, Option<String>, String)>,
     /// What somebody should look at.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A process type that would run.
 #[derive(Debug)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The program and its arguments, as the first process would get them.
-    pub argv: Vec<String>,
+    pub(crate) argv: Vec<String>,
     /// How many processes.
-    pub processes: u32,
+    pub(crate) processes: u32,
     /// The port of the first.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Plan {
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut out = format!("Programs, in {}:\n", self.root);
         for program in &self.programs {
             let Planned { name, argv, processes, port } = program;
@@ -90,7 +90,7 @@ impl Plan {
     }
 
     /// For programs.
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let programs: Vec<Value> = self
             .programs
             .iter()

@@ -10,38 +10,41 @@ use crate::app::{self, App, set};
 
 /// What `gaffer start` is asked to do.
 #[derive(Debug, PartialEq)]
-pub struct Start {
+pub(crate) struct Start {
     /// Which application.
-    pub app: App,
+    pub(crate) app: App,
     /// The values of `-c`, in order.
-    pub concurrency: Vec<String>,
+    pub(crate) concurrency: Vec<String>,
     /// `-t`: the time between the stop signal and SIGKILL, if it is not the default.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// `--color`, `--no-color`.
-    pub color: ColorChoice,
+    pub(crate) color: ColorChoice,
     /// `--no-timestamp` makes it false.
-    pub timestamp: bool,
+    pub(crate) timestamp: bool,
     /// `--json`.
-    pub json: bool,
+    pub(crate) json: bool,
     /// `-q`.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// `-v`.
-    pub verbose: bool,
+    pub(crate) verbose: bool,
     /// `--no-restart` makes it false.
-    pub restart: bool,
+    pub(crate) restart: bool,
     /// `--flapping`.
-    pub flapping: Option<Flapping>,
+    pub(crate) flapping: Option<Flapping>,
     /// `--exit-on`.
-    pub exit_on: Option<ExitOn>,
+    pub(crate) exit_on: Option<ExitOn>,
     /// `--exit-code-from`.
-    pub exit_code_from: Option<String>,
+    pub(crate) exit_code_from: Option<String>,
     /// Only these process types; none means all.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 /// What makes `gaffer start` stop everything and end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExitOn {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ExitOn {
+    /// Nothing but a signal.
+    #[default]
+    Never,
     /// Any process ends.
     Any,
     /// Any process ends with another code than 0, or by a signal.
@@ -81,17 +84,17 @@ impl AsMut<App> for Start {
 impl Start {
     /// When to end: as asked; else when the process ends whose code is asked for; else, without
     /// restarts, when all have ended; else never.
-    pub fn exit_on(&self) -> Option<ExitOn> {
+    pub(crate) fn exit_on(&self) -> ExitOn {
         match (&self.exit_on, &self.exit_code_from) {
-            (Some(asked), _) => Some(asked.clone()),
-            (None, Some(name)) => Some(ExitOn::Name(name.clone())),
-            (None, None) if !self.restart => Some(ExitOn::All),
-            (None, None) => None,
+            (Some(asked), _) => asked.clone(),
+            (None, Some(name)) => ExitOn::Name(name.clone()),
+            (None, None) if !self.restart => ExitOn::All,
+            (None, None) => ExitOn::Never,
         }
     }
 
     /// How the console looks.
-    pub fn console(&self) -> Options {
+    pub(crate) fn console(&self) -> Options {
         let verbosity = match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (_, true) => Verbosity::Verbose,
@@ -119,7 +122,7 @@ Examples:
   gaffer start --exit-on failure    end as soon as anything fails";
 
 /// The table of `gaffer start`.
-pub fn command() -> Command<Start> {
+pub(crate) fn command() -> Command<Start> {
     app::options(Command::new("start", "Run the programs of a Procfile and keep them alive."))
         .aliases(&["dev:start"])
         .details(DETAILS)
@@ -218,7 +221,7 @@ mod tests {
     #[test]
     fn nothing_asked() {
         check("", |_| {});
-        assert_eq!(read("").exit_on(), None);
+        assert_eq!(read("").exit_on(), ExitOn::Never);
     }
 
     #[test]
@@ -277,7 +280,7 @@ mod tests {
     #[test]
     fn no_restart() {
         check("--no-restart", |a| a.restart = false);
-        assert_eq!(read("--no-restart").exit_on(), Some(ExitOn::All));
+        assert_eq!(read("--no-restart").exit_on(), ExitOn::All);
     }
 
     #[test]
@@ -297,15 +300,15 @@ mod tests {
             ("web", ExitOn::Name("web".to_owned())),
         ] {
             check(&format!("--exit-on {what}"), |a| a.exit_on = Some(want.clone()));
-            assert_eq!(read(&format!("--exit-on {what} --no-restart")).exit_on(), Some(want));
+            assert_eq!(read(&format!("--exit-on {what} --no-restart")).exit_on(), want);
         }
     }
 
     #[test]
     fn exit_code_from() {
         check("--exit-code-from web", |a| a.exit_code_from = Some("web".to_owned()));
-        assert_eq!(read("--exit-code-from web").exit_on(), Some(ExitOn::Name("web".to_owned())));
-        assert_eq!(read("--exit-code-from web --exit-on any").exit_on(), Some(ExitOn::Any));
+        assert_eq!(read("--exit-code-from web").exit_on(), ExitOn::Name("web".to_owned()));
+        assert_eq!(read("--exit-code-from web --exit-on any").exit_on(), ExitOn::Any);
     }
 
     #[test]
