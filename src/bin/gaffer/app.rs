@@ -8,19 +8,19 @@ use gaffer::process::Flapping;
 
 /// Which application: its Procfile, its folder, its variables.
 #[derive(Debug, PartialEq)]
-pub(crate) struct App {
+pub struct App {
     /// `-f`.
-    pub(crate) procfile: Option<PathBuf>,
+    pub procfile: Option<PathBuf>,
     /// `-d`.
-    pub(crate) root: Option<PathBuf>,
+    pub root: Option<PathBuf>,
     /// `-e`, in order.
-    pub(crate) env_files: Vec<PathBuf>,
+    pub env_files: Vec<PathBuf>,
     /// `--env-override`.
-    pub(crate) env_override: bool,
+    pub env_override: bool,
     /// `--lenient`.
-    pub(crate) lenient: bool,
+    pub lenient: bool,
     /// `-p`.
-    pub(crate) port: Option<u16>,
+    pub port: Option<u16>,
 }
 
 impl Default for App {
@@ -30,7 +30,7 @@ impl Default for App {
 }
 
 /// Adds the options of [`App`] to a command.
-pub(crate) fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
+pub fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
     command
         .option(
             Opt::value("procfile", "FILE", "The Procfile.").short('f').default("Procfile").aliases(&["file"]),
@@ -69,23 +69,23 @@ pub(crate) fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
 }
 
 /// `-c`, for the commands that start more than one process.
-pub(crate) fn concurrency() -> Opt {
+pub fn concurrency() -> Opt {
     Opt::value("concurrency", "NAME=N,...", "So many processes of these types; `all` is all that are not named.")
         .short('c')
         .default("all=1")
 }
 
 /// When to use colours, and where else the choice can be made.
-pub(crate) fn color() -> Opt {
+pub fn color() -> Opt {
     Opt::value("color", "WHEN", "auto, always or never; auto heeds NO_COLOR and CLICOLOR_FORCE.").default("auto")
 }
 
-pub(crate) fn set<T>(field: &mut T, value: T) -> Result<(), Failure> {
+pub fn set<T>(field: &mut T, value: T) -> Result<(), Failure> {
     *field = value;
     Ok(())
 }
 
-pub(crate) fn set_color(field: &mut ColorChoice, value: Value) -> Result<(), Failure> {
+pub fn set_color(field: &mut ColorChoice, value: Value) -> Result<(), Failure> {
     set(field, value.parse()?)
 }
 
@@ -94,7 +94,7 @@ fn port(text: &str) -> Result<u16, &'static str> {
 }
 
 /// Reads `attempts,window,retry_in,max_retry`, with commas or blanks between them.
-pub(crate) fn flapping(text: &str) -> Result<Flapping, String> {
+pub fn flapping(text: &str) -> Result<Flapping, String> {
     let words: Vec<&str> = text.split([',', ' ']).filter(|word| !word.is_empty()).collect();
     let [attempts, window, retry_in, max_retry] = words[..] else {
         return Err("expected four values: attempts,window,retry_in,max_retry (2,1,7,5)".to_owned());

@@ -7,13 +7,13 @@ use crate::app::{self, App, set};
 
 /// What `gaffer check` is asked to do.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Check {
+pub struct Check {
     /// Which application.
-    pub(crate) app: App,
+    pub app: App,
     /// The values of `-c`, in order.
-    pub(crate) concurrency: Vec<String>,
+    pub concurrency: Vec<String>,
     /// `--json`.
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
 impl AsMut<App> for Check {
@@ -23,7 +23,7 @@ impl AsMut<App> for Check {
 }
 
 /// The table of `gaffer check`.
-pub(crate) fn command() -> Command<Check> {
+pub fn command() -> Command<Check> {
     app::options(Command::new("check", "Read the Procfile and the variables, and print what would run."))
         .option(app::concurrency(), |a: &mut Check, v| {
             a.concurrency.push(v.string()?);
@@ -34,33 +34,33 @@ pub(crate) fn command() -> Command<Check> {
 
 /// What would run.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// The folder.
-    pub(crate) root: String,
+    pub root: String,
     /// The process types in the order of the Procfile.
-    pub(crate) programs: Vec<Planned>,
+    pub programs: Vec<Planned>,
     /// The variables that differ from the environment: name, what it was there, what it would be.
-    pub(crate) env: Vec<(String, Option<String>, String)>,
+    pub env: Vec<(String, Option<String>, String)>,
     /// What somebody should look at.
-    pub(crate) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// A process type that would run.
 #[derive(Debug)]
-pub(crate) struct Planned {
+pub struct Planned {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// The program and its arguments, as the first process would get them.
-    pub(crate) argv: Vec<String>,
+    pub argv: Vec<String>,
     /// How many processes.
-    pub(crate) processes: u32,
+    pub processes: u32,
     /// The port of the first.
-    pub(crate) port: u16,
+    pub port: u16,
 }
 
 impl Plan {
     /// For people.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut out = format!("Programs, in {}:\n", self.root);
         for program in &self.programs {
             let Planned { name, argv, processes, port } = program;
@@ -90,7 +90,7 @@ impl Plan {
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> String {
+    pub fn json(&self) -> String {
         let programs: Vec<Value> = self
             .programs
             .iter()

@@ -12,11 +12,11 @@ use crate::app::{self, App};
 
 /// What `gaffer run` is asked to do.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Run {
+pub struct Run {
     /// Which application.
-    pub(crate) app: App,
+    pub app: App,
     /// The command and its arguments; at least one.
-    pub(crate) words: Vec<OsString>,
+    pub words: Vec<OsString>,
 }
 
 impl AsMut<App> for Run {
@@ -37,7 +37,7 @@ Examples:
   gaffer run web                    the command of `web`, on its own";
 
 /// The table of `gaffer run`.
-pub(crate) fn command() -> Command<Run> {
+pub fn command() -> Command<Run> {
     app::options(Command::new("run", "Run one command with the application's variables, in its folder."))
         .aliases(&["dev:run"])
         .details(DETAILS)
@@ -52,7 +52,7 @@ pub(crate) fn command() -> Command<Run> {
 }
 
 /// The program and the arguments that `words` mean; `lookup` finds the command of a process type.
-pub(crate) fn resolve(words: &[OsString], lookup: impl Fn(&str) -> Option<String>) -> Vec<OsString> {
+pub fn resolve(words: &[OsString], lookup: impl Fn(&str) -> Option<String>) -> Vec<OsString> {
     let [word] = words else { return words.to_vec() };
     let named = word.to_str().and_then(lookup);
     // A command of a Procfile is always a shell's to read; a file's name may have blanks in it only
@@ -77,7 +77,7 @@ fn is_plain(word: &OsStr) -> bool {
 ///
 /// `env` is added to the environment. Signals are as the shell that started us had them: the
 /// standard library, which ignores SIGPIPE in this process, puts that back.
-pub(crate) fn exec(words: &[OsString], root: &Path, env: &[(String, String)]) -> Failure {
+pub fn exec(words: &[OsString], root: &Path, env: &[(String, String)]) -> Failure {
     let Some((program, args)) = words.split_first() else { return Failure::usage("COMMAND is missing") };
     let error =
         Program::new(program).args(args).current_dir(root).envs(env.iter().map(|(name, value)| (name, value))).exec();

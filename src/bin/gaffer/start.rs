@@ -10,41 +10,38 @@ use crate::app::{self, App, set};
 
 /// What `gaffer start` is asked to do.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Start {
+pub struct Start {
     /// Which application.
-    pub(crate) app: App,
+    pub app: App,
     /// The values of `-c`, in order.
-    pub(crate) concurrency: Vec<String>,
+    pub concurrency: Vec<String>,
     /// `-t`: the time between the stop signal and SIGKILL, if it is not the default.
-    pub(crate) timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
     /// `--color`, `--no-color`.
-    pub(crate) color: ColorChoice,
+    pub color: ColorChoice,
     /// `--no-timestamp` makes it false.
-    pub(crate) timestamp: bool,
+    pub timestamp: bool,
     /// `--json`.
-    pub(crate) json: bool,
+    pub json: bool,
     /// `-q`.
-    pub(crate) quiet: bool,
+    pub quiet: bool,
     /// `-v`.
-    pub(crate) verbose: bool,
+    pub verbose: bool,
     /// `--no-restart` makes it false.
-    pub(crate) restart: bool,
+    pub restart: bool,
     /// `--flapping`.
-    pub(crate) flapping: Option<Flapping>,
+    pub flapping: Option<Flapping>,
     /// `--exit-on`.
-    pub(crate) exit_on: Option<ExitOn>,
+    pub exit_on: Option<ExitOn>,
     /// `--exit-code-from`.
-    pub(crate) exit_code_from: Option<String>,
+    pub exit_code_from: Option<String>,
     /// Only these process types; none means all.
-    pub(crate) names: Vec<String>,
+    pub names: Vec<String>,
 }
 
 /// What makes `gaffer start` stop everything and end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ExitOn {
-    /// Nothing but a signal.
-    #[default]
-    Never,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitOn {
     /// Any process ends.
     Any,
     /// Any process ends with another code than 0, or by a signal.
@@ -84,17 +81,17 @@ impl AsMut<App> for Start {
 impl Start {
     /// When to end: as asked; else when the process ends whose code is asked for; else, without
     /// restarts, when all have ended; else never.
-    pub(crate) fn exit_on(&self) -> ExitOn {
+    pub fn exit_on(&self) -> Option<ExitOn> {
         match (&self.exit_on, &self.exit_code_from) {
-            (Some(asked), _) => asked.clone(),
-            (None, Some(name)) => ExitOn::Name(name.clone()),
-            (None, None) if !self.restart => ExitOn::All,
-            (None, None) => ExitOn::Never,
+            (Some(asked), _) => Some(asked.clone()),
+            (None, Some(name)) => Some(ExitOn::Name(name.clone())),
+            (None, None) if !self.restart => Some(ExitOn::All),
+            (None, None) => None,
         }
     }
 
     /// How the console looks.
-    pub(crate) fn console(&self) -> Options {
+    pub fn console(&self) -> Options {
         let verbosity = match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (_, true) => Verbosity::Verbose,
@@ -122,7 +119,7 @@ Examples:
   gaffer start --exit-on failure    end as soon as anything fails";
 
 /// The table of `gaffer start`.
-pub(crate) fn command() -> Command<Start> {
+pub fn command() -> Command<Start> {
     app::options(Command::new("start", "Run the programs of a Procfile and keep them alive."))
         .aliases(&["dev:start"])
         .details(DETAILS)
@@ -221,7 +218,7 @@ mod tests {
     #[test]
     fn nothing_asked() {
         check("", |_| {});
-        assert_eq!(read("").exit_on(), ExitOn::Never);
+        assert_eq!(read("").exit_on(), None);
     }
 
     #[test]
@@ -280,7 +277,7 @@ mod tests {
     #[test]
     fn no_restart() {
         check("--no-restart", |a| a.restart = false);
-        assert_eq!(read("--no-restart").exit_on(), ExitOn::All);
+        assert_eq!(read("--no-restart").exit_on(), Some(ExitOn::All));
     }
 
     #[test]
@@ -300,15 +297,15 @@ mod tests {
             ("web", ExitOn::Name("web".to_owned())),
         ] {
             check(&format!("--exit-on {what}"), |a| a.exit_on = Some(want.clone()));
-            assert_eq!(read(&format!("--exit-on {what} --no-restart")).exit_on(), want);
+            assert_eq!(read(&format!("--exit-on {what} --no-restart")).exit_on(), Some(want));
         }
     }
 
     #[test]
     fn exit_code_from() {
         check("--exit-code-from web", |a| a.exit_code_from = Some("web".to_owned()));
-        assert_eq!(read("--exit-code-from web").exit_on(), ExitOn::Name("web".to_owned()));
-        assert_eq!(read("--exit-code-from web --exit-on any").exit_on(), ExitOn::Any);
+        assert_eq!(read("--exit-code-from web").exit_on(), Some(ExitOn::Name("web".to_owned())));
+        assert_eq!(read("--exit-code-from web --exit-on any").exit_on(), Some(ExitOn::Any));
     }
 
     #[test]
