@@ -49,7 +49,7 @@ pub(super) fn program<'a>(name: &str, summary: &str, commands: impl Iterator<Ite
     row(&mut out, "-h, --help", "Print this help, or that of a command.");
     row(&mut out, "    --version", "Print the version.");
     out.push_str(&format!(
-        "\nThe options of a command, which `{name} help COMMAND` lists, may stand before its\nname as well.\n"
+        "\nThe options of a command, which `{name} help COMMAND` lists,\nmay stand before its name as well.\n"
     ));
     out
 }
