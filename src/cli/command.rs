@@ -9,7 +9,11 @@ use super::opt::{self, Next};
 use super::{Failure, Opt, Value, help};
 use crate::suggest::nearest;
 
+/// Stores what an option or word says.
 type Set<T> = fn(&mut T, Value) -> Result<(), Failure>;
+
+/// Looks at the whole.
+type Check<T> = fn(&T) -> Result<(), Failure>;
 
 /// A command and its options; what was read is a plain `T`.
 ///
@@ -32,7 +36,7 @@ pub struct Command<T> {
     pub(super) spec: Spec,
     setters: Vec<Set<T>>,
     word: Option<Set<T>>,
-    check: Option<fn(&T) -> Result<(), Failure>>,
+    check: Option<Check<T>>,
 }
 
 /// The part of a command that does not depend on what it reads into.
@@ -121,7 +125,7 @@ impl<T> Command<T> {
 
     /// A look at the whole when it is read.
     #[must_use]
-    pub fn check(mut self, check: fn(&T) -> Result<(), Failure>) -> Self {
+    pub fn check(mut self, check: Check<T>) -> Self {
         self.check = Some(check);
         self
     }

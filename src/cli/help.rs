@@ -48,7 +48,9 @@ pub(super) fn program<'a>(name: &str, summary: &str, commands: impl Iterator<Ite
     out.push_str("\nOptions:\n");
     row(&mut out, "-h, --help", "Print this help, or that of a command.");
     row(&mut out, "    --version", "Print the version.");
-    out.push_str(&format!("\nThe options of a command may stand before its name. `{name} help COMMAND` lists them.\n"));
+    out.push_str(&format!(
+        "\nThe options of a command, which `{name} help COMMAND` lists,\nmay stand before its name as well.\n"
+    ));
     out
 }
 
