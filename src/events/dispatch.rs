@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 use super::emitter::{Delivery, EventEmitter, Listener};
 use super::queue::Name;
 use super::recent::Recent;
 use super::subscriptions::{JOINED, Listeners, SubscriptionId};
+use super::topic;
 use super::trie::{Nodes, number};
 
 /// Buffers of the delivery under way, kept from event to event.
@@ -25,6 +27,15 @@ pub(super) struct Route<L> {
 impl<L> Route<L> {
     pub(super) fn new() -> Self {
         Self { plan: Vec::new(), seen: Nodes::new(), lent: Vec::new(), order: Vec::new(), recent: Recent::new() }
+    }
+}
+
+/// Copies a plan. They are short: a call of `memcpy` costs more than the few words.
+#[inline]
+fn copy(from: &[u32], to: &mut Vec<u32>) {
+    to.clear();
+    for &node in from {
+        to.push(node);
     }
 }
 
@@ -60,27 +71,32 @@ impl<P, C> EventEmitter<P, C> {
     }
 
     fn round(&mut self, cx: &mut C, budget: usize) -> usize {
+        let mut topic = mem::take(&mut self.topic);
         let mut taken = 0;
-        self.collect();
+        self.collect(&mut topic);
         self.bury_all();
         while taken < budget {
             if self.queue.is_empty() {
-                self.collect();
+                self.collect(&mut topic);
             }
-            let mut topic = mem::take(&mut self.topic);
-            let Some(event) = self.queue.pop(&mut topic) else {
-                self.topic = topic;
-                break;
-            };
+            let Some(event) = self.queue.pop(&mut topic) else { break };
             taken += 1;
             match event.name {
-                Name::Text { literal, .. } => self.plan_text(&topic, literal),
-                Name::Topic(index) => self.plan_known(index, &mut topic),
+                Name::Text { literal, .. } => {
+                    self.plan_text(&topic, literal);
+                    self.deliver(cx, &topic, &event.payload);
+                }
+                Name::Topic(index) => {
+                    let Some(name) = self.plan_known(index) else { continue };
+                    self.deliver(cx, &name.text, &event.payload);
+                    if let Some(known) = self.topics.at(index) {
+                        known.name = Some(name);
+                    }
+                }
             }
-            self.deliver(cx, &topic, &event.payload);
-            self.topic = topic;
         }
         self.bury_all();
+        self.topic = topic;
         taken
     }
 
@@ -90,8 +106,7 @@ impl<P, C> EventEmitter<P, C> {
         let place = recent.place(topic);
         match recent.get(place, topic, literal, self.subs.version()) {
             Some(nodes) => {
-                plan.clear();
-                plan.extend_from_slice(nodes);
+                copy(nodes, plan);
             }
             None => {
                 self.subs.plan(topic, literal, seen, plan);
@@ -100,18 +115,19 @@ impl<P, C> EventEmitter<P, C> {
         }
     }
 
+    /// Takes the topic's name out, for the time of the delivery.
     #[inline]
-    fn plan_known(&mut self, index: u32, text: &mut String) {
-        let known = self.topics.at(index).expect("a topic is kept while events refer to it");
+    fn plan_known(&mut self, index: u32) -> Option<Arc<topic::Name>> {
+        let known = self.topics.at(index)?;
         known.queued -= 1;
-        text.push_str(&known.name.text);
+        let name = known.name.take()?;
         let Route { plan, seen, .. } = &mut self.route;
         if known.version != self.subs.version() {
-            self.subs.plan(text, known.name.literal, seen, &mut known.plan);
+            self.subs.plan(&name.text, name.literal, seen, &mut known.plan);
             known.version = self.subs.version();
         }
-        plan.clear();
-        plan.extend_from_slice(&known.plan);
+        copy(&known.plan, plan);
+        Some(name)
     }
 
     fn deliver(&mut self, cx: &mut C, topic: &str, payload: &P) {
@@ -128,6 +144,9 @@ impl<P, C> EventEmitter<P, C> {
                 at += joined;
             }
         }
+        if !self.subs.has_retired() {
+            return;
+        }
         while let Some((id, listener)) = self.subs.bury() {
             event.subscription = Some(id);
             self.discard(&event, listener);
@@ -143,7 +162,7 @@ impl<P, C> EventEmitter<P, C> {
     /// Calls the listeners of one pattern.
     #[inline]
     fn deliver_one(&mut self, cx: &mut C, event: &mut Event<'_, P>, node: u32) {
-        let mut listeners = self.subs.lend(node);
+        let Some(mut listeners) = self.subs.lend(node) else { return };
         let mut at = 0;
         // One landing place for the whole list: after a panic it goes on where it was.
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| {
@@ -171,10 +190,10 @@ impl<P, C> EventEmitter<P, C> {
         let mut order = mem::take(&mut self.route.order);
         for &node in &self.route.plan[nodes] {
             let node = node & !JOINED;
-            let listeners = self.subs.lend(node);
-            for index in 0..listeners.len() {
+            let Some(listeners) = self.subs.lend(node) else { continue };
+            for (index, listener) in listeners.iter().enumerate() {
                 let Some(entry) = self.subs.entry(node, index).filter(|entry| entry.seq() < event.limit) else { break };
-                if listeners[index].is_some() {
+                if listener.is_some() {
                     order.push((entry.seq(), number(lent.len()), number(index)));
                 }
             }
