@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::emitter::{Delivery, EventEmitter, Listener};
 use super::queue::Name;
 use super::recent::Recent;
-use super::subscriptions::{JOINED, Listeners, SubscriptionId};
+use super::subscriptions::{JOINED, Listeners, Seat, SubscriptionId};
 use super::topic;
 use super::trie::{Nodes, number};
 
@@ -166,10 +166,12 @@ impl<P, C> EventEmitter<P, C> {
         let mut at = 0;
         // One landing place for the whole list: after a panic it goes on where it was.
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| {
-            while let Some(listener) = listeners.get_mut(at) {
-                let Some(entry) = self.subs.entry(node, at).filter(|entry| entry.seq() < event.limit) else { break };
+            for Seat { entry, listener } in listeners.iter_mut().skip(at) {
                 at += 1;
                 let Some(listener) = listener else { continue };
+                if entry.seq() >= event.limit {
+                    break;
+                }
                 self.call(cx, event, entry.id(node), entry.is_once(), listener);
                 if !self.is_delivering() {
                     break;
@@ -191,11 +193,9 @@ impl<P, C> EventEmitter<P, C> {
         for &node in &self.route.plan[nodes] {
             let node = node & !JOINED;
             let Some(listeners) = self.subs.lend(node) else { continue };
-            for (index, listener) in listeners.iter().enumerate() {
-                let Some(entry) = self.subs.entry(node, index).filter(|entry| entry.seq() < event.limit) else { break };
-                if listener.is_some() {
-                    order.push((entry.seq(), number(lent.len()), number(index)));
-                }
+            let early = listeners.iter().take_while(|seat| seat.entry.seq() < event.limit);
+            for (index, seat) in early.enumerate().filter(|(_, seat)| seat.listener.is_some()) {
+                order.push((seat.entry.seq(), number(lent.len()), number(index)));
             }
             lent.push((node, listeners));
         }
@@ -206,8 +206,8 @@ impl<P, C> EventEmitter<P, C> {
             while let Some(&(_, list, index)) = order.get(at) {
                 at += 1;
                 let (node, listeners) = &mut lent[list as usize];
-                let Some(entry) = self.subs.entry(*node, index as usize) else { break };
-                let Some(listener) = &mut listeners[index as usize] else { continue };
+                let Seat { entry, listener } = &mut listeners[index as usize];
+                let Some(listener) = listener else { continue };
                 self.call(cx, event, entry.id(*node), entry.is_once(), listener);
                 if !self.is_delivering() {
                     break;

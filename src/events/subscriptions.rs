@@ -23,10 +23,17 @@ impl fmt::Display for SubscriptionId {
     }
 }
 
-/// The listeners of a pattern, oldest first; a buried one leaves a hole. Boxed, because one word is
+/// The listeners of a pattern, oldest first. Boxed, because one word is
 /// lent and given back faster than the three of a `Vec`.
 #[allow(clippy::box_collection, reason = "see above")]
-pub(super) type Listeners<L> = Box<Vec<Option<L>>>;
+pub(super) type Listeners<L> = Box<Vec<Seat<L>>>;
+
+pub(super) struct Seat<L> {
+    /// As it was on subscribing.
+    pub(super) entry: Entry,
+    /// `None` once buried.
+    pub(super) listener: Option<L>,
+}
 
 pub(super) struct Subscriptions<L> {
     trie: Trie,
@@ -100,8 +107,10 @@ impl<L> Subscriptions<L> {
             list.entries.reserve_exact(1);
         }
         let seq = self.next_seq;
-        list.entries.push(Entry(seq << 2 | if once { Entry::ONCE } else { 0 }));
-        list.listeners.get_or_insert_with(|| Box::new(Vec::with_capacity(1))).push(Some(listener));
+        let entry = Entry(seq << 2 | if once { Entry::ONCE } else { 0 });
+        let seat = Seat { entry, listener: Some(listener) };
+        list.entries.push(entry);
+        list.listeners.get_or_insert_with(|| Box::new(Vec::with_capacity(1))).push(seat);
         list.live += 1;
         self.live += 1;
         self.next_seq += 1;
@@ -156,7 +165,7 @@ impl<L> Subscriptions<L> {
         let list = self.lists.get_mut(id.node as usize)?;
         let index = list.find(id.seq)?;
         let listeners = list.listeners.as_mut()?;
-        let listener = listeners.get_mut(index)?.take();
+        let listener = listeners.get_mut(index)?.listener.take();
         list.holes += 1;
         if list.holes == list.entries.len() {
             *list = List::EMPTY;
@@ -165,9 +174,9 @@ impl<L> Subscriptions<L> {
             self.trie.prune(id.node, |node| !lists[node as usize].entries.is_empty());
         } else if list.holes > 8 && list.holes > list.entries.len() / 2 {
             // At least as many have gone as are left to move, so a removal moves two at most on average.
-            let mut kept = listeners.iter().map(Option::is_some);
+            let mut kept = listeners.iter().map(|seat| seat.listener.is_some());
             list.entries.retain(|_| kept.next().unwrap_or(false));
-            listeners.retain(Option::is_some);
+            listeners.retain(|seat| seat.listener.is_some());
             list.holes = 0;
         }
         listener
@@ -188,12 +197,6 @@ impl<L> Subscriptions<L> {
         }
         list.listeners = Some(listeners);
         None
-    }
-
-    /// What is known of a subscription by its place in the list of its node.
-    #[inline]
-    pub(super) fn entry(&self, node: u32, index: usize) -> Option<Entry> {
-        self.lists.get(node as usize)?.entries.get(index).copied()
     }
 
     /// The nodes whose listeners get an event of the topic, as a plan: level by level, a node marked
@@ -280,7 +283,9 @@ mod tests {
         let ids: Vec<_> = (0..3).map(|n| subs.add("a.b", false, n)).collect();
         assert_eq!((subs.retire_all("a.b"), subs.retire_all("a.b"), subs.retire_all("a")), (3, 0, 0));
         assert!(!subs.any("a.b", 0));
-        assert_eq!(subs.entry(ids[0].node, 1).map(|entry| entry.id(ids[0].node)), Some(ids[1]));
+        let listeners = subs.lend(ids[0].node).expect("at home");
+        assert_eq!((listeners[1].entry.id(ids[0].node), listeners[1].listener), (ids[1], Some(1)));
+        assert!(subs.give_back(ids[0].node, listeners).is_none());
         assert_eq!(subs.trie_size(), (2, 2));
         while subs.bury().is_some() {}
         assert_eq!((subs.trie_size(), subs.live()), ((0, 0), 0));
