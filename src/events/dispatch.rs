@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::emitter::{Delivery, EventEmitter, Listener};
 use super::queue::Name;
 use super::recent::Recent;
-use super::subscriptions::{JOINED, Listeners, Seat, SubscriptionId};
+use super::subscriptions::{JOINED, Listeners, Seat, SubscriptionId, Subscriptions};
 use super::topic;
 use super::trie::{Nodes, number};
 
@@ -28,6 +28,19 @@ impl<L> Route<L> {
     pub(super) fn new() -> Self {
         Self { plan: Vec::new(), seen: Nodes::new(), lent: Vec::new(), order: Vec::new(), recent: Recent::new() }
     }
+
+    #[inline]
+    fn plan_text(&mut self, subs: &Subscriptions<L>, topic: &str, literal: usize) {
+        let Self { plan, seen, recent, .. } = self;
+        let place = recent.place(topic);
+        match recent.get(place, topic, literal, subs.version()) {
+            Some(nodes) => copy(nodes, plan),
+            None => {
+                subs.plan(topic, literal, seen, plan);
+                recent.put(place, topic, literal, subs.version(), plan);
+            }
+        }
+    }
 }
 
 /// Copies a plan. They are short: a call of `memcpy` costs more than the few words.
@@ -41,12 +54,10 @@ fn copy(from: &[u32], to: &mut Vec<u32>) {
 
 /// One event on its way.
 struct Event<'a, P> {
-    topic: &'a str,
-    payload: &'a P,
+    /// As it is lent to the listener that runs, or ran last.
+    delivery: Delivery<'a, P>,
     /// Subscriptions with this number or a greater one came later than the event was taken.
     limit: u64,
-    /// Who is being called.
-    subscription: Option<SubscriptionId>,
 }
 
 impl<P, C> EventEmitter<P, C> {
@@ -79,13 +90,14 @@ impl<P, C> EventEmitter<P, C> {
             if self.queue.is_empty() {
                 self.collect(&mut topic);
             }
+            // The topic is read where it lies: to read it just after it was copied would wait for the copy.
+            if let Some((text, literal)) = self.queue.peek_text() {
+                self.route.plan_text(&self.subs, text, literal);
+            }
             let Some(event) = self.queue.pop(&mut topic) else { break };
             taken += 1;
             match event.name {
-                Name::Text { literal, .. } => {
-                    self.plan_text(&topic, literal);
-                    self.deliver(cx, &topic, &event.payload);
-                }
+                Name::Text { .. } => self.deliver(cx, &topic, &event.payload),
                 Name::Topic(index) => {
                     let Some(name) = self.plan_known(index) else { continue };
                     self.deliver(cx, &name.text, &event.payload);
@@ -98,21 +110,6 @@ impl<P, C> EventEmitter<P, C> {
         self.bury_all();
         self.topic = topic;
         taken
-    }
-
-    #[inline]
-    fn plan_text(&mut self, topic: &str, literal: usize) {
-        let Route { plan, seen, recent, .. } = &mut self.route;
-        let place = recent.place(topic);
-        match recent.get(place, topic, literal, self.subs.version()) {
-            Some(nodes) => {
-                copy(nodes, plan);
-            }
-            None => {
-                self.subs.plan(topic, literal, seen, plan);
-                recent.put(place, topic, literal, self.subs.version(), plan);
-            }
-        }
     }
 
     /// Takes the topic's name out, for the time of the delivery.
@@ -131,7 +128,8 @@ impl<P, C> EventEmitter<P, C> {
     }
 
     fn deliver(&mut self, cx: &mut C, topic: &str, payload: &P) {
-        let mut event = Event { topic, payload, limit: self.subs.next_seq(), subscription: None };
+        let delivery = Delivery { topic, payload, subscription: SubscriptionId::NONE };
+        let mut event = Event { delivery, limit: self.subs.next_seq() };
         let mut at = 0;
         while self.is_delivering() {
             let Some(&node) = self.route.plan.get(at) else { break };
@@ -148,7 +146,7 @@ impl<P, C> EventEmitter<P, C> {
             return;
         }
         while let Some((id, listener)) = self.subs.bury() {
-            event.subscription = Some(id);
+            event.delivery.subscription = id;
             self.discard(&event, listener);
         }
     }
@@ -235,11 +233,11 @@ impl<P, C> EventEmitter<P, C> {
         once: bool,
         listener: &mut Listener<P, C>,
     ) {
-        event.subscription = Some(id);
+        event.delivery.subscription = id;
         if once {
             self.subs.retire(id);
         }
-        listener(self, cx, &Delivery { topic: event.topic, payload: event.payload, subscription: id });
+        listener(self, cx, &event.delivery);
     }
 
     #[inline]
@@ -261,11 +259,9 @@ impl<P, C> EventEmitter<P, C> {
     fn report(&mut self, event: &Event<'_, P>, panic: Box<dyn Any + Send>) {
         let reporter = &mut self.reporter;
         // What panics here again has been through the panic hook as well; there is nobody else to tell.
-        let _ = catch_unwind(AssertUnwindSafe(|| match (reporter, event.subscription) {
-            (Some(reporter), Some(subscription)) => {
-                reporter(&Delivery { topic: event.topic, payload: event.payload, subscription }, panic);
-            }
-            _ => drop(panic),
+        let _ = catch_unwind(AssertUnwindSafe(|| match reporter {
+            Some(reporter) => reporter(&event.delivery, panic),
+            None => drop(panic),
         }));
     }
 }

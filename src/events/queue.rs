@@ -87,6 +87,15 @@ impl<P> Queue<P> {
         Some(oldest)
     }
 
+    /// The oldest event's topic and how much of it is to be matched literally, if it has a text.
+    #[inline]
+    pub(super) fn peek_text(&self) -> Option<(&str, usize)> {
+        match self.events.front()?.name {
+            Name::Text { len, literal } => Some((&self.text[self.gone..self.gone + len], literal)),
+            Name::Topic(_) => None,
+        }
+    }
+
     /// Takes the oldest event; `topic` becomes its text unless the emitter knows its topic.
     #[inline(always)] // Else the event travels through memory twice, which is half of the cost of a delivery.
     pub(super) fn pop(&mut self, topic: &mut String) -> Option<Queued<P>> {
@@ -129,6 +138,7 @@ mod tests {
         let dropped = queue.push_topic(7, 5_000);
         assert_eq!(dropped.map(|event| event.payload), Some(4_997));
         for n in 4_998..5_000 {
+            assert_eq!(queue.peek_text(), Some((format!("topic.{n}").as_str(), n)));
             let event = queue.pop(&mut topic).expect("queued");
             assert_eq!((topic.as_str(), event.payload), (format!("topic.{n}").as_str(), n));
         }

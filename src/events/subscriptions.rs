@@ -17,6 +17,11 @@ pub struct SubscriptionId {
     node: u32,
 }
 
+impl SubscriptionId {
+    /// Names nothing.
+    pub(super) const NONE: Self = Self { seq: 0, node: NONE };
+}
+
 impl fmt::Display for SubscriptionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.seq.fmt(f)
