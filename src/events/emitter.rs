@@ -17,7 +17,7 @@ pub(super) type Reporter<P> = Box<dyn FnMut(&Delivery<'_, P>, Box<dyn Any + Send
 /// Queues events by dotted topics and delivers them to whom it concerns.
 ///
 /// `P` is what is published. `C` is whatever [`dispatch`](Self::dispatch) lends to the listeners, so
-/// that they need not own what they change. See the [module](self) for topics, order and bounds.
+/// that they need not own what they change. See the [module](super) for topics, order and bounds.
 pub struct EventEmitter<P, C = ()> {
     pub(super) subs: Subscriptions<Listener<P, C>>,
     pub(super) queue: Queue<P>,

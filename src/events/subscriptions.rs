@@ -174,7 +174,6 @@ impl<L> Subscriptions<L> {
         list.holes += 1;
         if list.holes == list.entries.len() {
             *list = List::EMPTY;
-            self.version += 1;
             let lists = &self.lists;
             self.trie.prune(id.node, |node| !lists[node as usize].entries.is_empty());
         } else if list.holes > 8 && list.holes > list.entries.len() / 2 {
@@ -245,8 +244,9 @@ impl<L> Subscriptions<L> {
         self.live
     }
 
-    /// Changes whenever a pattern gets its first subscription or loses its last: a plan holds as
-    /// long as the version does.
+    /// Changes whenever a pattern gets its first subscription: a plan holds as long as the version
+    /// does. A pattern that loses its last one leaves plans with a node that has nobody, until the
+    /// node is used again, which is a first subscription.
     #[inline]
     pub(super) fn version(&self) -> u64 {
         self.version

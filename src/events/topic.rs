@@ -30,8 +30,8 @@ pub(super) fn segments(text: &str) -> impl Iterator<Item = &str> {
 
 /// A topic resolved beforehand, made by [`EventEmitter::topic`](super::EventEmitter::topic).
 ///
-/// Publishing by it skips the string work: who listens is remembered until the set of patterns
-/// changes. It holds no place in the trie; the emitter forgets it after the last clone is dropped.
+/// Publishing by it skips the string work: who listens is remembered until a pattern is
+/// added. It holds no place in the trie; the emitter forgets it after the last clone is dropped.
 /// Given to another emitter it works as its text does.
 #[derive(Clone)]
 pub struct Topic {
