@@ -1,8 +1,8 @@
 //! A bounded queue of events.
 //!
-//! Events leave in the order they came, so their topics lie one after the other in one growing
-//! string, like the rope of a tape: a publish appends, a delivery moves the start along, and
-//! neither allocates once the string has found its size.
+//! Events leave in the order they came, so their topics lie one after the other in one string: a
+//! publish appends, a delivery moves the start along, and neither allocates once the string has
+//! found its size.
 
 use std::collections::VecDeque;
 
