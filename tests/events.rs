@@ -28,7 +28,6 @@ fn agrees_with_the_naive_matcher() {
             Err(_) => panic!("seed {seed} fails"),
         }
         if operations >= 300_000 {
-            println!("{operations} operations in {seed} programs");
             return;
         }
     }
