@@ -50,7 +50,7 @@ struct Scan {
 
 impl Block {
     /// Whether nothing of it has come yet.
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
