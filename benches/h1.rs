@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench h1`
 
+#![allow(clippy::print_stdout, reason = "a bench is there to print")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -107,4 +107,4 @@ pub use head::{Exchange, Framing, Method, RequestHead, Version};
 pub use limits::{Limits, Refusal};
 pub use media::{charset, file_type, is_media_type, quality};
 pub use response::{Body, BodyWriter, CONTINUE, ResponseHead, reason};
-pub use target::{Query, path_segments, percent_decode};
+pub use target::{Query, path_segments, percent_decode, split_authority};

@@ -63,6 +63,23 @@ fn decode(text: &str, form: bool) -> Result<Cow<'_, str>, Refusal> {
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Refusal::BadRequest("the target is not UTF-8"))
 }
 
+/// The host and the port of an authority that was checked, as [`RequestHead::host`](super::RequestHead::host) is: an IPv6 address
+/// without its brackets, no port where none or an empty one was written.
+///
+/// ```
+/// # use gaffer::proto::h1::split_authority;
+/// assert_eq!(split_authority("[::1]:5000"), ("::1", Some(5000)));
+/// assert_eq!(split_authority("localhost"), ("localhost", None));
+/// ```
+#[must_use]
+pub fn split_authority(authority: &str) -> (&str, Option<u16>) {
+    let (host, port) = match authority.strip_prefix('[').and_then(|literal| literal.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    (host, port.and_then(|port| port.parse().ok()))
+}
+
 /// The parameters of a query, in order, as `application/x-www-form-urlencoded` writes them.
 ///
 /// ```
@@ -126,6 +143,14 @@ mod tests {
         for bad in ["/%", "/%2", "/%zz", "/%+1", "/a%00", "/%ff", "/%0a", "/%7F", "/%C2%85"] {
             assert_eq!(path_segments(bad).expect_err(bad).status(), 400);
         }
+    }
+
+    #[test]
+    fn authorities() {
+        assert_eq!(split_authority("a:"), ("a", None));
+        assert_eq!(split_authority("[::1]"), ("::1", None));
+        assert_eq!(split_authority("10.0.0.1:80"), ("10.0.0.1", Some(80)));
+        assert_eq!(split_authority(""), ("", None));
     }
 
     #[test]
