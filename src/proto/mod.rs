@@ -2,4 +2,6 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "server")]
+pub mod h1;
 pub mod lines;
