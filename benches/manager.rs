@@ -54,7 +54,9 @@ fn start_500() {
         let mut manager = Manager::new().unwrap();
         let started = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&started);
-        manager.cx().on("spawn", move |_, _, _| drop(count.fetch_add(1, Ordering::Relaxed)));
+        manager.cx().on("spawn", move |_, _, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
         ours.push(timed(|| {
             manager.load(JobConfig::new("sleep", "/bin/sleep 1000").unwrap().numprocesses(N), true).unwrap();
             while started.load(Ordering::Relaxed) < N as usize {
@@ -81,8 +83,10 @@ fn replace_killed() {
     let job = JobConfig::new("sleep", "/bin/sleep 1000").unwrap().backoff(Backoff::OFF);
     manager.load(job, true).unwrap();
     let wait = |manager: &mut Manager, old: i32| {
+        let deadline = Instant::now() + Duration::from_secs(10);
         while latest.load(Ordering::Relaxed) == old {
-            let _ = manager.turn(None).unwrap();
+            let _ = manager.turn(Some(Duration::from_secs(1))).unwrap();
+            assert!(Instant::now() < deadline, "no replacement came");
         }
         latest.load(Ordering::Relaxed)
     };
