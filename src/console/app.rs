@@ -115,11 +115,7 @@ impl ConsoleOutput {
             [out, err] if out == err => 1,
             outputs => outputs.len(),
         };
-        let shown = Shown {
-            instance: process.instance,
-            streams: outputs + config.custom_streams.len(),
-            exited: false,
-        };
+        let shown = Shown { instance: process.instance, streams: outputs + config.custom_streams.len(), exited: false };
         self.processes.insert(process.pid, shown);
         if let Some(console) = &mut self.console {
             console.process(process.pid, process.os_pid, process.name.label(), process.instance);

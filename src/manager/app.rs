@@ -148,6 +148,8 @@ impl Cx<'_> {
 
 impl fmt::Debug for Apps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.slots.iter().map(|slot| slot.app.as_ref().map_or("(running)", |app| app.name()))).finish()
+        f.debug_list()
+            .entries(self.slots.iter().map(|slot| slot.app.as_ref().map_or("(running)", |app| app.name())))
+            .finish()
     }
 }

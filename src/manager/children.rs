@@ -224,7 +224,8 @@ impl Supervisor {
             Some(spawner) => spawner,
             none => none.insert(Spawner::new().map_err(|e| Error::io("cannot start programs", e))?),
         };
-        let Spawned { os_pid, exit, .. } = spawner.spawn(&plan).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
+        let Spawned { os_pid, exit, .. } =
+            spawner.spawn(&plan).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
         match self.adopt(pid, os_pid, instance, config, exit, readers, writers) {
             Ok(child) => {
                 self.children.map.insert(pid, child);

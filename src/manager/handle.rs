@@ -1,8 +1,8 @@
 //! The manager from other threads.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use super::{Cx, Output, OutputLimit, StreamSelector};

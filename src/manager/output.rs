@@ -194,6 +194,9 @@ impl Drop for Output {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
-        f.debug_struct("Output").field("waiting", &state.queue.len()).field("bytes", &state.bytes).finish_non_exhaustive()
+        f.debug_struct("Output")
+            .field("waiting", &state.queue.len())
+            .field("bytes", &state.bytes)
+            .finish_non_exhaustive()
     }
 }

@@ -182,8 +182,7 @@ impl Supervisor {
     /// A stream of a new child, read from now on.
     pub(super) fn open_stream(&mut self, origin: StreamOrigin, fd: OwnedFd, index: usize) -> crate::Result<Stream> {
         let source = self.io.register(fd, Interest::READ, Owner::Stream(origin.pid, index))?;
-        let taps =
-            self.taps.slots.iter().filter(|(_, (which, _))| which.matches(&origin)).map(|(&id, _)| id).collect();
+        let taps = self.taps.slots.iter().filter(|(_, (which, _))| which.matches(&origin)).map(|(&id, _)| id).collect();
         Ok(Stream { origin, source, taps, paused_by: Vec::new() })
     }
 }

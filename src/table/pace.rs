@@ -145,7 +145,11 @@ mod tests {
         // original's counter was back at 0 with the first exit after each pause, so it said
         // flap(1) for ever.
         check(
-            2, 1000, 7000, 5, 100,
+            2,
+            1000,
+            7000,
+            5,
+            100,
             "100 · 200 flap(1) · 7300 · 7400 · 7500 flap(2) · 14600 · 14700 · 14800 flap(3) · \
              21900 · 22000 · 22100 flap(4) · 29200 · 29300 · 29400 flap(5) · 36500 · 36600 · 36700 GIVE UP",
         );
@@ -157,7 +161,11 @@ mod tests {
         check(2, 1000, 500, 2, 100, "100 · 200 flap(1) · 800 flap(2) · 1400 GIVE UP");
         // Unchanged, too.
         check(
-            2, 1000, 100, 5, 50,
+            2,
+            1000,
+            100,
+            5,
+            50,
             "50 · 100 flap(1) · 250 flap(2) · 400 flap(3) · 550 flap(4) · 700 flap(5) · 850 GIVE UP",
         );
     }
@@ -166,7 +174,11 @@ mod tests {
     fn three_attempts() {
         // Changed by the second correction, as the first row: the original repeated flap(1).
         check(
-            3, 1000, 7000, 5, 100,
+            3,
+            1000,
+            7000,
+            5,
+            100,
             "100 · 200 · 300 flap(1) · 7400 · 7500 · 7600 · 7700 flap(2) · 14800 · 14900 · 15000 · 15100 flap(3) · \
              22200 · 22300 · 22400 · 22500 flap(4) · 29600 · 29700 · 29800 · 29900 flap(5) · \
              37000 · 37100 · 37200 · 37300 GIVE UP",
@@ -177,7 +189,11 @@ mod tests {
     fn long_windows() {
         // Unchanged, both: the pause is shorter than the window.
         check(
-            2, 60_000, 7000, 5, 100,
+            2,
+            60_000,
+            7000,
+            5,
+            100,
             "100 · 200 flap(1) · 7300 flap(2) · 14400 flap(3) · 21500 flap(4) · 28600 flap(5) · 35700 GIVE UP",
         );
         check(2, 10_000, 1000, 3, 100, "100 · 200 flap(1) · 1300 flap(2) · 2400 flap(3) · 3500 GIVE UP");

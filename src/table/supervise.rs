@@ -21,7 +21,13 @@ pub(super) enum Why {
 
 impl ProcessTable {
     /// A new process of the job, to be spawned as soon as the action is fetched.
-    pub(super) fn announce(&mut self, id: JobId, once: bool, grace: Option<Duration>, env: BTreeMap<String, String>) -> Pid {
+    pub(super) fn announce(
+        &mut self,
+        id: JobId,
+        once: bool,
+        grace: Option<Duration>,
+        env: BTreeMap<String, String>,
+    ) -> Pid {
         let job = self.jobs.get_mut(&id).expect("processes are announced of known jobs");
         self.last_pid += 1;
         let pid = Pid(self.last_pid);

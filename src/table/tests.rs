@@ -540,8 +540,9 @@ fn shutdown_in_reverse_order_of_start() {
     b.table.shutdown(b.now);
     assert!(b.table.is_stopping() && !b.table.is_finished());
     assert_eq!(b.act().signals, [(4, Signal::TERM, true), (1, Signal::TERM, true)]);
-    let names: Vec<_> =
-        std::iter::from_fn(|| b.table.next_event()).map(|(name, what)| format!("{} {}", name.label(), what.name())).collect();
+    let names: Vec<_> = std::iter::from_fn(|| b.table.next_event())
+        .map(|(name, what)| format!("{} {}", name.label(), what.name()))
+        .collect();
     assert_eq!(names, ["one stop", "one stop_pid", "four stop", "three stop", "two stop", "two stop_pid"]);
 
     let now = b.now;
