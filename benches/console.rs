@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench console`
 
+#![allow(clippy::print_stdout, reason = "a bench is there to print")]
+
 use std::fs::File;
 use std::hint::black_box;
 use std::time::{Duration, Instant};

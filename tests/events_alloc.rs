@@ -44,7 +44,7 @@ struct Seen {
     re_entrant: Option<Topic>,
 }
 
-/// An emitter with several subscribers of all sorts; each publish of `proc.web.exit` is 9 deliveries,
+/// An emitter with several subscribers of all sorts; each publish of `proc.web.exit` is 8 deliveries,
 /// each of the re-entrant `again.7` 2.
 fn emitter() -> EventEmitter<u64, Seen> {
     let mut events = EventEmitter::with_max_size(64);
@@ -139,6 +139,6 @@ fn asking_for_subscribers_allocates_nothing() {
     assert!(!events.has_subscribers_under(1, "job.default.web") && !events.has_patterns_under("job"));
     assert_eq!(ALLOCATIONS.get() - before, 0);
     // The counter counts.
-    events.subscribe(topic, |_, _, _| {});
+    events.subscribe("another.pattern", |_, _, _| {});
     assert_ne!(ALLOCATIONS.get() - before, 0);
 }

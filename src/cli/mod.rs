@@ -1,1 +1,29 @@
+//! What the command line tools share: one grammar, one way to fail, one set of exit codes.
+//!
+//! A [`Command`] is a table of [`Opt`]s, each with the function that stores it into a plain struct.
+//! The table is what the command line is parsed by and what `--help` is written from, so the two
+//! cannot disagree. Parsing has no effect beside its result. A [`Program`] is several commands.
+//!
+//! The grammar is that of GNU: `--option value`, `--option=value`, `-o value`, `-ovalue`, `-o=value`,
+//! clusters of short switches (`-qv`), options before, between and after the words, `--` before
+//! words that begin with a dash. `-h`, `--help` and `--version` are everywhere. Where a command has
+//! sub-commands, their options may also stand before the sub-command's name.
 
+#![forbid(unsafe_code)]
+
+mod code;
+mod color;
+mod command;
+mod duration;
+mod help;
+mod opt;
+mod output;
+mod program;
+
+pub use code::{Code, Failure};
+pub use color::ColorChoice;
+pub use command::{Asked, Command};
+pub use duration::parse_duration;
+pub use opt::{Opt, Value};
+pub use output::{complain, main, print};
+pub use program::Program;

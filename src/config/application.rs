@@ -30,13 +30,23 @@ pub struct Options {
     pub env_override: bool,
     /// Skip what is not understood in the Procfile, with a warning, instead of refusing it. Default false.
     pub lenient: bool,
+    /// Take a missing `Procfile` in the root for an empty one: only the variables are wanted. Default false.
+    pub procfile_optional: bool,
     /// The base port. Default: `PORT` of the `.env` files or of the environment, else 5000.
     pub port: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { procfile: None, root: None, env_files: Vec::new(), env_override: true, lenient: false, port: None }
+        Self {
+            procfile: None,
+            root: None,
+            env_files: Vec::new(),
+            env_override: true,
+            lenient: false,
+            procfile_optional: false,
+            port: None,
+        }
     }
 }
 
@@ -158,7 +168,12 @@ fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Resu
     let in_root = |name: &str| if root == Path::new(".") { PathBuf::from(name) } else { root.join(name) };
     let path = options.procfile.clone().unwrap_or_else(|| in_root("Procfile"));
     let origin = path.display().to_string();
-    let text = read(&path)?;
+    let text = match read(&path) {
+        Err(e) if e.kind() == ErrorKind::NotFound && options.procfile_optional && options.procfile.is_none() => {
+            String::new()
+        }
+        text => text?,
+    };
     let procfile =
         if options.lenient { Procfile::parse_lenient(&text, &origin) } else { Procfile::parse(&text, &origin) }?;
     let mut warnings = procfile.warnings;

@@ -6,12 +6,36 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::emitter::{Delivery, EventEmitter, Listener};
 use super::queue::Name;
-use super::subscriptions::SubscriptionId;
+use super::recent::Recent;
+use super::subscriptions::{JOINED, Listeners, SubscriptionId};
+use super::trie::{Nodes, number};
 
-/// The listener that runs, where a panic does not lose it.
-struct Running<P, C> {
-    id: Option<SubscriptionId>,
-    listener: Option<Listener<P, C>>,
+/// Buffers of the delivery under way, kept from event to event.
+pub(super) struct Route<L> {
+    /// The nodes the event goes to.
+    plan: Vec<u32>,
+    /// What the walk passes.
+    seen: Nodes,
+    /// The lists of a level with several patterns, and their subscriptions in order.
+    lent: Vec<(u32, Listeners<L>)>,
+    order: Vec<(u64, u32, u32)>,
+    recent: Recent,
+}
+
+impl<L> Route<L> {
+    pub(super) fn new() -> Self {
+        Self { plan: Vec::new(), seen: Nodes::new(), lent: Vec::new(), order: Vec::new(), recent: Recent::new() }
+    }
+}
+
+/// One event on its way.
+struct Event<'a, P> {
+    topic: &'a str,
+    payload: &'a P,
+    /// Subscriptions with this number or a greater one came later than the event was taken.
+    limit: u64,
+    /// Who is being called.
+    subscription: Option<SubscriptionId>,
 }
 
 impl<P, C> EventEmitter<P, C> {
@@ -29,7 +53,7 @@ impl<P, C> EventEmitter<P, C> {
             return 0;
         }
         self.dispatching = true;
-        // Listeners are caught one by one; what is left to unwind is the drop of a payload.
+        // Listeners are caught by themselves; what is left to unwind is the drop of a payload.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.round(cx, budget)));
         self.dispatching = false;
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
@@ -50,8 +74,8 @@ impl<P, C> EventEmitter<P, C> {
             };
             taken += 1;
             match event.name {
-                Name::Text { literal, .. } => self.route.start(&self.subs, &topic, literal),
-                Name::Topic(index) => self.start_known(index, &mut topic),
+                Name::Text { literal, .. } => self.plan_text(&topic, literal),
+                Name::Topic(index) => self.plan_known(index, &mut topic),
             }
             self.deliver(cx, &topic, &event.payload);
             self.topic = topic;
@@ -60,68 +84,169 @@ impl<P, C> EventEmitter<P, C> {
         taken
     }
 
-    /// Starts the route of a topic of ours from what is remembered of it, which is brought up to date.
     #[inline]
-    fn start_known(&mut self, index: u32, text: &mut String) {
+    fn plan_text(&mut self, topic: &str, literal: usize) {
+        let Route { plan, seen, recent, .. } = &mut self.route;
+        let place = recent.place(topic);
+        match recent.get(place, topic, literal, self.subs.version()) {
+            Some(nodes) => {
+                plan.clear();
+                plan.extend_from_slice(nodes);
+            }
+            None => {
+                self.subs.plan(topic, literal, seen, plan);
+                recent.put(place, topic, literal, self.subs.version(), plan);
+            }
+        }
+    }
+
+    #[inline]
+    fn plan_known(&mut self, index: u32, text: &mut String) {
         let known = self.topics.at(index).expect("a topic is kept while events refer to it");
         known.queued -= 1;
         text.push_str(&known.name.text);
-        if known.version == self.subs.version() {
-            self.route.start_known(&self.subs, &known.nodes);
-        } else {
-            self.route.start(&self.subs, text, known.name.literal);
-            self.route.ahead(&self.subs, &mut known.nodes);
+        let Route { plan, seen, .. } = &mut self.route;
+        if known.version != self.subs.version() {
+            self.subs.plan(text, known.name.literal, seen, &mut known.plan);
             known.version = self.subs.version();
         }
+        plan.clear();
+        plan.extend_from_slice(&known.plan);
     }
 
-    #[inline]
     fn deliver(&mut self, cx: &mut C, topic: &str, payload: &P) {
-        let mut running = Running { id: None, listener: None };
-        // One landing place for the whole route: the route stands behind the listener that runs, so
-        // after a panic we go on where we were.
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.follow(cx, topic, payload, &mut running))) {
-            self.recover(&mut running, topic, payload, panic);
+        let mut event = Event { topic, payload, limit: self.subs.next_seq(), subscription: None };
+        let mut at = 0;
+        while self.is_delivering() {
+            let Some(&node) = self.route.plan.get(at) else { break };
+            at += 1;
+            let joined = self.route.plan[at..].iter().take_while(|&&node| node & JOINED != 0).count();
+            if joined == 0 {
+                self.deliver_one(cx, &mut event, node);
+            } else {
+                self.deliver_merged(cx, &mut event, at - 1..at + joined);
+                at += joined;
+            }
         }
         while let Some((id, listener)) = self.subs.bury() {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(listener))) {
-                self.report(&Delivery { topic, payload, subscription: id }, panic);
-            }
+            event.subscription = Some(id);
+            self.discard(&event, listener);
         }
     }
 
-    /// Calls the listeners ahead. Each is taken out of its slot for the call and put back after.
+    /// False once a listener has closed the emitter, or put another in its place.
     #[inline]
-    fn follow(&mut self, cx: &mut C, topic: &str, payload: &P, running: &mut Running<P, C>) {
-        while !self.closed {
-            let Some(slot) = self.route.next(&self.subs) else { break };
-            let Some((id, listener)) = self.subs.lend(slot) else { continue };
-            running.id = Some(id);
-            running.listener.insert(listener)(self, cx, &Delivery { topic, payload, subscription: id });
-            if let Some(listener) = running.listener.take() {
-                drop(self.subs.give_back(id, listener));
+    fn is_delivering(&self) -> bool {
+        self.dispatching && !self.closed
+    }
+
+    /// Calls the listeners of one pattern.
+    #[inline]
+    fn deliver_one(&mut self, cx: &mut C, event: &mut Event<'_, P>, node: u32) {
+        let mut listeners = self.subs.lend(node);
+        let mut at = 0;
+        // One landing place for the whole list: after a panic it goes on where it was.
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| {
+            while let Some(listener) = listeners.get_mut(at) {
+                let Some(entry) = self.subs.entry(node, at).filter(|entry| entry.seq() < event.limit) else { break };
+                at += 1;
+                let Some(listener) = listener else { continue };
+                self.call(cx, event, entry.id(node), entry.is_once(), listener);
+                if !self.is_delivering() {
+                    break;
+                }
+            }
+        })) {
+            self.report(event, panic);
+            if !self.is_delivering() {
+                break;
             }
         }
+        self.give_back(event, node, listeners);
     }
 
-    #[cold]
-    fn recover(&mut self, running: &mut Running<P, C>, topic: &str, payload: &P, panic: Box<dyn Any + Send>) {
-        let Some(subscription) = running.id else { return };
-        let orphan = running.listener.take().and_then(|listener| self.subs.give_back(subscription, listener));
-        let delivery = Delivery { topic, payload, subscription };
-        self.report(&delivery, panic);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(orphan))) {
-            self.report(&delivery, panic);
+    /// Calls the listeners of several patterns of one length, in order of subscription.
+    fn deliver_merged(&mut self, cx: &mut C, event: &mut Event<'_, P>, nodes: std::ops::Range<usize>) {
+        let mut lent = mem::take(&mut self.route.lent);
+        let mut order = mem::take(&mut self.route.order);
+        for &node in &self.route.plan[nodes] {
+            let node = node & !JOINED;
+            let listeners = self.subs.lend(node);
+            for index in 0..listeners.len() {
+                let Some(entry) = self.subs.entry(node, index).filter(|entry| entry.seq() < event.limit) else { break };
+                if listeners[index].is_some() {
+                    order.push((entry.seq(), number(lent.len()), number(index)));
+                }
+            }
+            lent.push((node, listeners));
+        }
+        // Sorting in place allocates nothing.
+        order.sort_unstable();
+        let mut at = 0;
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| {
+            while let Some(&(_, list, index)) = order.get(at) {
+                at += 1;
+                let (node, listeners) = &mut lent[list as usize];
+                let Some(entry) = self.subs.entry(*node, index as usize) else { break };
+                let Some(listener) = &mut listeners[index as usize] else { continue };
+                self.call(cx, event, entry.id(*node), entry.is_once(), listener);
+                if !self.is_delivering() {
+                    break;
+                }
+            }
+        })) {
+            self.report(event, panic);
+            if !self.is_delivering() {
+                break;
+            }
+        }
+        for (node, listeners) in lent.drain(..) {
+            self.give_back(event, node, listeners);
+        }
+        order.clear();
+        (self.route.lent, self.route.order) = (lent, order);
+    }
+
+    #[inline]
+    fn call(
+        &mut self,
+        cx: &mut C,
+        event: &mut Event<'_, P>,
+        id: SubscriptionId,
+        once: bool,
+        listener: &mut Listener<P, C>,
+    ) {
+        event.subscription = Some(id);
+        if once {
+            self.subs.retire(id);
+        }
+        listener(self, cx, &Delivery { topic: event.topic, payload: event.payload, subscription: id });
+    }
+
+    #[inline]
+    fn give_back(&mut self, event: &Event<'_, P>, node: u32, listeners: Listeners<Listener<P, C>>) {
+        let orphans = if self.is_delivering() { self.subs.give_back(node, listeners) } else { Some(listeners) };
+        if let Some(orphans) = orphans {
+            self.discard(event, orphans);
+        }
+    }
+
+    /// Drops a listener's state, which is foreign code.
+    fn discard<T>(&mut self, event: &Event<'_, P>, listeners: T) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(listeners))) {
+            self.report(event, panic);
         }
     }
 
     #[cold]
-    fn report(&mut self, delivery: &Delivery<'_, P>, panic: Box<dyn Any + Send>) {
+    fn report(&mut self, event: &Event<'_, P>, panic: Box<dyn Any + Send>) {
         let reporter = &mut self.reporter;
         // What panics here again has been through the panic hook as well; there is nobody else to tell.
-        let _ = catch_unwind(AssertUnwindSafe(|| match reporter {
-            Some(reporter) => reporter(delivery, panic),
-            None => drop(panic),
+        let _ = catch_unwind(AssertUnwindSafe(|| match (reporter, event.subscription) {
+            (Some(reporter), Some(subscription)) => {
+                reporter(&Delivery { topic: event.topic, payload: event.payload, subscription }, panic);
+            }
+            _ => drop(panic),
         }));
     }
 }

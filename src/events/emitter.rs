@@ -4,10 +4,10 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use super::dispatch::Route;
 use super::publisher::{Inbox, Publisher};
 use super::queue::{Name, Queue, Queued};
 use super::receiver::{Receiver, Sender, Shared};
-use super::route::Route;
 use super::subscriptions::{SubscriptionId, Subscriptions};
 use super::topic::{Topic, Topics, trimmed};
 
@@ -22,7 +22,7 @@ pub struct EventEmitter<P, C = ()> {
     pub(super) subs: Subscriptions<Listener<P, C>>,
     pub(super) queue: Queue<P>,
     pub(super) topics: Topics,
-    pub(super) route: Route,
+    pub(super) route: Route<Listener<P, C>>,
     /// The topic under delivery; kept for its buffer.
     pub(super) topic: String,
     pub(super) dispatching: bool,
@@ -334,7 +334,7 @@ impl<P, C> EventEmitter<P, C> {
     #[doc(hidden)]
     #[must_use]
     pub fn trie_size(&self) -> (usize, usize) {
-        self.subs.trie().size()
+        self.subs.trie_size()
     }
 
     /// Drops the queue and all listeners, for good: receivers are disconnected, publishers told, later

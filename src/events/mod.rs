@@ -65,7 +65,7 @@ mod hash;
 mod publisher;
 mod queue;
 mod receiver;
-mod route;
+mod recent;
 mod subscriptions;
 mod topic;
 mod trie;

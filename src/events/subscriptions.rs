@@ -1,18 +1,20 @@
-//! Who listens to what: the trie, and the listeners in slots that are linked per pattern.
+//! Who listens to what: the trie, and a list of listeners for each of its nodes.
 //!
-//! A subscription that ends is first *retired* (it no longer counts) and later *buried* (unlinked and
-//! freed). In between it keeps its place, so the event under way walks the lists themselves and
-//! needs no copy of them.
+//! While listeners run, their list is lent out: it stands outside the emitter, so that they can be
+//! called with the emitter. What the list says about each subscription stays behind. A subscription that
+//! ends is therefore first *retired* (it no longer counts) and later *buried* (its listener is
+//! dropped); in between it keeps its place, and the event under way goes on undisturbed.
 
 use std::fmt;
+use std::mem;
 
-use super::trie::{NONE, Nodes, Trie, number};
+use super::trie::{NONE, Nodes, Trie};
 
 /// Names one subscription of one emitter; never re-used, ordered by time of subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId {
     seq: u64,
-    slot: u32,
+    node: u32,
 }
 
 impl fmt::Display for SubscriptionId {
@@ -21,169 +23,183 @@ impl fmt::Display for SubscriptionId {
     }
 }
 
+/// The listeners of a pattern, oldest first; a buried one leaves a hole.
+pub(super) type Listeners<L> = Vec<Option<L>>;
+
 pub(super) struct Subscriptions<L> {
     trie: Trie,
-    slots: Vec<Slot<L>>,
-    free: Vec<u32>,
-    retired: Vec<u32>,
+    /// By node.
+    lists: Vec<List<L>>,
+    retired: Vec<SubscriptionId>,
     next_seq: u64,
     live: usize,
     version: u64,
 }
 
-struct Slot<L> {
-    seq: u64,
-    node: u32,
-    prev: u32,
-    next: u32,
-    state: State,
-    once: bool,
-    /// Absent while it runs.
-    listener: Option<L>,
+struct List<L> {
+    /// One for each of `listeners`, in rising order.
+    entries: Vec<Entry>,
+    /// While they are lent out, only those subscribed meanwhile.
+    listeners: Listeners<L>,
+    live: usize,
+    holes: usize,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Free,
-    Live,
-    Retired,
+/// The number of a subscription and two flags, in one word.
+#[derive(Clone, Copy)]
+pub(super) struct Entry(u64);
+
+impl Entry {
+    const RETIRED: u64 = 1;
+    const ONCE: u64 = 2;
+
+    #[inline]
+    pub(super) fn seq(self) -> u64 {
+        self.0 >> 2
+    }
+
+    #[inline]
+    pub(super) fn is_once(self) -> bool {
+        self.0 & Self::ONCE != 0
+    }
+
+    fn is_live(self) -> bool {
+        self.0 & Self::RETIRED == 0
+    }
+
+    #[inline]
+    pub(super) fn id(self, node: u32) -> SubscriptionId {
+        SubscriptionId { seq: self.seq(), node }
+    }
+}
+
+impl<L> List<L> {
+    const EMPTY: Self = Self { entries: Vec::new(), listeners: Vec::new(), live: 0, holes: 0 };
+
+    fn find(&self, seq: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&seq, |entry| entry.seq()).ok()
+    }
 }
 
 impl<L> Subscriptions<L> {
     pub(super) fn new() -> Self {
-        Self {
-            trie: Trie::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            retired: Vec::new(),
-            next_seq: 1,
-            live: 0,
-            version: 1,
-        }
+        Self { trie: Trie::new(), lists: Vec::new(), retired: Vec::new(), next_seq: 1, live: 0, version: 1 }
     }
 
     pub(super) fn add(&mut self, pattern: &str, once: bool, listener: L) -> SubscriptionId {
         let node = self.trie.insert(pattern);
-        let prev = self.trie.list(node).last;
-        let seq = self.next_seq;
-        let slot = Slot { seq, node, prev, next: NONE, state: State::Live, once, listener: Some(listener) };
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.slots[index as usize] = slot;
-                index
-            }
-            None => {
-                self.slots.push(slot);
-                number(self.slots.len() - 1)
-            }
-        };
-        let list = self.trie.list_mut(node);
-        list.last = index;
-        list.live += 1;
-        if prev == NONE {
-            list.first = index;
-            self.version += 1;
-        } else {
-            self.slots[prev as usize].next = index;
+        if self.lists.len() < self.trie.bound() {
+            self.lists.resize_with(self.trie.bound(), || List::EMPTY);
         }
+        let list = &mut self.lists[node as usize];
+        if list.entries.is_empty() {
+            self.version += 1;
+            // Most patterns have one subscription.
+            list.entries.reserve_exact(1);
+            list.listeners.reserve_exact(1);
+        }
+        let seq = self.next_seq;
+        list.entries.push(Entry(seq << 2 | if once { Entry::ONCE } else { 0 }));
+        list.listeners.push(Some(listener));
+        list.live += 1;
         self.live += 1;
         self.next_seq += 1;
-        SubscriptionId { seq, slot: index }
+        SubscriptionId { seq, node }
     }
 
     /// An id that names nothing.
     pub(super) fn no_subscription(&mut self) -> SubscriptionId {
         let seq = self.next_seq;
         self.next_seq += 1;
-        SubscriptionId { seq, slot: NONE }
+        SubscriptionId { seq, node: NONE }
     }
 
     /// Ends a subscription; false if it has ended already.
     pub(super) fn retire(&mut self, id: SubscriptionId) -> bool {
-        let live = self.slots.get(id.slot as usize).is_some_and(|s| s.seq == id.seq && s.state == State::Live);
-        if live {
-            self.retire_slot(id.slot);
-        }
-        live
+        let Some(list) = self.lists.get_mut(id.node as usize) else { return false };
+        let Some(index) = list.find(id.seq).filter(|&index| list.entries[index].is_live()) else { return false };
+        list.entries[index].0 |= Entry::RETIRED;
+        list.live -= 1;
+        self.live -= 1;
+        self.retired.push(id);
+        true
     }
 
     /// Ends all subscriptions of exactly this pattern.
     pub(super) fn retire_all(&mut self, pattern: &str) -> usize {
-        let before = self.live;
-        if let Some(node) = self.trie.find(pattern) {
-            let mut index = self.trie.list(node).first;
-            while index != NONE {
-                if self.slots[index as usize].state == State::Live {
-                    self.retire_slot(index);
-                }
-                index = self.slots[index as usize].next;
-            }
+        let Some(node) = self.trie.find(pattern) else { return 0 };
+        let Some(list) = self.lists.get_mut(node as usize) else { return 0 };
+        for entry in list.entries.iter_mut().filter(|entry| entry.is_live()) {
+            entry.0 |= Entry::RETIRED;
+            self.retired.push(entry.id(node));
         }
-        before - self.live
+        let ended = mem::take(&mut list.live);
+        self.live -= ended;
+        ended
     }
 
-    fn retire_slot(&mut self, index: u32) {
-        let slot = &mut self.slots[index as usize];
-        slot.state = State::Retired;
-        self.trie.list_mut(slot.node).live -= 1;
-        self.live -= 1;
-        self.retired.push(index);
-    }
-
-    /// Unlinks and frees one retired subscription and hands out its listener, to be dropped.
+    /// Takes one retired subscription out of its list and hands out its listener, to be dropped.
+    /// Nothing may be lent out.
     #[inline]
     pub(super) fn bury(&mut self) -> Option<(SubscriptionId, Option<L>)> {
-        let index = self.retired.pop()?;
-        Some(self.unlink(index))
+        let id = self.retired.pop()?;
+        Some((id, self.take(id)))
     }
 
-    fn unlink(&mut self, index: u32) -> (SubscriptionId, Option<L>) {
-        let slot = &mut self.slots[index as usize];
-        slot.state = State::Free;
-        let listener = slot.listener.take();
-        let Slot { seq, node, prev, next, .. } = *slot;
-        if prev != NONE {
-            self.slots[prev as usize].next = next;
-        }
-        if next != NONE {
-            self.slots[next as usize].prev = prev;
-        }
-        let list = self.trie.list_mut(node);
-        if prev == NONE {
-            list.first = next;
-        }
-        if next == NONE {
-            list.last = prev;
-        }
-        if list.first == NONE {
+    fn take(&mut self, id: SubscriptionId) -> Option<L> {
+        let list = self.lists.get_mut(id.node as usize)?;
+        let listener = list.find(id.seq).and_then(|index| list.listeners.get_mut(index)?.take());
+        list.holes += 1;
+        if list.holes == list.entries.len() {
+            *list = List::EMPTY;
             self.version += 1;
-            self.trie.prune(node);
+            let lists = &self.lists;
+            self.trie.prune(id.node, |node| !lists[node as usize].entries.is_empty());
+        } else if list.holes > 8 && list.holes > list.entries.len() / 2 {
+            // At least as many have gone as are left to move, so a removal moves two at most on average.
+            let mut kept = list.listeners.iter().map(Option::is_some);
+            list.entries.retain(|_| kept.next().unwrap_or(false));
+            list.listeners.retain(Option::is_some);
+            list.holes = 0;
         }
-        self.free.push(index);
-        (SubscriptionId { seq, slot: index }, listener)
+        listener
     }
 
-    /// Takes the listener of a slot out, to run it; a `once` is retired by that.
+    /// Lends the listeners of a node out.
     #[inline]
-    pub(super) fn lend(&mut self, index: u32) -> Option<(SubscriptionId, L)> {
-        let slot = self.slots.get_mut(index as usize)?;
-        let listener = slot.listener.take()?;
-        let id = SubscriptionId { seq: slot.seq, slot: index };
-        if slot.once && slot.state == State::Live {
-            self.retire_slot(index);
-        }
-        Some((id, listener))
+    pub(super) fn lend(&mut self, node: u32) -> Listeners<L> {
+        self.lists.get_mut(node as usize).map(|list| mem::take(&mut list.listeners)).unwrap_or_default()
     }
 
-    /// Puts a listener back that was lent, or returns it if its slot has gone.
+    /// Takes listeners back, or returns them if their place has gone.
     #[inline]
-    pub(super) fn give_back(&mut self, id: SubscriptionId, listener: L) -> Option<L> {
-        match self.slots.get_mut(id.slot as usize) {
-            Some(slot) if slot.seq == id.seq && slot.state != State::Free => {
-                slot.listener = Some(listener);
-                None
+    pub(super) fn give_back(&mut self, node: u32, mut listeners: Listeners<L>) -> Option<Listeners<L>> {
+        let Some(list) = self.lists.get_mut(node as usize) else { return Some(listeners) };
+        if !list.listeners.is_empty() {
+            listeners.append(&mut list.listeners);
+        }
+        list.listeners = listeners;
+        None
+    }
+
+    /// What is known of a subscription by its place in the list of its node.
+    #[inline]
+    pub(super) fn entry(&self, node: u32, index: usize) -> Option<Entry> {
+        self.lists.get(node as usize)?.entries.get(index).copied()
+    }
+
+    /// The nodes whose listeners get an event of the topic, as a plan: level by level, a node marked
+    /// as `JOINED` if it is of the same level as the one before.
+    pub(super) fn plan(&self, topic: &str, literal: usize, seen: &mut Nodes, plan: &mut Vec<u32>) {
+        self.trie.walk(topic, literal, seen);
+        plan.clear();
+        let mut last = None;
+        for node in (0..seen.len()).map(|i| seen.at(i)) {
+            let depth = self.trie.depth(node);
+            if depth >= literal && self.lists.get(node as usize).is_some_and(|list| !list.entries.is_empty()) {
+                plan.push(if last == Some(depth) { node | JOINED } else { node });
+                last = Some(depth);
             }
-            _ => Some(listener),
         }
     }
 
@@ -194,7 +210,8 @@ impl<L> Subscriptions<L> {
         }
         let mut seen = Nodes::new();
         self.trie.walk(topic, literal, &mut seen);
-        (0..seen.len()).map(|i| seen.at(i)).any(|n| self.trie.depth(n) >= literal && self.trie.list(n).live > 0)
+        let mut nodes = (0..seen.len()).map(|i| seen.at(i));
+        nodes.any(|n| self.trie.depth(n) >= literal && self.lists.get(n as usize).is_some_and(|list| list.live > 0))
     }
 
     /// Whether a pattern begins with these segments.
@@ -205,22 +222,18 @@ impl<L> Subscriptions<L> {
     /// Gives all subscriptions up; their listeners are the caller's to drop.
     pub(super) fn clear(&mut self) -> Self {
         let empty = Self { next_seq: self.next_seq, version: self.version + 1, ..Self::new() };
-        std::mem::replace(self, empty)
+        mem::replace(self, empty)
     }
 
     pub(super) fn live(&self) -> usize {
         self.live
     }
 
-    /// Changes whenever a pattern gets its first subscription or loses its last.
+    /// Changes whenever a pattern gets its first subscription or loses its last: a plan holds as
+    /// long as the version does.
     #[inline]
     pub(super) fn version(&self) -> u64 {
         self.version
-    }
-
-    #[inline]
-    pub(super) fn trie(&self) -> &Trie {
-        &self.trie
     }
 
     /// Subscriptions made from now on have this number or a greater one.
@@ -229,16 +242,14 @@ impl<L> Subscriptions<L> {
         self.next_seq
     }
 
-    #[inline]
-    pub(super) fn seq(&self, index: u32) -> u64 {
-        self.slots[index as usize].seq
-    }
-
-    #[inline]
-    pub(super) fn next(&self, index: u32) -> u32 {
-        self.slots[index as usize].next
+    /// How many nodes and segments there are.
+    pub(super) fn trie_size(&self) -> (usize, usize) {
+        self.trie.size()
     }
 }
+
+/// Marks a node of a plan that is of the same level as the one before.
+pub(super) const JOINED: u32 = 1 << 31;
 
 #[cfg(test)]
 mod tests {
@@ -251,9 +262,8 @@ mod tests {
         assert!(subs.retire(old) && !subs.retire(old));
         assert_eq!(subs.bury(), Some((old, Some(1))));
         let new = subs.add("a", false, 2);
-        assert_eq!((new.slot, new.seq), (old.slot, old.seq + 1));
+        assert_eq!((new.node, new.seq), (old.node, old.seq + 1));
         assert!(!subs.retire(old));
-        assert_eq!(subs.give_back(old, 3), Some(3));
     }
 
     #[test]
@@ -262,9 +272,27 @@ mod tests {
         let ids: Vec<_> = (0..3).map(|n| subs.add("a.b", false, n)).collect();
         assert_eq!((subs.retire_all("a.b"), subs.retire_all("a.b"), subs.retire_all("a")), (3, 0, 0));
         assert!(!subs.any("a.b", 0));
-        assert_eq!(subs.next(ids[0].slot), ids[1].slot);
-        assert_eq!(subs.trie().size(), (2, 2));
+        assert_eq!(subs.entry(ids[0].node, 1).map(|entry| entry.id(ids[0].node)), Some(ids[1]));
+        assert_eq!(subs.trie_size(), (2, 2));
         while subs.bury().is_some() {}
-        assert_eq!((subs.trie().size(), subs.live()), ((0, 0), 0));
+        assert_eq!((subs.trie_size(), subs.live()), ((0, 0), 0));
+    }
+
+    #[test]
+    fn holes_are_closed_when_they_are_many() {
+        let mut subs = Subscriptions::new();
+        let ids: Vec<_> = (0..1_000).map(|n| subs.add("a", false, n)).collect();
+        for (n, &id) in ids.iter().enumerate().filter(|(n, _)| n % 10 != 0) {
+            assert!(subs.retire(id));
+            assert_eq!(subs.bury(), Some((id, Some(n))));
+        }
+        let list = &subs.lists[ids[0].node as usize];
+        assert!(list.entries.len() <= 210, "{} for 100", list.entries.len());
+        assert_eq!(list.entries.len(), list.listeners.len());
+        for (n, &id) in ids.iter().enumerate().filter(|(n, _)| n % 10 == 0) {
+            assert!(subs.retire(id));
+            assert_eq!(subs.bury(), Some((id, Some(n))));
+        }
+        assert_eq!(subs.trie_size(), (0, 0));
     }
 }

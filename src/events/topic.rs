@@ -76,8 +76,8 @@ pub(super) struct Topics {
 
 pub(super) struct Known {
     pub(super) name: Arc<Name>,
-    /// The nodes with subscriptions that the topic reaches, level by level, as of `version`.
-    pub(super) nodes: Vec<u32>,
+    /// Where its events go, as of `version`.
+    pub(super) plan: Vec<u32>,
     pub(super) version: u64,
     /// How many events of the queue refer to it.
     pub(super) queued: usize,
@@ -87,7 +87,7 @@ impl Topics {
     pub(super) fn add(&mut self, text: &str, literal: usize) -> Topic {
         self.sweep();
         let name = Arc::new(Name { text: text.into(), literal });
-        let known = Known { name: Arc::clone(&name), nodes: Vec::new(), version: 0, queued: 0 };
+        let known = Known { name: Arc::clone(&name), plan: Vec::new(), version: 0, queued: 0 };
         let index = match self.free.pop() {
             Some(index) => {
                 self.known[index as usize] = Some(known);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::hash::Seed;
 use super::topic::segments;
 
-/// No node, no slot, no segment.
+/// No node, no segment.
 pub(super) const NONE: u32 = u32::MAX;
 /// The node of the pattern `.`, which has no segments. It is never freed.
 const ROOT: u32 = 0;
@@ -30,25 +30,11 @@ struct Node {
     star: u32,
     children: u32,
     depth: u32,
-    list: List,
-}
-
-/// The subscriptions of one pattern, oldest first; the links are in their slots.
-#[derive(Clone, Copy)]
-pub(super) struct List {
-    pub(super) first: u32,
-    pub(super) last: u32,
-    /// How many of them are not retired.
-    pub(super) live: u32,
-}
-
-impl List {
-    const EMPTY: Self = Self { first: NONE, last: NONE, live: 0 };
 }
 
 impl Node {
     const fn new(parent: u32, segment: u32, depth: u32) -> Self {
-        Self { parent, segment, star: NONE, children: 0, depth, list: List::EMPTY }
+        Self { parent, segment, star: NONE, children: 0, depth }
     }
 }
 
@@ -116,11 +102,12 @@ impl Trie {
         segments(pattern).try_fold(ROOT, |node, text| self.child(node, text))
     }
 
-    /// Frees a node without subscriptions, and whatever above it that served only to reach it.
-    pub(super) fn prune(&mut self, mut node: u32) {
+    /// Frees a node without subscriptions, and whatever above it that served only to reach it and
+    /// is not `used` itself.
+    pub(super) fn prune(&mut self, mut node: u32, used: impl Fn(u32) -> bool) {
         loop {
-            let Node { parent, segment, children, list, .. } = self.nodes[node as usize];
-            if node == ROOT || children != 0 || list.first != NONE {
+            let Node { parent, segment, children, .. } = self.nodes[node as usize];
+            if node == ROOT || children != 0 || used(node) {
                 return;
             }
             if segment == STAR {
@@ -133,6 +120,11 @@ impl Trie {
             self.free.push(node);
             node = parent;
         }
+    }
+
+    /// One more than the greatest node there ever was.
+    pub(super) fn bound(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Every node on the way of a topic, level by level, the root first: the nodes of the patterns
@@ -163,15 +155,6 @@ impl Trie {
         }
     }
 
-    #[inline]
-    pub(super) fn list(&self, node: u32) -> &List {
-        &self.nodes[node as usize].list
-    }
-
-    pub(super) fn list_mut(&mut self, node: u32) -> &mut List {
-        &mut self.nodes[node as usize].list
-    }
-
     /// How many segments the node's pattern has.
     #[inline]
     pub(super) fn depth(&self, node: u32) -> usize {
@@ -184,9 +167,9 @@ impl Trie {
     }
 }
 
-/// An index as a `u32`.
+/// An index as a number of 31 bits: one bit is left for marks, and `NONE` is none.
 pub(super) fn number(index: usize) -> u32 {
-    u32::try_from(index).ok().filter(|&index| index != NONE).expect("fewer than 2^32 - 1 subscriptions and topics")
+    u32::try_from(index).ok().filter(|&index| index < 1 << 31).expect("fewer than 2^31 patterns and topics")
 }
 
 /// Interned segments, counted by the edges that use them.
@@ -284,11 +267,9 @@ mod tests {
         assert_eq!(trie.size(), (5, 3));
         let short = trie.insert("a.b");
         assert_eq!(trie.size(), (5, 3));
-        trie.list_mut(short).first = 7;
-        trie.prune(long);
+        trie.prune(long, |node| node == short);
         assert_eq!(trie.size(), (2, 2));
-        trie.list_mut(short).first = NONE;
-        trie.prune(short);
+        trie.prune(short, |_| false);
         assert_eq!(trie.size(), (0, 0));
         trie.insert("d.e.f");
         assert_eq!((trie.nodes.len(), trie.segments.names.len()), (6, 3), "freed places are used again");

@@ -17,8 +17,9 @@ pub(super) struct Launch {
     pub(super) env: BTreeMap<OsString, OsString>,
 }
 
-/// Checks that a definition can run: everything that can be known before a process is started.
-pub(super) fn check(config: &JobConfig) -> Result<()> {
+/// Checks that a definition can run, as far as that can be known before a process is started, and
+/// returns the first process's command line.
+pub(super) fn check(config: &JobConfig) -> Result<Vec<OsString>> {
     let name = &config.name;
     let about = |e: Error| e.context(format_args!("job '{name}'"));
     let invalid = |what: String| about(Error::new(ErrorKind::Invalid, what));
@@ -56,8 +57,7 @@ pub(super) fn check(config: &JobConfig) -> Result<()> {
         return Err(invalid("a stream's label must not be empty nor contain '/'".to_owned()));
     }
     users::resolve(config.uid.as_ref(), config.gid.as_ref()).map_err(about)?;
-    resolve(config, 1, &BTreeMap::new()).map_err(about)?;
-    Ok(())
+    Ok(resolve(config, 1, &BTreeMap::new()).map_err(about)?.argv)
 }
 
 /// The command line and environment of the job's process number `instance`; `extra` variables win.

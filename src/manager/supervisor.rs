@@ -1,5 +1,6 @@
 //! Every operation on sessions, jobs and processes, once.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,6 +54,16 @@ impl Supervisor {
     pub fn load(&mut self, config: JobConfig, start: bool) -> Result<JobId> {
         launch::check(&config)?;
         self.table.load(config, start, Instant::now())
+    }
+
+    /// The program and arguments that the job's first process would get; refuses what
+    /// [`load`](Self::load) refuses of a definition, and starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// The definition cannot run as it stands.
+    pub fn resolve(config: &JobConfig) -> Result<Vec<OsString>> {
+        launch::check(config)
     }
 
     /// Stops a job and forgets it.

@@ -15,13 +15,14 @@ pub struct JobInfo {
     pub name: Arc<JobName>,
     /// What the job is doing.
     pub state: JobState,
-    /// How many processes live, committed ones included.
+    /// How many processes are starting or running and were not told to end, committed ones
+    /// included.
     pub running: u32,
     /// How many of them are committed: outside the count and not replaced.
     pub running_out: u32,
     /// How many are wanted.
     pub numprocesses: u32,
-    /// The processes, kept-alive ones first, then committed ones.
+    /// Those processes, kept-alive ones first, then committed ones.
     pub processes: Vec<Pid>,
     /// Its definition.
     pub config: Arc<JobConfig>,

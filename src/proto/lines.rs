@@ -111,7 +111,7 @@ impl Lines {
 
     /// Whether [`flush`](Self::flush) would hand something on.
     #[must_use]
-    pub const fn has_partial(&self) -> bool {
+    pub fn has_partial(&self) -> bool {
         !self.tail.is_empty()
     }
 

@@ -141,6 +141,7 @@ impl Launcher {
             }
         }
 
+        let _identity = order.credentials.is_some().then(KeepDumpable::new);
         let mut shared = Shared { order, failure: None };
         let mut pidfd: c_int = -1;
         // No exit signal: until exec, which sets it to SIGCHLD, our child is none of the host's business.
@@ -222,6 +223,39 @@ fn watch(pid: c_int) -> Result<(OsPid, ExitWatch), Failure> {
             unsafe { libc::kill(pid, libc::SIGKILL) };
             super::exit::discard(pid);
             Err(Failure { step: Step::Watch, fd: -1, errno: e.raw_os_error().unwrap_or(libc::EAGAIN) })
+        }
+    }
+}
+
+/// Puts back whether this process may dump core and be traced, which a child that changes its user takes away.
+///
+/// The kernel clears the flag with such a change, so that the new user cannot look into the memory of the old
+/// one. It belongs to the memory, which is ours too until exec. Only one child at a time, lest the flag be put
+/// back while another child still needs it cleared.
+#[cfg(target_os = "linux")]
+struct KeepDumpable {
+    was: c_int,
+    _one: std::sync::MutexGuard<'static, ()>,
+}
+
+#[cfg(target_os = "linux")]
+impl KeepDumpable {
+    fn new() -> Self {
+        // Of the process, as the flag is.
+        static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // SAFETY: asks for a number.
+        Self { was: unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, _one: one }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for KeepDumpable {
+    fn drop(&mut self) {
+        // 1 is the only value there is to put back: 0 is what it became, and 2 cannot be set (prctl(2)).
+        if self.was == 1 {
+            // SAFETY: plain numbers.
+            unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
         }
     }
 }

@@ -105,3 +105,72 @@ pub fn suspend_self() {
     // SAFETY: signals ourselves.
     unsafe { libc::raise(libc::SIGSTOP) };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::process::Exit;
+    use crate::sys::spawn::{ChildFd, DEFAULT_PATH, SpawnPlan, Spawner};
+    use crate::sys::stdio;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn refuses_numbers_that_mean_everybody() {
+        for number in [0, -1, i32::MIN] {
+            let error = signal_process(OsPid(number), Signal::TERM).expect_err("refused");
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+        for number in [1, 0, -1, i32::MIN] {
+            let error = signal_group(OsPid(number), Signal::TERM).expect_err("refused");
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(!group_alive(OsPid(number)));
+        }
+    }
+
+    #[test]
+    fn a_group_lives_as_long_as_a_member_runs() {
+        // The leader ends at once and leaves a child behind, which ends with our end of the pipe.
+        let (read, write) = stdio::pipe().expect("pipe");
+        let (heard, said) = stdio::pipe().expect("pipe");
+        let mut plan = SpawnPlan::new(["/bin/sh", "-c", "exec 3>&-; (read line <&4; exit 0) & exec 1>&-; exit 5"]);
+        plan.env = vec![("PATH".into(), DEFAULT_PATH.into())];
+        plan.fds =
+            vec![ChildFd::Null, ChildFd::Fd(said.as_fd()), ChildFd::Null, ChildFd::Null, ChildFd::Fd(read.as_fd())];
+        let spawned = Spawner::new().expect("spawner").spawn(&plan).expect("spawn");
+        let leader = spawned.os_pid;
+        drop((read, said));
+        assert_eq!(spawned.exit.reap(), Exit::Code(5));
+        assert!(group_alive(leader), "its child runs");
+        assert_eq!(signal_process(leader, Signal::TERM).expect("kill"), Sent::Gone, "it was reaped");
+        assert_eq!(signal_group(leader, Signal::CONT).expect("kill"), Sent::Sent);
+        File::from(write).write_all(b"\n").expect("write");
+        // The child holds `said`, so this returns when it has ended.
+        File::from(heard).read_to_end(&mut Vec::new()).expect("read");
+        // It is a zombie until whoever adopts orphans here reaps it, if ever.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while group_alive(leader) {
+            assert!(std::time::Instant::now() < deadline, "a zombie counts");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn zombies_do_not_count() {
+        let plan = SpawnPlan::new(["/bin/sh", "-c", "exit 0"]);
+        let spawned = Spawner::new().expect("spawner").spawn(&plan).expect("spawn");
+        while spawned.exit.peek().expect("peek").is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(signal_group(spawned.os_pid, Signal::CONT).expect("kill"), Sent::Sent, "a zombie takes signals");
+        if cfg!(target_os = "linux") {
+            assert!(!group_alive(spawned.os_pid));
+        }
+        let leader = spawned.os_pid;
+        assert_eq!(spawned.exit.reap(), Exit::Code(0));
+        assert!(!group_alive(leader));
+        assert_eq!(signal_group(leader, Signal::TERM).expect("kill"), Sent::Gone);
+    }
+}

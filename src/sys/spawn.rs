@@ -1,7 +1,7 @@
 //! Starting a program with everything as the caller wants it, or saying which step failed.
 //!
-//! The plan is laid out in memory by the parent; [`fork`](super::fork) makes the child and
-//! [`child`](super::child) carries the plan out.
+//! The plan is laid out in memory by the parent (this file), a child is made (`fork.rs`), and the child
+//! carries the plan out (`child.rs`).
 
 use std::ffi::{OsStr, OsString, c_char, c_int};
 use std::fmt;

@@ -181,3 +181,66 @@ fn moved(mut call: impl FnMut() -> isize) -> io::Result<Moved> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn flags(fd: &OwnedFd) -> (bool, bool) {
+        // SAFETY: these read flags.
+        let (fd_flags, file) =
+            unsafe { (libc::fcntl(fd.as_raw_fd(), libc::F_GETFD), libc::fcntl(fd.as_raw_fd(), libc::F_GETFL)) };
+        (fd_flags & libc::FD_CLOEXEC != 0, file & libc::O_NONBLOCK != 0)
+    }
+
+    #[test]
+    fn our_end_does_not_block_the_childs_does() {
+        for ends in [input_pipe(), output_pipe(), socket_pair()] {
+            let ends = ends.expect("ends");
+            assert_eq!((flags(&ends.ours), flags(&ends.child)), ((true, true), (true, false)));
+        }
+        let null = open_null().expect("/dev/null");
+        assert!(null.as_raw_fd() > 2 && flags(&null).0);
+    }
+
+    #[test]
+    fn reads_without_waiting() {
+        let Ends { ours, child } = output_pipe().expect("pipe");
+        let mut buffer = [0; 8];
+        assert_eq!(read(ours.as_fd(), &mut buffer).expect("read"), Moved::Blocked);
+        assert_eq!(write(child.as_fd(), b"hello world").expect("write"), Moved::Bytes(11));
+        assert_eq!(read(ours.as_fd(), &mut buffer).expect("read"), Moved::Bytes(8));
+        assert_eq!(&buffer, b"hello wo");
+        assert_eq!(read(ours.as_fd(), &mut []).expect("read"), Moved::Bytes(0));
+        drop(child);
+        assert_eq!(read(ours.as_fd(), &mut buffer).expect("read"), Moved::Bytes(3));
+        assert_eq!(read(ours.as_fd(), &mut buffer).expect("read"), Moved::Closed);
+    }
+
+    #[test]
+    fn writes_without_waiting() {
+        let Ends { ours, child } = input_pipe().expect("pipe");
+        let bytes = [b'x'; 4096];
+        let mut total = 0;
+        while let Moved::Bytes(n) = write(ours.as_fd(), &bytes).expect("write") {
+            total += n;
+        }
+        assert!(total >= 4096);
+        assert_eq!(write(ours.as_fd(), &bytes).expect("write"), Moved::Blocked);
+        drop(child);
+        assert_eq!(write(ours.as_fd(), &bytes).expect("write"), Moved::Closed);
+        let Ends { ours, child } = socket_pair().expect("sockets");
+        drop(child);
+        assert_eq!(write(ours.as_fd(), &bytes).expect("write"), Moved::Closed);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn pipes_have_a_size() {
+        let (read, _write) = pipe().expect("pipe");
+        assert_eq!(set_pipe_size(read.as_fd(), 4096).expect("size"), 4096);
+        assert!(set_pipe_size(read.as_fd(), 100_000).expect("size") >= 100_000);
+    }
+}

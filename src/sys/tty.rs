@@ -1,8 +1,9 @@
-//! Pseudo-terminals, and who is in the foreground of a terminal.
+//! Pseudo-terminals, the modes of a terminal, and who is in its foreground.
 
+use std::fmt;
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use super::cvt;
@@ -88,15 +89,59 @@ pub fn foreground(terminal: BorrowedFd<'_>) -> io::Result<OsPid> {
 /// `ENOTTY` if the descriptor is not our controlling terminal, `EPERM` or `ESRCH` if there is no such group in
 /// our session.
 pub fn set_foreground(terminal: BorrowedFd<'_>, group: OsPid) -> io::Result<()> {
-    // SIGTTOU would stop us, but not while it is blocked (tcsetpgrp(3)).
+    // SAFETY: plain numbers.
+    without_sigttou(|| cvt(unsafe { libc::tcsetpgrp(terminal.as_raw_fd(), group.0) }).map(drop))
+}
+
+/// Runs a call on the terminal that SIGTTOU would stop in the background; it does not while it is blocked
+/// (tcsetpgrp(3), tcsetattr(3)).
+fn without_sigttou<R>(call: impl FnOnce() -> R) -> R {
     // SAFETY: the set is made empty before use, and the old mask is restored.
     unsafe {
         let (mut set, mut old): (libc::sigset_t, libc::sigset_t) = mem::zeroed();
         libc::sigemptyset(&mut set);
         libc::sigaddset(&mut set, libc::SIGTTOU);
         libc::pthread_sigmask(libc::SIG_BLOCK, &set, &mut old);
-        let result = cvt(libc::tcsetpgrp(terminal.as_raw_fd(), group.0));
+        let result = call();
         libc::pthread_sigmask(libc::SIG_SETMASK, &old, ptr::null_mut());
-        result.map(drop)
+        result
+    }
+}
+
+/// The modes of a terminal (echo, line editing, signals of keys), to be put back in the end.
+pub struct Modes {
+    terminal: OwnedFd,
+    modes: libc::termios,
+}
+
+impl Modes {
+    /// Remembers the modes of standard input's terminal; `None` if it is not one.
+    #[must_use]
+    pub fn of_stdin() -> Option<Self> {
+        // SAFETY: all zeroes is a valid value, overwritten by the call.
+        let mut modes: libc::termios = unsafe { mem::zeroed() };
+        // SAFETY: points to modes.
+        cvt(unsafe { libc::tcgetattr(libc::STDIN_FILENO, &mut modes) }).ok()?;
+        // A duplicate, so that it stays the same terminal whatever becomes of descriptor 0.
+        let terminal = io::stdin().as_fd().try_clone_to_owned().ok()?;
+        Some(Self { terminal, modes })
+    }
+
+    /// Puts the modes back, also from the background.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's: the terminal has gone.
+    pub fn restore(&self) -> io::Result<()> {
+        without_sigttou(|| {
+            // SAFETY: points to modes that tcgetattr has given.
+            cvt(unsafe { libc::tcsetattr(self.terminal.as_raw_fd(), libc::TCSANOW, &self.modes) }).map(drop)
+        })
+    }
+}
+
+impl fmt::Debug for Modes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Modes").field("terminal", &self.terminal).finish_non_exhaustive()
     }
 }

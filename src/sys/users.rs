@@ -183,3 +183,62 @@ fn groups_of(name: &CStr, gid: u32) -> Vec<u32> {
         groups.resize((room * 2).max(usize::try_from(n).unwrap_or(0)), 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(group: Option<&str>) -> Credentials {
+        let group = group.map(UserRef::from);
+        resolve(Some(&"root".into()), group.as_ref()).expect("root").expect("credentials")
+    }
+
+    #[test]
+    fn names_and_numbers() {
+        let by_name = root(None);
+        assert_eq!((by_name.uid, by_name.gid), (0, 0));
+        assert!(by_name.groups.contains(&0));
+        assert_eq!(resolve(Some(&UserRef::Id(0)), None).expect("0"), Some(by_name));
+        assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(user_name(0x7fff_fff0), None);
+    }
+
+    #[test]
+    fn a_user_without_a_group_gets_its_own() {
+        let text = std::fs::read_to_string("/etc/passwd").expect("the user database");
+        for line in text.lines().filter(|line| !line.starts_with(['#', '+', '-'])) {
+            let fields: Vec<_> = line.split(':').collect();
+            let [name, _, uid, gid, ..] = fields[..] else { continue };
+            let found = resolve(Some(&name.into()), None).expect(name).expect("credentials");
+            assert_eq!((found.uid.to_string().as_str(), found.gid.to_string().as_str()), (uid, gid), "{name}");
+            assert!(found.groups.contains(&found.gid), "{name}");
+        }
+    }
+
+    #[test]
+    fn groups() {
+        assert_eq!(resolve(None, None).expect("nothing"), None);
+        let other = root(Some("4321"));
+        assert_eq!((other.uid, other.gid), (0, 4321));
+        assert!(other.groups.contains(&4321));
+        let only = resolve(None, Some(&UserRef::Id(4321))).expect("a group").expect("credentials");
+        assert_eq!(only, Credentials { gid: 4321, ..Credentials::current() });
+        let unknown = UserRef::Id(0x7fff_fff0);
+        let both = resolve(Some(&unknown), Some(&UserRef::Id(5))).expect("both").expect("credentials");
+        assert_eq!(both, Credentials::new(0x7fff_fff0, 5, vec![5]));
+    }
+
+    #[test]
+    fn errors_name_the_user() {
+        let message = |user: Option<UserRef>, group: Option<UserRef>| {
+            let error = resolve(user.as_ref(), group.as_ref()).expect_err("unknown");
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            error.to_string()
+        };
+        assert_eq!(message(Some("no-such-user".into()), None), "no such user: \"no-such-user\"");
+        assert_eq!(message(Some("a\0b".into()), None), "no such user: \"a\\0b\"");
+        assert_eq!(message(None, Some("no-such-group".into())), "no such group: \"no-such-group\"");
+        let number = message(Some(UserRef::Id(0x7fff_fff0)), None);
+        assert!(number.starts_with("user 2147483632 is not in the user database"), "{number}");
+    }
+}

@@ -53,6 +53,10 @@ impl ProcessTable {
 
     /// Stops a job and removes it; its name is free at once, its processes end in their time.
     /// Events: `stop` and `stop_pid`s if it was not stopped, `delete`, later the `exit`s.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`].
     pub fn unload(&mut self, id: JobId, now: Instant) -> Result<()> {
         let name = self.loaded(id)?.name.clone();
         self.halt(id, false, now);
@@ -72,6 +76,10 @@ impl ProcessTable {
     /// number changes, then `start`.
     ///
     /// Where processes of an earlier run are still to end, their successors wait for them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Stopping`], [`ErrorKind::Full`].
     pub fn start_job(&mut self, id: JobId, now: Instant) -> Result<()> {
         let job = self.loaded(id)?;
         self.check_open(&job.name)?;
@@ -83,6 +91,10 @@ impl ProcessTable {
 
     /// Stops a job and all its processes, committed ones too; it keeps its number of processes.
     /// Events: `stop` if it was not stopped, then `stop_pid`s.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`].
     pub fn stop_job(&mut self, id: JobId, now: Instant) -> Result<()> {
         self.loaded(id)?;
         self.halt(id, false, now);
@@ -92,6 +104,10 @@ impl ProcessTable {
     /// Sets the number of processes to the configured one and replaces every kept-alive process;
     /// of a stopped job only the number is set. A flapping job starts at once. Events: `update`
     /// if the number changes, then `stop_pid`s.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Stopping`], [`ErrorKind::Full`].
     pub fn reload(&mut self, id: JobId, now: Instant) -> Result<()> {
         let job = self.loaded(id)?;
         self.check_open(&job.name)?;
@@ -106,6 +122,10 @@ impl ProcessTable {
     ///
     /// During a rolling restart another one is begun at its end, so that at most twice the number
     /// of processes is started at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Stopping`], [`ErrorKind::Full`].
     pub fn restart_job(&mut self, id: JobId, now: Instant) -> Result<()> {
         let job = self.loaded(id)?;
         self.check_open(&job.name)?;
@@ -178,6 +198,10 @@ impl ProcessTable {
     /// Runs one more process of the job, outside its number, and never replaces it. Works on a
     /// stopped job as well. Events: `spawn`, and in every case `exit`, also if it is stopped before
     /// it was started.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Stopping`], [`ErrorKind::Full`].
     pub fn commit(&mut self, id: JobId, commit: Commit, _now: Instant) -> Result<Pid> {
         let job = self.loaded(id)?;
         self.check_open(&job.name)?;
@@ -187,6 +211,10 @@ impl ProcessTable {
 
     /// Tells all processes of the job to end, committed ones too; kept-alive ones are replaced,
     /// whatever the restart rule says. Events: `stop_pid`s.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`].
     pub fn stopall(&mut self, id: JobId, now: Instant) -> Result<()> {
         self.loaded(id)?;
         self.end_all(id, true, now);
@@ -197,6 +225,10 @@ impl ProcessTable {
     /// Sends a signal to every process of the job that has not ended, committed ones and those that
     /// were told to end included; as [`kill`](Self::kill) otherwise. Events: `kill` for the job,
     /// then for each process.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`].
     pub fn killall(&mut self, id: JobId, signal: Signal, _now: Instant) -> Result<()> {
         let job = self.loaded(id)?;
         let pids: Vec<Pid> = job.live.iter().chain(&job.once).chain(&job.ending).copied().collect();
@@ -296,6 +328,10 @@ impl ProcessTable {
 impl ProcessTable {
     /// Tells a process to end; a kept-alive one is replaced when it is gone, whatever the restart
     /// rule says. Does nothing if it was told before or has ended. Events: `stop_pid`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`].
     pub fn stop_process(&mut self, pid: Pid, now: Instant) -> Result<()> {
         let id = self.known(pid)?.job;
         self.end(pid, Why::Stop, now);
@@ -345,10 +381,12 @@ impl ProcessTable {
     ///
     /// [`ErrorKind::Stopping`] and [`ErrorKind::Full`]; no job is restarted then.
     pub fn restart_all(&mut self, now: Instant) -> Result<()> {
+        if self.stopping {
+            return Err(Error::new(ErrorKind::Stopping, "the manager is stopping"));
+        }
         let active: Vec<JobId> = self.jobs().filter(|id| self.jobs[id].state == JobState::Active).collect();
         for id in &active {
             let job = &self.jobs[id];
-            self.check_open(&job.name)?;
             job.check_room(job.target as usize)?;
         }
         for id in active {

@@ -12,18 +12,14 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Whether a process that lived so long resets the pace.
-    ///
-    /// It must outlive the pause before it, and in any case the first pause: after a pause of zero
-    /// everything outlives "the pause", and a program that dies after a millisecond would be
-    /// respawned in a hot loop.
-    pub(super) fn is_outlived(&self, rule: Backoff, lived: Duration) -> bool {
-        lived > self.last.unwrap_or_default().max(rule.first)
+    /// The pause before whatever is started now.
+    pub(super) fn last(&self) -> Duration {
+        self.last.unwrap_or_default()
     }
 
-    /// The pause before the successor of a process that lived so long.
-    pub(super) fn next(&mut self, rule: Backoff, lived: Duration) -> Duration {
-        if self.is_outlived(rule, lived) {
+    /// The next pause, after a process that `outlived` the pause before it or did not.
+    pub(super) fn next(&mut self, rule: Backoff, outlived: bool) -> Duration {
+        if outlived {
             self.last = None;
         }
         let pause = match self.last {
@@ -38,6 +34,15 @@ impl Pace {
     pub(super) fn reset(&mut self) {
         self.last = None;
     }
+}
+
+/// Whether a process that was started after a pause of `waited` and lived so long resets the pace.
+///
+/// It must outlive the pause before it, and in any case the first pause: after a pause of zero
+/// everything outlives "the pause", and a program that dies after a millisecond would be respawned
+/// in a hot loop.
+pub(super) fn outlives(rule: Backoff, waited: Duration, lived: Duration) -> bool {
+    lived > waited.max(rule.first)
 }
 
 /// What an exit leads to under a flapping rule.
@@ -220,16 +225,18 @@ mod tests {
     #[test]
     fn back_off_doubles_and_resets() {
         let (rule, mut pace) = (Backoff::default(), Pace::default());
-        let pauses: Vec<_> = (0..9).map(|_| pace.next(rule, ms(1)).as_millis()).collect();
+        let pauses: Vec<_> = (0..9).map(|_| pace.next(rule, false).as_millis()).collect();
         assert_eq!(pauses, [0, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(pace.next(rule, ms(5000)), ms(5000), "exactly the pause is not longer than the pause");
-        assert_eq!(pace.next(rule, ms(5001)), ms(0));
-        assert_eq!(pace.next(rule, ms(100)), ms(100));
-        assert_eq!(pace.next(rule, ms(150)), ms(0));
-        assert_eq!((0..9).map(|_| pace.next(Backoff::OFF, ms(0))).max(), Some(ms(0)));
+        assert_eq!([true, false, false].map(|outlived| pace.next(rule, outlived)), [ms(0), ms(100), ms(200)]);
+        assert_eq!((0..9).map(|_| pace.next(Backoff::OFF, false)).max(), Some(ms(0)));
         let odd = Backoff::new(ms(300), ms(100));
         pace.reset();
-        let pauses: Vec<_> = (0..3).map(|_| pace.next(odd, ms(1)).as_millis()).collect();
+        let pauses: Vec<_> = (0..3).map(|_| pace.next(odd, false).as_millis()).collect();
         assert_eq!(pauses, [0, 300, 300], "a maximum below the first pause counts as the first pause");
+        for (waited, lived, outlived) in
+            [(0, 1, false), (0, 100, false), (0, 101, true), (400, 400, false), (400, 401, true)]
+        {
+            assert_eq!(outlives(rule, ms(waited), ms(lived)), outlived, "{waited} {lived}");
+        }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Process {
     pub(super) phase: Phase,
     pub(super) os_pid: Option<OsPid>,
     pub(super) started: Option<Instant>,
+    /// The job's pause before it.
+    pub(super) waited: Duration,
     /// It was told to end, or will be as soon as it is started.
     pub(super) told: bool,
     /// Its group got SIGKILL, or will as soon as it is started.

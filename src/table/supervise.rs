@@ -7,7 +7,7 @@ use super::job::Roll;
 use super::pace::Verdict;
 use super::process::{Phase, Process};
 use super::timers::Timer;
-use super::{ProcessTable, SPAWN_PAUSE};
+use super::{ProcessTable, SPAWN_PAUSE, pace};
 use crate::process::{Exit, JobId, JobState, Pid, What};
 
 /// Why a process is told to end.
@@ -40,6 +40,7 @@ impl ProcessTable {
             phase: Phase::Queued,
             os_pid: None,
             started: None,
+            waited: job.pace.last(),
             told: false,
             killed: false,
             paced: false,
@@ -196,19 +197,19 @@ impl ProcessTable {
             return;
         }
         job.held.insert(process.instance);
-        let lived = process.lived(now);
-        let rule = job.config.backoff;
+        let (lived, rule) = (process.lived(now), job.config.backoff);
+        let outlived = pace::outlives(rule, process.waited, lived);
         let mut pause = match &job.config.flapping {
             Some(flapping) => match job.flaps.exit(flapping, lived, now) {
                 Verdict::Respawn => Duration::ZERO,
                 verdict => return self.flap(id, verdict, now),
             },
             // A pause that runs is shared: 500 processes that die together crash once.
-            None if job.timer.is_some() && !job.pace.is_outlived(rule, lived) => {
+            None if job.timer.is_some() && !outlived => {
                 process.paced = true;
                 return;
             }
-            None => job.pace.next(rule, lived),
+            None => job.pace.next(rule, outlived),
         };
         if job.failures > 1 {
             if job.timer.is_some() {

@@ -65,6 +65,7 @@ impl Bench {
         while let Some(action) = self.table.next_action() {
             if let Action::Spawn { pid, .. } = action {
                 n += 1;
+                assert!(n < 1000, "a hot loop of spawns");
                 self.table.spawn_failed(pid, "exec: no such file".to_owned(), self.now);
             }
         }
@@ -273,12 +274,12 @@ fn back_off_is_shared_and_reset() {
     b.act();
     b.now += ms(50);
     assert_eq!(b.exit(1, 1).spawned, [3]);
-    assert_eq!(b.exit(2, 1).spawned, []);
+    assert_eq!(b.exit(2, 1).spawned, [0u64; 0]);
     assert_eq!(b.table.next_deadline(), Some(b.now + ms(100)));
-    assert_eq!(b.exit(3, 1).spawned, []);
+    assert_eq!(b.exit(3, 1).spawned, [0u64; 0]);
     assert_eq!(b.state(id), (JobState::Active, 0, 2));
     assert_eq!(b.pass(ms(100)).spawned, [4, 5]);
-    assert_eq!(b.exit(4, 1).spawned, []);
+    assert_eq!(b.exit(4, 1).spawned, [0u64; 0]);
     assert_eq!(b.table.next_deadline(), Some(b.now + ms(200)));
     // One that has lived long ends the pause of all.
     b.now += ms(150);
@@ -312,7 +313,7 @@ fn flapping_pauses_and_gives_up() {
     }
     b.sees("exit 5 · spawn 7 · exit 7 · spawn 8 · exit 8 · flap=0 · stop · stop_pid 6");
     b.exit(6, 0);
-    assert_eq!(b.pass(s(3600)).spawned, []);
+    assert_eq!(b.pass(s(3600)).spawned, [0u64; 0]);
     assert_eq!(b.state(id), (JobState::Stopped, 1, 2));
     b.table.start_job(id, b.now).expect("start");
     assert_eq!(b.act().spawned, [9, 10]);
@@ -333,7 +334,7 @@ fn flapping_pauses_and_gives_up() {
     b.sees(&format!("stop · stop_pid {once} · delete"));
     b.exit(once.0, 0);
     assert!(b.table.is_idle());
-    assert_eq!(b.pass(s(60)).spawned, []);
+    assert_eq!(b.pass(s(60)).spawned, [0u64; 0]);
 }
 
 #[test]
@@ -384,9 +385,26 @@ fn a_rolling_restart_into_a_broken_binary_leaves_the_service_up() {
          restart · spawn 10 · spawn 11 · spawn 12 · reap 3 · reap 7 · reap 9",
     );
     for pid in [1, 2, 3, 7, 9] {
-        assert_eq!(b.exit(pid, 0).spawned, []);
+        assert_eq!(b.exit(pid, 0).spawned, [0u64; 0]);
     }
     assert_eq!(b.table.pids(id).expect("loaded"), [Pid(10), Pid(11), Pid(12)]);
+}
+
+#[test]
+fn a_stop_ends_a_rolling_restart_for_good() {
+    let mut b = Bench::new();
+    let id = b.load(job("web", 1));
+    b.act();
+    b.table.restart_job(id, b.now).expect("restart");
+    let Some(Action::Spawn { pid, .. }) = b.table.next_action() else { panic!("a spawn") };
+    b.table.restart_job(id, b.now).expect("restart");
+    b.table.stop_job(id, b.now).expect("stop");
+    b.table.start_job(id, b.now).expect("start");
+    b.table.spawned(pid, OsPid(7), b.now);
+    b.act();
+    b.exit(1, 0);
+    b.exit(2, 0);
+    b.sees("create · start · spawn 1 · restart · stop · stop_pid 1 · stop_pid 2 · start · spawn 2 · exit 1 · spawn 3 · exit 2");
 }
 
 #[test]
@@ -421,7 +439,7 @@ fn update_replaces_everything() {
     let done = b.act();
     assert_eq!(done.signals, [(1, Signal::TERM, true), (2, Signal::TERM, true), (3, Signal::TERM, true)]);
     b.exit(3, 0);
-    assert_eq!(b.exit(2, 0).spawned, [], "the successor waits for the first one's port");
+    assert_eq!(b.exit(2, 0).spawned, [0u64; 0], "the successor waits for the first one's port");
     assert_eq!(b.exit(1, 0).spawned, [5]);
     b.sees("update=1 · stop_pid 1 · stop_pid 2 · stop_pid 3 · exit 3 · exit 2 · exit 1 · spawn 5");
     assert_eq!(b.table.process(Pid(5)).expect("known").instance, 1);
@@ -451,7 +469,7 @@ fn a_start_waits_for_what_a_stop_left() {
     b.act();
     b.table.stop_job(id, b.now).expect("stop");
     b.table.start_job(id, b.now).expect("start");
-    assert_eq!(b.act().spawned, []);
+    assert_eq!(b.act().spawned, [0u64; 0]);
     assert_eq!(b.exit(2, 0).spawned, [3]);
     assert_eq!(b.table.process(Pid(3)).expect("known").instance, 2);
     // The other one does not hear; more are started beside it.
@@ -467,7 +485,7 @@ fn processes_that_end_for_good() {
     let mut b = Bench::new();
     let id = b.load(job("task", 3).restart(Restart::OnFailure));
     b.act();
-    assert_eq!(b.exit(1, 0).spawned, []);
+    assert_eq!(b.exit(1, 0).spawned, [0u64; 0]);
     assert_eq!(b.exit(2, 1).spawned, [4]);
     assert_eq!(b.state(id), (JobState::Active, 2, 3), "the target stays");
     b.table.scale(id, Scale::By(1), b.now).expect("scale");
@@ -479,11 +497,46 @@ fn processes_that_end_for_good() {
     assert_eq!(b.exit(3, 0).spawned, [6], "who was told to end is replaced");
     for pid in 4..=6 {
         assert!(!b.table.is_idle());
-        assert_eq!(b.exit(pid, 0).spawned, []);
+        assert_eq!(b.exit(pid, 0).spawned, [0u64; 0]);
     }
     assert!(b.table.is_idle());
     b.table.start_job(id, b.now).expect("start");
     assert_eq!(b.act().spawned, [7, 8, 9], "a start fills up again");
+    for pid in [8, 9] {
+        b.exit(pid, 0);
+    }
+    b.table.restart_job(id, b.now).expect("restart");
+    let done = b.act();
+    assert_eq!((done.spawned, done.signals), (vec![10, 11, 12], vec![(7, Signal::TERM, true)]), "so does a restart");
+    b.exit(7, 0);
+    b.exit(10, 0);
+    b.table.scale(id, Scale::By(1), b.now).expect("scale");
+    assert_eq!(b.act().spawned, [13]);
+    b.events();
+    b.table.reload(id, b.now).expect("reload");
+    b.sees("update=3 · stop_pid 11 · stop_pid 12 · stop_pid 13");
+    for (pid, successors) in [(11, vec![14]), (12, vec![15]), (13, vec![16])] {
+        assert_eq!(b.exit(pid, 0).spawned, successors, "and a reload, to the configured number");
+    }
+}
+
+#[test]
+fn detached_processes_outlive_the_shutdown_but_not_a_stop() {
+    let mut b = Bench::new();
+    let id = b.load(job("web", 1).detach(true));
+    let Some(Action::Spawn { pid, .. }) = b.table.next_action() else { panic!("a spawn") };
+    let late = b.table.commit(id, Commit::default(), b.now).expect("commit");
+    b.table.shutdown(b.now);
+    b.sees(&format!("create · start · stop · stop_pid {late} · exit {late}"));
+    assert!(!b.table.is_finished(), "its answer is awaited");
+    b.table.spawned(pid, OsPid(7), b.now);
+    assert!(b.table.is_finished());
+    assert_eq!(b.act().signals, []);
+    b.table.stop_job(id, b.now).expect("stop");
+    assert!(!b.table.is_finished());
+    assert_eq!(b.act().signals, [(1, Signal::TERM, true)]);
+    b.exit(1, 0);
+    assert!(b.table.is_finished() && b.table.is_idle());
 }
 
 #[test]
@@ -501,7 +554,7 @@ fn commits_are_outside() {
     assert_eq!(b.table.pids(id).expect("loaded"), []);
     b.table.stop_process(pid, b.now).expect("stop");
     assert_eq!(b.pass(s(5)).signals, [(1, Signal::TERM, true), (1, Signal::KILL, true)]);
-    assert_eq!(b.exit(1, 0).spawned, []);
+    assert_eq!(b.exit(1, 0).spawned, [0u64; 0]);
     b.sees("create · spawn 1 · stop_pid 1 · exit 1");
 }
 
@@ -560,6 +613,7 @@ fn shutdown_in_reverse_order_of_start() {
     b.exit(4, 0);
     b.table.kill_everything(b.now);
     assert_eq!(b.act().signals, [(1, Signal::KILL, true)], "the second Ctrl-C; the detached one is spared");
+    assert_eq!(b.table.next_deadline(), None, "no second SIGKILL");
     b.exit(1, 0);
     assert!(b.table.is_finished() && !b.table.is_idle());
     assert_eq!(b.table.next_deadline(), None);
@@ -628,7 +682,7 @@ fn processes_that_never_end_do_not_pile_up() {
     let refused = b.table.commit(id, Commit::default(), b.now);
     b.refused(refused, ErrorKind::Full);
     b.table.reload(id, b.now).expect("a reload waits for its predecessors");
-    assert_eq!(b.act().spawned, []);
+    assert_eq!(b.act().spawned, [0u64; 0]);
 }
 
 #[test]

@@ -3,24 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use crate::start::ExitOn;
 use gaffer::manager::{App, Cx};
 use gaffer::process::{Event, Exit, JobState, Restart, What};
-
-/// Which exit ends everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ExitOn {
-    /// None: programs are replaced, as gaffer does.
-    #[default]
-    Never,
-    /// The first, whatever its code, as foreman does.
-    Any,
-    /// The first with a code other than 0.
-    Failure,
-    /// The last: programs are not replaced.
-    All,
-    /// That of this process type.
-    Name(String),
-}
 
 /// The exit code of `gaffer start`, known once the manager has ended.
 #[derive(Clone, Debug, Default)]
@@ -34,14 +19,14 @@ impl Code {
 
 /// Stops the manager when the rule says so, or when nothing is left that could ever run again.
 pub(crate) struct ExitPolicy {
-    exit_on: ExitOn,
+    exit_on: Option<ExitOn>,
     /// The process type whose last exit gives the code.
     code_from: Option<String>,
     code: Code,
 }
 
 impl ExitPolicy {
-    pub(crate) fn new(exit_on: ExitOn, code_from: Option<String>) -> Self {
+    pub(crate) fn new(exit_on: Option<ExitOn>, code_from: Option<String>) -> Self {
         Self { exit_on, code_from, code: Code::default() }
     }
 
@@ -58,17 +43,17 @@ impl ExitPolicy {
                 }
             }
             // What ends because we stop it says nothing; the first failure does.
-            None if !cx.is_stopping() && self.code.get() == 0 && self.exit_on != ExitOn::Never => set(&self.code),
+            None if !cx.is_stopping() && self.code.get() == 0 && self.exit_on.is_some() => set(&self.code),
             None => {}
         }
         if cx.is_stopping() {
             return;
         }
         let ends = match &self.exit_on {
-            ExitOn::Any => true,
-            ExitOn::Failure => !exit.is_success(),
-            ExitOn::Name(name) => name == label,
-            ExitOn::Never | ExitOn::All => false,
+            Some(ExitOn::Any) => true,
+            Some(ExitOn::Failure) => !exit.is_success(),
+            Some(ExitOn::Name(name)) => name == label,
+            Some(ExitOn::All) | None => false,
         };
         if ends {
             cx.stop();

@@ -1,0 +1,163 @@
+//! The options that say which application is meant and how it looks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gaffer::cli::{ColorChoice, Command, Failure, Opt, Value, parse_duration};
+use gaffer::config::{Application, Concurrency, Options};
+use gaffer::process::Flapping;
+
+/// Which application: its Procfile, its folder, its variables.
+#[derive(Debug, PartialEq)]
+pub(crate) struct App {
+    /// `-f`.
+    pub(crate) procfile: Option<PathBuf>,
+    /// `-d`.
+    pub(crate) root: Option<PathBuf>,
+    /// `-e`, in order.
+    pub(crate) env_files: Vec<PathBuf>,
+    /// `--env-override`.
+    pub(crate) env_override: bool,
+    /// `--lenient`.
+    pub(crate) lenient: bool,
+    /// `-p`.
+    pub(crate) port: Option<u16>,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self { procfile: None, root: None, env_files: Vec::new(), env_override: true, lenient: false, port: None }
+    }
+}
+
+impl App {
+    /// Reads the application's files, and says on standard error what somebody should look at.
+    pub(crate) fn load(&self, procfile_optional: bool) -> Result<(Application, Vec<String>), Failure> {
+        let mut options = Options::default();
+        options.procfile.clone_from(&self.procfile);
+        options.root.clone_from(&self.root);
+        options.env_files.clone_from(&self.env_files);
+        options.env_override = self.env_override;
+        options.lenient = self.lenient;
+        options.port = self.port;
+        options.procfile_optional = procfile_optional;
+        Ok(Application::load(&options, |name| std::env::var(name).ok())?)
+    }
+}
+
+/// Reads the values of `-c`, each adding to those before.
+pub(crate) fn read_concurrency(values: &[String]) -> Result<Concurrency, Failure> {
+    let mut concurrency = Concurrency::default();
+    for value in values {
+        concurrency.add(value).map_err(|e| Failure::usage(e.to_string()))?;
+    }
+    Ok(concurrency)
+}
+
+/// Adds the options of [`App`] to a command.
+pub(crate) fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
+    command
+        .option(
+            Opt::value("procfile", "FILE", "The Procfile.").short('f').default("Procfile").aliases(&["file"]),
+            |a, v| set(&mut a.as_mut().procfile, Some(v.path())),
+        )
+        .option(
+            Opt::value("root", "DIR", "The folder the programs run in.")
+                .short('d')
+                .default("that of the Procfile")
+                .aliases(&["dir"]),
+            |a, v| set(&mut a.as_mut().root, Some(v.path())),
+        )
+        .option(
+            Opt::value("env", "FILE", "A file of variables. May be repeated; later ones win.")
+                .short('e')
+                .default(".env in DIR, if there is one"),
+            |a, v| {
+                a.as_mut().env_files.push(v.path());
+                Ok(())
+            },
+        )
+        .option(
+            Opt::maybe("env-override", "BOOL", "Whether the files of variables win over the environment.")
+                .default("true"),
+            |a, v| set(&mut a.as_mut().env_override, v.boolean()?),
+        )
+        .option(
+            Opt::value("port", "PORT", "The port of the first process of the first type.")
+                .short('p')
+                .default("PORT of .env or of the environment, else 5000"),
+            |a, v| set(&mut a.as_mut().port, Some(v.read(port)?)),
+        )
+        .option(Opt::switch("lenient", "Skip lines of the Procfile that make no sense, with a warning."), |a, _| {
+            set(&mut a.as_mut().lenient, true)
+        })
+}
+
+/// `-c`, for the commands that start more than one process.
+pub(crate) fn concurrency() -> Opt {
+    Opt::value("concurrency", "NAME=N,...", "So many processes of these types; `all` is all that are not named.")
+        .short('c')
+        .default("all=1")
+}
+
+/// When to use colours, and where else the choice can be made.
+pub(crate) fn color() -> Opt {
+    Opt::value("color", "WHEN", "auto, always or never; auto heeds NO_COLOR and CLICOLOR_FORCE.").default("auto")
+}
+
+pub(crate) fn set<T>(field: &mut T, value: T) -> Result<(), Failure> {
+    *field = value;
+    Ok(())
+}
+
+pub(crate) fn set_color(field: &mut ColorChoice, value: Value) -> Result<(), Failure> {
+    set(field, value.parse()?)
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    text.parse().ok().filter(|port| *port > 0).ok_or("expected 1 to 65535")
+}
+
+/// Reads `attempts,window,retry_in,max_retry`, with commas or blanks between them.
+pub(crate) fn flapping(text: &str) -> Result<Flapping, String> {
+    let words: Vec<&str> = text.split([',', ' ']).filter(|word| !word.is_empty()).collect();
+    let [attempts, window, retry_in, max_retry] = words[..] else {
+        return Err("expected four values: attempts,window,retry_in,max_retry (2,1,7,5)".to_owned());
+    };
+    let count =
+        |name: &str, word: &str| word.parse::<u32>().map_err(|_| format!("{name} `{word}`: expected a whole number"));
+    let time = |name: &str, word: &str| -> Result<Duration, String> {
+        parse_duration(word).map_err(|why| format!("{name} `{word}`: {why}"))
+    };
+    let attempts = count("attempts", attempts)?;
+    if attempts == 0 {
+        return Err("attempts `0`: expected 1 or more".to_owned());
+    }
+    Ok(Flapping::new(attempts, time("window", window)?, time("retry_in", retry_in)?, count("max_retry", max_retry)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flapping_rules() {
+        let seconds = Duration::from_secs;
+        for text in ["2,1,7,5", "2, 1., 7., 5", "2 1 7 5", "2,1s,7000ms,5"] {
+            assert_eq!(flapping(text), Ok(Flapping::new(2, seconds(1), seconds(7), 5)), "{text}");
+        }
+        for (text, why) in [
+            ("", "four values"),
+            ("2,1,7", "four values"),
+            ("2,1,7,5,9", "four values"),
+            ("0,1,7,5", "1 or more"),
+            ("-1,1,7,5", "attempts `-1`"),
+            ("2,x,7,5", "window `x`"),
+            ("2,1,-7,5", "retry_in `-7`"),
+            ("2,1,7,5.5", "max_retry `5.5`"),
+        ] {
+            let message = flapping(text).expect_err(text);
+            assert!(message.contains(why), "{text}: {message}");
+        }
+    }
+}

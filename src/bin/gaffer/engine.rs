@@ -1,0 +1,99 @@
+//! `gaffer start`: a manager with a console, the signals of a terminal, and a rule when to end.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use gaffer::cli::{self, Code, Failure};
+use gaffer::console::ConsoleOutput;
+use gaffer::process::{JobConfig, Restart, Signal};
+use gaffer::signals::{SigHandler, SignalAction};
+use gaffer::suggest::hint;
+use gaffer::sys::{limits, tty};
+use gaffer::{Error, Manager};
+
+use crate::app;
+use crate::policy::ExitPolicy;
+use crate::start::{ExitOn, Start};
+
+/// Runs the application until somebody or its own rule stops it.
+pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
+    let (application, warnings) = start.app.load(false)?;
+    for warning in warnings {
+        cli::complain("gaffer", warning);
+    }
+    let concurrency = app::read_concurrency(&start.concurrency)?;
+    let mut jobs = application.jobs(&concurrency, &start.names)?;
+    check_names(start, &jobs)?;
+    for job in &mut jobs {
+        configure(start, job);
+    }
+
+    let mut manager = Manager::new()?;
+    // Two pipes and a watch for each program are soon more than the usual 1024 descriptors. Where the
+    // limit cannot be raised, a spawn will say so.
+    if let Ok(before) = limits::raise_nofile() {
+        manager.set_child_nofile(before);
+    }
+    let terminal = tty::Modes::of_stdin();
+    let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(|e| Error::io("standard output", e))?;
+    let mut console = ConsoleOutput::new(start.console(), stdout);
+    for job in &jobs {
+        for n in 1..=job.numprocesses {
+            console = console.reserve(format!("{}.{n}", job.name.label()));
+        }
+    }
+    let outcome = console.outcome();
+    let policy = ExitPolicy::new(start.exit_on(), start.exit_code_from.clone());
+    let code = policy.code();
+    manager.add_app(SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend));
+    manager.add_app(console);
+    manager.add_app(policy);
+    for job in jobs {
+        manager.load(job, true)?;
+    }
+
+    let ended = manager.run();
+    if let Some(terminal) = terminal {
+        // A terminal that has gone needs no restoring.
+        let _ = terminal.restore();
+    }
+    ended?;
+    match outcome.take() {
+        Some(error) => Err(error.into()),
+        None => {
+            Ok(u8::try_from(code.get())
+                .map_or(Code::Failed, |code| if code == 0 { Code::Ok } else { Code::Child(code) }))
+        }
+    }
+}
+
+/// What the command line says about every job.
+fn configure(start: &Start, job: &mut JobConfig) {
+    if !start.restart || start.exit_on() == Some(ExitOn::All) {
+        job.restart = Restart::Never;
+    }
+    if start.flapping.is_some() {
+        job.flapping = start.flapping;
+    }
+    if let Some(timeout) = start.timeout {
+        job.graceful_timeout = timeout;
+    }
+}
+
+/// Names in rules that no program has are mistakes: the rule would wait for ever.
+fn check_names(start: &Start, jobs: &[JobConfig]) -> Result<(), Failure> {
+    let exit_on = start.exit_on.as_ref().and_then(|rule| match rule {
+        ExitOn::Name(name) => Some(("--exit-on", name)),
+        _ => None,
+    });
+    let code_from = start.exit_code_from.as_ref().map(|name| ("--exit-code-from", name));
+    for (option, name) in exit_on.into_iter().chain(code_from) {
+        let known = || jobs.iter().filter(|job| job.numprocesses > 0).map(|job| job.name.label());
+        if !known().any(|label| label == name) {
+            let words: &[&str] = if option == "--exit-on" { &["any", "failure", "all"] } else { &[] };
+            let hint = hint(name, known().chain(words.iter().copied()));
+            return Err(Failure::usage(format!("{option}: no program `{name}` is started{hint}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `gaffer run`: one command in the surroundings of the application.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command as Program;
+
+use gaffer::cli::{self, Code, Command, Failure};
+
+use crate::app::{self, App};
+
+/// What `gaffer run` is asked to do.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Run {
+    /// Which application.
+    pub(crate) app: App,
+    /// The command and its arguments; at least one.
+    pub(crate) words: Vec<OsString>,
+}
+
+impl AsMut<App> for Run {
+    fn as_mut(&mut self) -> &mut App {
+        &mut self.app
+    }
+}
+
+const DETAILS: &str = "\
+The command takes the place of gaffer: the terminal, the signals and the exit
+code are its own. A single word that is a process type of the Procfile runs that
+type's command; a single word with blanks or other shell syntax in it goes to
+/bin/sh.
+
+Examples:
+  gaffer run rake db:migrate
+  gaffer run 'echo $DATABASE_URL'
+  gaffer run web                    the command of `web`, on its own";
+
+/// The table of `gaffer run`.
+pub(crate) fn command() -> Command<Run> {
+    app::options(Command::new("run", "Run one command with the application's variables, in its folder."))
+        .aliases(&["dev:run"])
+        .details(DETAILS)
+        .rest("COMMAND [ARGS...]", "The command. What follows it belongs to it.", |a: &mut Run, v| {
+            a.words.push(v.os());
+            Ok(())
+        })
+        .check(|run| match run.words.is_empty() {
+            true => Err(Failure::usage("COMMAND is missing")),
+            false => Ok(()),
+        })
+}
+
+/// Runs the command in the place of this process.
+pub(crate) fn run(run: &Run) -> Result<Code, Failure> {
+    let (application, warnings) = run.app.load(true)?;
+    for warning in warnings {
+        cli::complain("gaffer", warning);
+    }
+    let command = |name: &str| {
+        let entry = application.entries.iter().find(|entry| entry.name == name);
+        entry.map(|entry| entry.command.clone())
+    };
+    Err(exec(&resolve(&run.words, command), &application.root, &application.env))
+}
+
+/// The program and the arguments that `words` mean; `lookup` finds the command of a process type.
+pub(crate) fn resolve(words: &[OsString], lookup: impl Fn(&str) -> Option<String>) -> Vec<OsString> {
+    let [word] = words else { return words.to_vec() };
+    let named = word.to_str().and_then(lookup);
+    // A command of a Procfile is always a shell's to read; a file's name may have blanks in it only
+    // where it is one.
+    match named {
+        Some(line) => shell(line.into()),
+        None if is_plain(word) || Path::new(word).is_file() => words.to_vec(),
+        None => shell(word.clone()),
+    }
+}
+
+fn shell(line: OsString) -> Vec<OsString> {
+    vec!["/bin/sh".into(), "-c".into(), line]
+}
+
+/// Whether a shell would read the word as nothing but a program's name.
+fn is_plain(word: &OsStr) -> bool {
+    !word.as_encoded_bytes().iter().any(|b| b" \t\n\"'\\$`|&;<>()*?[]{}~#!=".contains(b))
+}
+
+/// Becomes the program: returns only where that is not possible.
+///
+/// `env` is added to the environment. Signals are as the shell that started us had them: the
+/// standard library, which ignores SIGPIPE in this process, puts that back.
+pub(crate) fn exec(words: &[OsString], root: &Path, env: &[(String, String)]) -> Failure {
+    let Some((program, args)) = words.split_first() else { return Failure::usage("COMMAND is missing") };
+    let error =
+        Program::new(program).args(args).current_dir(root).envs(env.iter().map(|(name, value)| (name, value))).exec();
+    // As a shell would say it.
+    let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+    Failure::new(Code::Child(code), format!("cannot run `{}`: {error}", program.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gaffer::cli::Asked;
+
+    fn os(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(Into::into).collect()
+    }
+
+    #[test]
+    fn everything_after_the_command_is_its_own() {
+        let Ok(Asked::Run(run)) = command().parse(os(&["-e", "x.env", "ls", "-e", "--json", "--", "-h"])) else {
+            panic!("a command")
+        };
+        assert_eq!(run.app.env_files, [Path::new("x.env")]);
+        assert_eq!(run.words, os(&["ls", "-e", "--json", "--", "-h"]));
+        let Ok(Asked::Run(run)) = command().parse(os(&["--", "-x"])) else { panic!("a command") };
+        assert_eq!(run.words, os(&["-x"]));
+        let failure = command().parse(os(&["-e", "x.env"])).expect_err("no command");
+        assert!(failure.to_string().starts_with("COMMAND is missing"), "{failure}");
+    }
+
+    #[test]
+    fn what_words_mean() {
+        let procfile = |name: &str| (name == "web").then(|| "serve $PORT".to_owned());
+        for (words, want) in [
+            (&["ls"][..], &["ls"][..]),
+            (&["ls", "-l"], &["ls", "-l"]),
+            (&["web"], &["/bin/sh", "-c", "serve $PORT"]),
+            (&["web", "x"], &["web", "x"]),
+            (&["echo $HOME"], &["/bin/sh", "-c", "echo $HOME"]),
+            (&["a b", "c"], &["a b", "c"]),
+        ] {
+            assert_eq!(resolve(&os(words), procfile), os(want), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_said_as_shells_say_it() {
+        // The folder of this process changes with it, so it is the one it has.
+        let here = std::env::current_dir().expect("a folder");
+        let failure = exec(&os(&["/nonexistent/program"]), &here, &[]);
+        assert_eq!(failure.code(), Code::Child(127));
+        assert!(failure.to_string().starts_with("cannot run `/nonexistent/program`: No such file"), "{failure}");
+        assert_eq!(exec(&os(&["/"]), &here, &[]).code(), Code::Child(126));
+    }
+}
