@@ -42,6 +42,7 @@
 //! | (core) | [`manager`], [`table`], [`event_loop`], [`events`], [`sys`] | libc, polling |
 //! | `signals` | [`signals`]: signals as an app | signal-hook |
 //! | `procfile` | [`config`]: Procfile and .env | |
+//! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
 //! | `gaffer` | the Procfile tool | |
@@ -95,7 +96,7 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "procfile")]
+#[cfg(any(feature = "procfile", feature = "config"))]
 pub mod config;
 #[cfg(feature = "console")]
 pub mod console;

@@ -1,4 +1,4 @@
-//! Real Procfiles and `.env` files against the reference parsers' readings: `check.py` of `$GAFFER_CORPORA`, or of
+//! Real Procfiles, `.env` and ini files against the reference parsers' readings: `check.py` of `$GAFFER_CORPORA`, or of
 //! `../shared/corpora`, run over this very binary. Skipped, aloud, where the folder or Python is not there.
 //!
 //! The binary owns its `main`: called as `corpora --parse KIND FILE` it is the example `parse`, so the code that is
@@ -50,6 +50,8 @@ const CHECKS: &[Check] = &[
             "syntax-quotes.env",
         ],
     },
+    // RawConfigParser, which takes the last of what is given twice, without interpolation.
+    Check { flag: "--ini-cmd", kind: "ini", reference: &["--ini-reference", "plain"], excluded: &[] },
 ];
 
 fn main() -> ExitCode {

@@ -1,17 +1,13 @@
 //! A Procfile application: its files put together, and the jobs they make.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{Concurrency, Dotenv, Entry, Expand, Origin, Position, Procfile};
+use super::files::read;
+use super::{Concurrency, Dotenv, Entry, Expand, Procfile};
 use crate::process::{JobConfig, JobName, UserRef};
 use crate::suggest::hint;
 use crate::words;
 use crate::{Error, ErrorKind, Result};
-
-/// The largest Procfile or `.env` file that is read, in bytes.
-pub const MAX_FILE: u64 = 1024 * 1024;
 
 /// The base port where nobody says another.
 const BASE_PORT: u16 = 5000;
@@ -223,25 +219,6 @@ fn base_port(env: &[(String, String)], environment: &dyn Fn(&str) -> Option<Stri
     };
     text.trim().parse().ok().filter(|port| *port > 0).ok_or_else(|| {
         Error::new(ErrorKind::Invalid, format!("invalid PORT {text:?} in the environment: expected 1 to 65535"))
-    })
-}
-
-/// The whole text of a file of at most [`MAX_FILE`] bytes.
-fn read(path: &Path) -> Result<String> {
-    let fail = |e| Error::io(format!("cannot read {}", path.display()), e);
-    let mut bytes = Vec::new();
-    File::open(path).map_err(fail)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > MAX_FILE {
-        let what = format!("{} is larger than {MAX_FILE} bytes", path.display());
-        return Err(Error::new(ErrorKind::Invalid, what));
-    }
-    String::from_utf8(bytes).map_err(|e| {
-        let good = e.utf8_error().valid_up_to();
-        let good = String::from_utf8_lossy(&e.as_bytes()[..good]).into_owned();
-        let before = good.rsplit('\n').next().unwrap_or_default();
-        let line = good.matches('\n').count() + 1;
-        let origin = path.display().to_string();
-        Origin(&origin).error(Position { line, before }, "this is not UTF-8")
     })
 }
 

@@ -1,22 +1,57 @@
 //! Configuration files: text in, values out.
 //!
 //! The parsers are pure: they read no file, no environment and no clock, so they take the text and the name that their
-//! messages begin with. Only [`Application::load`] opens files.
+//! messages begin with. Only the functions called `load` open files.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "config")]
+mod address;
+#[cfg(feature = "procfile")]
 mod application;
+#[cfg(feature = "procfile")]
 mod concurrency;
+#[cfg(feature = "procfile")]
 pub mod dotenv;
+mod files;
+#[cfg(feature = "config")]
+pub mod gafferd;
+#[cfg(feature = "config")]
+pub mod ini;
+#[cfg(feature = "config")]
+mod interpolate;
+#[cfg(feature = "config")]
+mod job;
+#[cfg(feature = "config")]
+mod keys;
+#[cfg(feature = "config")]
+mod places;
+#[cfg(feature = "config")]
+mod plan;
+#[cfg(feature = "procfile")]
 mod procfile;
 
-pub use application::{Application, MAX_FILE, Options};
+#[cfg(feature = "config")]
+pub use address::Address;
+#[cfg(feature = "procfile")]
+pub use application::{Application, Options};
+#[cfg(feature = "procfile")]
 pub use concurrency::Concurrency;
+#[cfg(feature = "procfile")]
 pub use dotenv::{Dotenv, Expand};
+pub use files::MAX_FILE;
+#[cfg(feature = "config")]
+pub use gafferd::GafferdConfig;
+#[cfg(feature = "config")]
+pub use job::{Job, job_from_json, job_to_json};
+#[cfg(feature = "config")]
+pub use plan::Plan;
+#[cfg(feature = "procfile")]
 pub use procfile::{Entry, Procfile};
 
 use crate::{Error, ErrorKind};
 
 /// So many warnings are kept for a file; the last one says how many more there were.
+#[cfg(feature = "procfile")]
 pub const MAX_WARNINGS: usize = 50;
 
 /// A place in a text. Its column is counted when somebody wants to read it: lines can be long, and places many.
@@ -50,12 +85,14 @@ impl Origin<'_> {
 }
 
 /// The warnings of one file, at most [`MAX_WARNINGS`] of them.
+#[cfg(feature = "procfile")]
 struct Warnings<'a> {
     origin: Origin<'a>,
     kept: Vec<String>,
     more: usize,
 }
 
+#[cfg(feature = "procfile")]
 impl<'a> Warnings<'a> {
     fn new(origin: Origin<'a>) -> Self {
         Self { origin, kept: Vec::new(), more: 0 }
@@ -82,6 +119,7 @@ fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
+#[cfg(feature = "procfile")]
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r')
 }

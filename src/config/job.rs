@@ -1,0 +1,395 @@
+//! Jobs as files and the HTTP API give them.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{self, Fault, Given, Key, Parsed, listed, name_of, seconds, unless};
+use crate::process::{Backoff, DEFAULT_SESSION, Flapping, JobConfig, JobName, Restart, Signal, Stdio, UserRef};
+use crate::suggest::hint;
+use crate::table::{MAX_ATTEMPTS, MAX_PROCESSES};
+use crate::{Error, ErrorKind, Result, words};
+
+/// A job of a configuration: its definition and what to do with it when it is loaded.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Job {
+    /// The definition.
+    pub config: JobConfig,
+    /// Start it when it is loaded. Default true.
+    pub start: bool,
+    /// Jobs start in ascending order of this number, those without one last; equal ones in the order of the file.
+    /// Default none.
+    pub priority: Option<i64>,
+}
+
+impl Job {
+    /// A job to start, in no particular order.
+    #[must_use]
+    pub fn new(config: JobConfig) -> Self {
+        Self { config, start: true, priority: None }
+    }
+}
+
+/// Reads a job as the HTTP API takes it, and whether to start it.
+///
+/// The keys are those of an ini file (`cmd`, `args`, `numprocesses` …) and `name`, `session` (also `group`, `sessionid`)
+/// and `env`, an object. The name may be `label`, `session.label`, `session/label` or `session:label`; `session`
+/// is that of the address, if it has one. Numbers and booleans are JSON's; `null` is as good as nothing; `args` may be a list or a text
+/// that is split like a command line, `flapping` an object or a text. Nothing is replaced in texts.
+///
+/// ```
+/// use gaffer::config::{job_from_json, job_to_json};
+///
+/// let value = serde_json::json!({"name": "web", "cmd": "bin/web", "args": "-p $PORT", "start": false});
+/// let (job, start) = job_from_json(&value, Some("shop"))?;
+/// assert_eq!((job.name.as_str(), &job.args[..], start), ("shop.web", &["-p".to_owned(), "$PORT".to_owned()][..], false));
+/// assert_eq!(job_from_json(&job_to_json(&job), None)?.0, job);
+///
+/// let e = job_from_json(&serde_json::json!({"name": "web", "cmd": "x", "numprocesses": "two"}), None).unwrap_err();
+/// assert_eq!(e.to_string(), r#"numprocesses: expected a whole number, found "two""#);
+/// # Ok::<(), gaffer::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] for anything but an object, a missing `name` or `cmd`, an unknown key (with the nearest one), a
+/// wrong value, and two different sessions.
+pub fn job_from_json(value: &Value, session: Option<&str>) -> Result<(JobConfig, bool)> {
+    let invalid = |what: String| Error::new(ErrorKind::Invalid, what);
+    let Value::Object(members) = value else {
+        return Err(invalid(format!("a job: expected an object, found {}", Given::Json(value).found())));
+    };
+    let mut draft = Draft::new(session);
+    for (name, value) in members {
+        keys::set(KEYS, &mut draft, "a job", name, Given::Json(value)).map_err(|fault| match fault {
+            Fault::Unknown(what) => invalid(what),
+            Fault::Value(what) => invalid(about(name, &what)),
+        })?;
+    }
+    let job = draft.finish().map_err(|(key, what)| match key {
+        Some(key) => invalid(about(key, &what)),
+        None => invalid(format!("a job {what}")),
+    })?;
+    Ok((job.config, job.start))
+}
+
+/// Writes a job as [`job_from_json`] reads it: name, command, number of processes, and what is not the default.
+///
+/// `session` is left out where it is the default one. Custom channels are descriptors and cannot be written.
+#[must_use]
+pub fn job_to_json(config: &JobConfig) -> Value {
+    Value::Object(to_map(&Job::new(config.clone())))
+}
+
+pub(super) fn to_map(job: &Job) -> Map<String, Value> {
+    let session = Some(job.config.name.session()).filter(|session| *session != DEFAULT_SESSION);
+    let draft = Draft {
+        name: Some(job.config.name.label().to_owned()),
+        session: session.map(str::to_owned),
+        given_session: None,
+        has_cmd: true,
+        job: job.clone(),
+    };
+    keys::write(KEYS, &draft)
+}
+
+/// `key: what`, or `key[0]: what` where the message begins with the way to what it is about.
+pub(super) fn about(key: &str, what: &str) -> String {
+    let colon = if what.starts_with(['[', '.']) { "" } else { ": " };
+    format!("{key}{colon}{what}")
+}
+
+/// `label`, `session.label`, `session/label` or `session:label`.
+pub(super) fn parse_name(name: &str, session: Option<&str>) -> Result<JobName> {
+    let own = name.split_once([':', '.', '/']);
+    match (own, session) {
+        (None, session) => JobName::new(session.unwrap_or(DEFAULT_SESSION), name),
+        (Some((own, _)), Some(session)) if own != session => {
+            Err(Error::new(ErrorKind::Invalid, format!("the session is {session:?} here, but {own:?} in {name:?}")))
+        }
+        (Some((own, label)), _) => JobName::new(own, label),
+    }
+}
+
+/// A job while it is read.
+pub(super) struct Draft {
+    pub(super) name: Option<String>,
+    session: Option<String>,
+    /// The session that stands elsewhere.
+    given_session: Option<String>,
+    has_cmd: bool,
+    pub(super) job: Job,
+}
+
+impl Draft {
+    pub(super) fn new(session: Option<&str>) -> Self {
+        let unnamed = JobName::new(DEFAULT_SESSION, "unnamed").expect("a job's name");
+        Self {
+            name: None,
+            session: None,
+            given_session: session.map(str::to_owned),
+            has_cmd: false,
+            job: Job::new(JobConfig::named(unnamed, "")),
+        }
+    }
+
+    /// The job, or the key that is at fault and what is wrong with it.
+    pub(super) fn finish(mut self) -> Result<Job, (Option<&'static str>, String)> {
+        let Some(name) = &self.name else { return Err((None, "has no `name`".to_owned())) };
+        let fault = |e: Error| (Some("name"), e.to_string());
+        let mut session = self.given_session.as_deref();
+        if let Some(own) = self.session.as_deref() {
+            if let Some(given) = session.filter(|given| *given != own) {
+                return Err((Some("session"), format!("the session is {given:?} here, found {own:?}")));
+            }
+            session = Some(own);
+        }
+        self.job.config.name = parse_name(name, session).map_err(fault)?;
+        if !self.has_cmd {
+            return Err((None, "has no `cmd`".to_owned()));
+        }
+        if !self.job.config.shell {
+            if let Err((column, what)) = words::split_or_fault(&self.job.config.cmd) {
+                return Err((Some("cmd"), format!("character {column}: {what}")));
+            }
+        }
+        Ok(self.job)
+    }
+}
+
+const RESTART: &[(&str, Restart)] =
+    &[("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
+const STDIO: &[(&str, Stdio)] = &[("null", Stdio::Null), ("inherit", Stdio::Inherit)];
+
+macro_rules! table {
+    ($($name:literal $(or $alias:literal)*: $set:expr, $get:expr;)*) => {
+        &[$(Key { name: $name, aliases: &[$($alias),*], set: $set, get: $get }),*]
+    };
+}
+pub(super) use table;
+
+/// All keys of a job, in the order of the documentation.
+pub(super) static KEYS: &[Key<Draft>] = table! {
+    "name": |d, _, v| match d.name {
+        None => v.text().map(|name| d.name = Some(name.to_owned())),
+        Some(_) => Err("the section has the name already".to_owned()),
+    }, |d| d.name.clone().map(Value::from);
+    "session" or "group" or "sessionid": |d, _, v| v.optional().map(|s| d.session = s.map(str::to_owned)),
+        |d| d.session.clone().map(Value::from);
+    "cmd": |d, _, v| {
+        v.text()?.clone_into(&mut d.job.config.cmd);
+        d.has_cmd = true;
+        Ok(())
+    }, |d| Some(d.job.config.cmd.as_str().into());
+    "args": |d, _, v| v.words().map(|args| d.job.config.args = args), |d| listed(&d.job.config.args);
+    "shell": |d, _, v| v.boolean().map(|shell| d.job.config.shell = shell), |d| unless(&d.job.config.shell, &false);
+    "env": |d, _, v| set_env(d, v), |d| env(d);
+    "env.*": |d, name, v| add_env(d, name.strip_prefix("env.").unwrap_or(name), v), |_| None;
+    "os_env": |d, _, v| v.boolean().map(|os_env| d.job.config.os_env = os_env),
+        |d| unless(&d.job.config.os_env, &true);
+    "port": |d, _, v| v.number(1, 65535).map(|port| d.job.config.port = u16::try_from(port).ok()),
+        |d| d.job.config.port.map(Value::from);
+    "ps": |d, _, v| v.boolean().map(|ps| d.job.config.ps = ps), |d| unless(&d.job.config.ps, &false);
+    "cwd": |d, _, v| v.optional().map(|cwd| d.job.config.cwd = cwd.map(Into::into)),
+        |d| d.job.config.cwd.as_ref().map(|cwd| cwd.to_string_lossy().into());
+    "uid": |d, _, v| user(v).map(|uid| d.job.config.uid = uid), |d| d.job.config.uid.as_ref().map(user_json);
+    "gid": |d, _, v| user(v).map(|gid| d.job.config.gid = gid), |d| d.job.config.gid.as_ref().map(user_json);
+    "umask": |d, _, v| v.octal(0o777).map(|umask| d.job.config.umask = Some(umask)),
+        |d| d.job.config.umask.map(|umask| format!("{umask:03o}").into());
+    "detach": |d, _, v| v.boolean().map(|detach| d.job.config.detach = detach),
+        |d| unless(&d.job.config.detach, &false);
+    "numprocesses": |d, _, v| v.number(0, MAX_PROCESSES).map(|n| d.job.config.numprocesses = n),
+        |d| Some(d.job.config.numprocesses.into());
+    "start": |d, _, v| v.boolean().map(|start| d.job.start = start), |d| unless(&d.job.start, &true);
+    "priority": |d, _, v| v.whole(i64::MIN, i64::MAX).map(|priority| d.job.priority = Some(priority)),
+        |d| d.job.priority.map(Value::from);
+    "restart": |d, _, v| v.one_of(RESTART).map(|restart| d.job.config.restart = restart),
+        |d| name_of(RESTART, &d.job.config.restart).filter(|_| d.job.config.restart != Restart::Always);
+    "flapping": |d, _, v| flapping(v).map(|rule| d.job.config.flapping = rule),
+        |d| d.job.config.flapping.map(flapping_json);
+    "backoff": |d, _, v| backoff(v).map(|pace| d.job.config.backoff = pace),
+        |d| backoff_json(d.job.config.backoff);
+    "redirect_output": |d, _, v| labels(v, 2).map(|labels| d.job.config.redirect_output = labels),
+        |d| listed(&d.job.config.redirect_output);
+    "redirect_input": |d, _, v| v.boolean().map(|input| d.job.config.redirect_input = input),
+        |d| unless(&d.job.config.redirect_input, &false);
+    "custom_streams": |d, _, v| labels(v, MAX_STREAMS).map(|labels| d.job.config.custom_streams = labels),
+        |d| listed(&d.job.config.custom_streams);
+    "stdio": |d, _, v| v.one_of(STDIO).map(|stdio| d.job.config.stdio = stdio),
+        |d| name_of(STDIO, &d.job.config.stdio).filter(|_| d.job.config.stdio != Stdio::Null);
+    "graceful_timeout": |d, _, v| v.seconds().map(|timeout| d.job.config.graceful_timeout = timeout), |d| {
+        let timeout = d.job.config.graceful_timeout;
+        (timeout != Duration::from_secs(30)).then(|| seconds(timeout))
+    };
+    "stop_signal": |d, _, v| signal(v).map(|signal| d.job.config.stop_signal = signal), |d| {
+        let signal = d.job.config.stop_signal;
+        let named = || signal.name().map_or_else(|| signal.number().into(), Value::from);
+        (signal != Signal::TERM).then(named)
+    };
+};
+
+/// More descriptors than this a program does not know what to do with.
+const MAX_STREAMS: usize = 64;
+
+fn set_env(draft: &mut Draft, given: Given<'_>) -> Parsed<()> {
+    match given {
+        Given::Json(Value::Object(members)) => members.iter().try_for_each(|(name, value)| {
+            add_env(draft, name, Given::Json(value)).map_err(|what| format!(".{name}: {what}"))
+        }),
+        Given::Json(_) => given.expected("an object"),
+        // As in `env:NAME = value`, where the first `:` ends the key.
+        Given::Text(_) => Err("write `env.NAME = value` here, or a section [env:JOB]".to_owned()),
+    }
+}
+
+pub(super) fn add_env(draft: &mut Draft, name: &str, given: Given<'_>) -> Parsed<()> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(format!("{name:?} is not a variable's name"));
+    }
+    let value = match given {
+        Given::Json(Value::Number(number)) => number.to_string(),
+        given => given.optional()?.unwrap_or_default().to_owned(),
+    };
+    if draft.job.config.env.insert(name.to_owned(), value).is_some() {
+        return Err(format!("the variable {name} is given twice"));
+    }
+    Ok(())
+}
+
+fn env(draft: &Draft) -> Option<Value> {
+    let env = &draft.job.config.env;
+    (!env.is_empty()).then(|| env.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
+}
+
+pub(super) fn user(given: Given<'_>) -> Parsed<Option<UserRef>> {
+    match given {
+        Given::Json(Value::Number(number)) => match number.as_u64().and_then(|id| u32::try_from(id).ok()) {
+            Some(id) => Ok(Some(UserRef::Id(id))),
+            None => given.expected("a name or number"),
+        },
+        Given::Json(Value::String(_)) | Given::Text(_) => Ok(given.optional()?.map(UserRef::from)),
+        Given::Json(_) => given.expected("a name or number"),
+    }
+}
+
+fn user_json(user: &UserRef) -> Value {
+    match user {
+        UserRef::Id(id) => (*id).into(),
+        UserRef::Name(name) => name.as_str().into(),
+    }
+}
+
+fn labels(given: Given<'_>, max: usize) -> Parsed<Vec<String>> {
+    let labels = given.list()?;
+    if labels.len() > max {
+        return Err(format!("expected at most {max} labels, found {}", labels.len()));
+    }
+    match labels.iter().find(|label| label.is_empty() || label.contains('/')) {
+        Some(bad) => Err(format!("{bad:?} is no label: it must not be empty nor contain '/'")),
+        None => Ok(labels),
+    }
+}
+
+fn signal(given: Given<'_>) -> Parsed<Signal> {
+    let signal = match given {
+        Given::Json(Value::Number(number)) => number.as_i64().and_then(|n| Signal::new(i32::try_from(n).ok()?).ok()),
+        Given::Text(text) => text.parse().ok(),
+        Given::Json(value) => value.as_str().and_then(|text| text.parse().ok()),
+    };
+    // Signal 0 ends nothing.
+    signal
+        .filter(|signal| signal.number() > 0)
+        .map_or_else(|| given.expected("a signal's name such as TERM, or its number"), Ok)
+}
+
+/// `attempts, window, retry_in, max_retry`; what is left out at the end has its default.
+fn flapping(given: Given<'_>) -> Parsed<Option<Flapping>> {
+    const FORM: &str = "`attempts, window, retry_in, max_retry` such as 2, 1., 7., 5";
+    let text = match given {
+        Given::Text(text) => text,
+        Given::Json(Value::String(text)) => text,
+        Given::Json(Value::Bool(false)) => return Ok(None),
+        Given::Json(Value::Object(members)) => return flapping_from_json(members).map(Some),
+        Given::Json(_) => return given.expected("an object, or text"),
+    };
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let parts: Vec<&str> =
+        if text.contains(',') { text.split(',').map(str::trim).collect() } else { text.split_whitespace().collect() };
+    let numbers: Vec<f64> = parts.iter().filter_map(|part| keys::decimal(part)).collect();
+    if numbers.len() < parts.len() || parts.len() > 4 {
+        return given.expected(FORM);
+    }
+    let members = ["attempts", "window", "retry_in", "max_retry"].iter().zip(numbers);
+    flapping_from_json(&members.map(|(name, value)| ((*name).to_owned(), keys::number(value))).collect()).map(Some)
+}
+
+static FLAPPING: &[Key<Flapping>] = table! {
+    "attempts": |f, _, v| v.number(1, MAX_ATTEMPTS).map(|n| f.attempts = n), |f| Some(f.attempts.into());
+    "window": |f, _, v| v.some_seconds().map(|window| f.window = window), |f| Some(seconds(f.window));
+    "retry_in": |f, _, v| v.seconds().map(|retry_in| f.retry_in = retry_in), |f| Some(seconds(f.retry_in));
+    "max_retry": |f, _, v| v.number(0, u32::MAX).map(|n| f.max_retry = n), |f| Some(f.max_retry.into());
+};
+
+static BACKOFF: &[Key<Backoff>] = table! {
+    "first": |b, _, v| v.seconds().map(|first| b.first = first), |b| Some(seconds(b.first));
+    "max": |b, _, v| v.seconds().map(|max| b.max = max), |b| Some(seconds(b.max));
+};
+
+/// The members of an object that is a value.
+fn members<T>(table: &[Key<T>], mut target: T, members: &Map<String, Value>) -> Parsed<T> {
+    for (name, value) in members {
+        keys::set(table, &mut target, "it", name, Given::Json(value)).map_err(|fault| match fault {
+            Fault::Unknown(_) => format!("there is no `{name}`{}", hint(name, table.iter().map(|key| key.name))),
+            Fault::Value(what) => format!(".{name}: {what}"),
+        })?;
+    }
+    Ok(target)
+}
+
+fn flapping_from_json(given: &Map<String, Value>) -> Parsed<Flapping> {
+    members(FLAPPING, Flapping::default(), given)
+}
+
+fn flapping_json(rule: Flapping) -> Value {
+    Value::Object(keys::write(FLAPPING, &rule))
+}
+
+/// The first pause and the longest, or the first alone; 0 switches it off.
+fn backoff(given: Given<'_>) -> Parsed<Backoff> {
+    const FORM: &str = "the first and the longest pause in seconds, such as 0.1, 5";
+    let pace = match given {
+        Given::Json(Value::Object(given)) => members(BACKOFF, Backoff::default(), given)?,
+        Given::Json(Value::Number(_)) => one_pause(given.seconds()?),
+        Given::Json(Value::String(text)) => backoff_from_text(text).map_or_else(|| given.expected(FORM), Ok)?,
+        Given::Text(text) => backoff_from_text(text).map_or_else(|| given.expected(FORM), Ok)?,
+        Given::Json(_) => return given.expected(FORM),
+    };
+    if pace.first > pace.max {
+        return Err("the first pause is longer than the longest".to_owned());
+    }
+    Ok(pace)
+}
+
+fn backoff_from_text(text: &str) -> Option<Backoff> {
+    let parts = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty());
+    let pauses: Vec<Duration> = parts.map(|part| Given::Text(part).seconds().ok()).collect::<Option<_>>()?;
+    match pauses[..] {
+        [first] => Some(one_pause(first)),
+        [first, max] => Some(Backoff::new(first, max)),
+        _ => None,
+    }
+}
+
+fn one_pause(first: Duration) -> Backoff {
+    if first.is_zero() { Backoff::OFF } else { Backoff::new(first, first.max(Backoff::default().max)) }
+}
+
+fn backoff_json(pace: Backoff) -> Option<Value> {
+    (pace != Backoff::default()).then(|| json!({"first": seconds(pace.first), "max": seconds(pace.max)}))
+}
+
+#[cfg(test)]
+mod tests;
