@@ -3,3 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod lines;
+#[cfg(feature = "server")]
+pub mod sse;
+#[cfg(feature = "server")]
+pub mod ws;

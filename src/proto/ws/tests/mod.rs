@@ -1,0 +1,1 @@
+//! Whole conversations, tables and properties.
