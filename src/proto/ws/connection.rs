@@ -6,7 +6,10 @@ use super::{Close, CloseCode, Fed, Limits, Masks, ProtocolError, Role, close, ma
 use crate::{Error, ErrorKind, Result};
 
 /// Payloads are unmasked and checked in pieces of this size: small enough to stay in the cache.
-const PIECE: usize = 2048;
+const PIECE: usize = 4096;
+
+/// Most messages are no longer than this.
+const SHORT: usize = 256;
 
 /// What came from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,14 +220,20 @@ impl Connection {
             Some(Message::Binary(data)) => append(data),
             Some(Message::Text(text, utf8)) => {
                 text.reserve(bytes.len());
-                // A `String` cannot be unmasked in place: that is done on the way to it.
-                let mut scratch = [0; PIECE];
-                for (n, piece) in bytes.chunks(PIECE).enumerate() {
-                    let clear = &mut scratch[..piece.len()];
-                    clear.copy_from_slice(piece);
-                    unmask(n * PIECE, clear);
-                    utf8.push(clear, text).map_err(|at| (n * PIECE + at, ProtocolError::InvalidUtf8))?;
-                }
+                // A `String` cannot be unmasked in place: that is done on the way to it, through an
+                // array whose initialisation should not cost more than a short message.
+                let mut push = |scratch: &mut [u8]| {
+                    let mut at = 0;
+                    for piece in bytes.chunks(scratch.len()) {
+                        let clear = &mut scratch[..piece.len()];
+                        clear.copy_from_slice(piece);
+                        unmask(at, clear);
+                        utf8.push(clear, text).map_err(|bad| (at + bad, ProtocolError::InvalidUtf8))?;
+                        at += piece.len();
+                    }
+                    Ok(())
+                };
+                return if bytes.len() <= SHORT { push(&mut [0; SHORT]) } else { push(&mut [0; PIECE]) };
             }
             None => unreachable!("`begin` opens a message for every data frame"),
         }

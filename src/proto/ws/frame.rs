@@ -108,21 +108,28 @@ pub fn write(fin: bool, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8], o
 
 /// Reads headers; the payload between them is its user's.
 ///
-/// Each byte is judged as it comes: a wrong first byte is refused before there is a second.
+/// A wrong first byte is refused before there is a second, a wrong length before there is a mask.
 #[derive(Clone, Debug)]
 pub struct HeaderDecoder {
     role: Role,
     max_frame: usize,
     bytes: [u8; MAX_HEADER],
     len: u8,
+    /// How many bytes there must be for the next judgement.
+    want: u8,
     failed: Option<ProtocolError>,
+}
+
+enum Step {
+    Want(usize),
+    Done(Header),
 }
 
 impl HeaderDecoder {
     /// A decoder of what the peer of `role` sends, which refuses data frames of more than `max_frame` bytes.
     #[must_use]
     pub const fn new(role: Role, max_frame: usize) -> Self {
-        Self { role, max_frame, bytes: [0; MAX_HEADER], len: 0, failed: None }
+        Self { role, max_frame, bytes: [0; MAX_HEADER], len: 0, want: 1, failed: None }
     }
 
     /// Takes bytes up to the end of a header.
@@ -136,26 +143,32 @@ impl HeaderDecoder {
         if let Some(error) = self.failed {
             return Fed { used: bytes.len(), out: Err(error) };
         }
-        for (at, byte) in bytes.iter().enumerate() {
-            self.bytes[usize::from(self.len)] = *byte;
-            self.len += 1;
+        let mut used = 0;
+        loop {
+            let (have, want) = (usize::from(self.len), usize::from(self.want));
+            let piece = &bytes[used..bytes.len().min(used + want - have)];
+            self.bytes[have..have + piece.len()].copy_from_slice(piece);
+            self.len += piece.len() as u8;
+            used += piece.len();
+            if self.len < self.want {
+                return Fed { used, out: Ok(None) };
+            }
             match self.look() {
-                Ok(None) => {}
-                Ok(header) => {
-                    self.len = 0;
-                    return Fed { used: at + 1, out: Ok(header) };
+                Ok(Step::Want(want)) => self.want = want as u8,
+                Ok(Step::Done(header)) => {
+                    (self.len, self.want) = (0, 1);
+                    return Fed { used, out: Ok(Some(header)) };
                 }
                 Err(error) => {
                     self.failed = Some(error);
-                    return Fed { used: at + 1, out: Err(error) };
+                    return Fed { used, out: Err(error) };
                 }
             }
         }
-        Fed { used: bytes.len(), out: Ok(None) }
     }
 
-    /// Judges the byte that came last, and puts the header together when it was the last of it.
-    fn look(&self) -> Result<Option<Header>, ProtocolError> {
+    /// Judges what is there: the first byte, the second, the whole length, everything.
+    fn look(&self) -> Result<Step, ProtocolError> {
         let len = usize::from(self.len);
         let fin = self.bytes[0] & 0x80 != 0;
         if self.bytes[0] & 0x70 != 0 {
@@ -167,7 +180,7 @@ impl HeaderDecoder {
             return Err(ProtocolError::FragmentedControl);
         }
         if len == 1 {
-            return Ok(None);
+            return Ok(Step::Want(2));
         }
 
         let masked = self.bytes[1] & 0x80 != 0;
@@ -186,7 +199,7 @@ impl HeaderDecoder {
             _ => 2,
         };
         if len < end {
-            return Ok(None);
+            return Ok(Step::Want(end));
         }
         let length = match short {
             126 | 127 => self.bytes[2..end].iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
@@ -206,8 +219,8 @@ impl HeaderDecoder {
         let mask = match (masked, self.bytes[end..len].try_into()) {
             (false, _) => None,
             (true, Ok(mask)) => Some(mask),
-            (true, Err(_)) => return Ok(None),
+            (true, Err(_)) => return Ok(Step::Want(end + 4)),
         };
-        Ok(Some(Header { fin, opcode, mask, len: length }))
+        Ok(Step::Done(Header { fin, opcode, mask, len: length }))
     }
 }
