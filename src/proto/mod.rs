@@ -5,3 +5,7 @@
 #[cfg(feature = "server")]
 pub mod h1;
 pub mod lines;
+#[cfg(feature = "server")]
+pub mod sse;
+#[cfg(feature = "server")]
+pub mod ws;
