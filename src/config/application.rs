@@ -436,7 +436,7 @@ mod tests {
 
         fs::write(folder.0.join("Procfile"), b"web: a\n\xc3\xa9\xff").expect("written");
         assert_eq!(folder.load().expect_err("not UTF-8").to_string(), format!("{place}:2:2: this is not UTF-8"));
-        fs::write(folder.0.join("Procfile"), vec![b'#'; MAX_FILE as usize + 1]).expect("written");
+        fs::write(folder.0.join("Procfile"), vec![b'#'; crate::config::MAX_FILE as usize + 1]).expect("written");
         assert!(folder.load().expect_err("too large").to_string().contains("larger than 1048576 bytes"));
     }
 }
