@@ -31,6 +31,7 @@ mod supervisor;
 mod topics;
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -155,6 +156,7 @@ impl Manager {
                 apps: Apps::default(),
                 notices: Vec::new(),
                 restart_apps: false,
+                mail: VecDeque::new(),
             },
             events,
             ready: Vec::new(),
@@ -270,12 +272,23 @@ impl Manager {
         for _ in 0..MAX_ROUNDS {
             self.sort_apps();
             let acted = self.supervisor.act();
-            if !(acted | self.publish()) {
+            if !(acted | self.publish() | self.deliver_mail()) {
                 break;
             }
             did = true;
         }
         did
+    }
+
+    fn deliver_mail(&mut self) -> bool {
+        let mut cx = self.cx();
+        // What the apps send meanwhile has its turn in the next round.
+        let mail = std::mem::take(&mut cx.mail);
+        let any = !mail.is_empty();
+        for (to, message) in mail {
+            cx.with_app(to, |app, cx| app.mail(cx, message));
+        }
+        any
     }
 
     /// Whether something is to be done that no descriptor announces.
@@ -341,7 +354,11 @@ impl Manager {
 
 impl Supervisor {
     fn has_work(&self) -> bool {
-        self.table.has_output() || !self.notices.is_empty() || self.apps.has_new() || self.monitors.has_work()
+        self.table.has_output()
+            || !self.mail.is_empty()
+            || !self.notices.is_empty()
+            || self.apps.has_new()
+            || self.monitors.has_work()
     }
 }
 
