@@ -1,6 +1,6 @@
 //! The emitter against a naive matcher, on random programs. (`fuzz_corpora.rs` replays the fuzzer's.)
 
-#[allow(unreachable_pub, reason = "the fuzzer's package exports it")]
+#[allow(unreachable_pub, dead_code, reason = "the fuzzer's package exports it")]
 #[path = "../fuzz/src/events.rs"]
 mod model;
 
