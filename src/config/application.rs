@@ -80,7 +80,7 @@ impl Application {
     ///
     /// [`ErrorKind::NotFound`] where the Procfile, the root or a named file of variables is missing; other kinds where a
     /// file cannot be read; [`ErrorKind::Invalid`] for what the parsers refuse, a file that is not UTF-8 or larger
-    /// than [`MAX_FILE`], and a `PORT` that is no port.
+    /// than [`MAX_FILE`](super::MAX_FILE), and a `PORT` that is no port.
     pub fn load(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>)> {
         load(options, &environment)
     }
@@ -436,7 +436,7 @@ mod tests {
 
         fs::write(folder.0.join("Procfile"), b"web: a\n\xc3\xa9\xff").expect("written");
         assert_eq!(folder.load().expect_err("not UTF-8").to_string(), format!("{place}:2:2: this is not UTF-8"));
-        fs::write(folder.0.join("Procfile"), vec![b'#'; MAX_FILE as usize + 1]).expect("written");
+        fs::write(folder.0.join("Procfile"), vec![b'#'; crate::config::MAX_FILE as usize + 1]).expect("written");
         assert!(folder.load().expect_err("too large").to_string().contains("larger than 1048576 bytes"));
     }
 }
