@@ -123,7 +123,7 @@ fn every_key_of_gaffer() {
     gaffer("allow_origins", "*", json!(["*"]), |c| c.allow_origins = strings(&["*"]));
     gaffer("allow_hosts", "a, b", json!(["a", "b"]), |c| c.allow_hosts = strings(&["a", "b"]));
     // With `http_endpoints`, `include` and `include_dir`, which have tests of their own.
-    assert_eq!(tables::GAFFER.len(), 22);
+    assert_eq!(tables::GAFFER.len(), 20);
     assert_eq!(
         read("[gaffer]\nDaemonize = true\nLookupd_Address_B = http://b\nlookupd_addressA: http://a")
             .expect("case")
@@ -387,7 +387,7 @@ fn names_of_jobs_and_their_environment() {
         ("{\"jobs\": [3]}", "g.ini:1:11: jobs[0]: expected an object, found 3"),
         (
             "{\"jobs\": [\n{\"name\": \"a\", \"cmd\": \"x\", \"session\": \"b.c\"}]}",
-            "g.ini:2:12: jobs[0].name: invalid session name \"b.c\": '.' is not one of A-Z a-z 0-9 _ + -",
+            "g.ini:2:38: jobs[0].session: invalid session name \"b.c\": '.' is not one of A-Z a-z 0-9 _ + -",
         ),
         (
             "{\"jobs\": [{\"name\": \"a\", \"cmd\": \"x\"},\n {\"name\": \"default.a\", \"cmd\": \"y\"}]}",
@@ -399,7 +399,7 @@ fn names_of_jobs_and_their_environment() {
         ),
         (
             "{\"jobs\": [{\"name\": \"a\", \"cmd\": \"x\", \"session\": \"s\", \"group\": \"s\"}]}",
-            "g.ini:1:51: the key `jobs[0].session` is given twice: line 1 has it already",
+            "g.ini:1:37: the key `jobs[0].session` is given twice: line 1 has it already",
         ),
     ] {
         fails(text, want);
@@ -634,7 +634,9 @@ fn survives_anything_and_writes_back() {
     let pieces = &[
         "[gaffer]\n",
         "[process:a]\n",
+        "[process:a]\ncmd = y\n",
         "[job:s.b]\n",
+        "[job:s.b]\ncmd=z\n",
         "[env:a]\n",
         "[webhooks]\n",
         "[limits]\n",
@@ -668,7 +670,7 @@ fn survives_anything_and_writes_back() {
     let mut good = 0;
     for seed in 0..100_000 {
         let mut rng = Rng(seed);
-        let text = if seed % 8 == 0 { rng.garbage(48) } else { rng.text(pieces, 8) };
+        let text = if seed % 8 == 0 { rng.garbage(48) } else { rng.text(pieces, 6) };
         let Ok(mut config) = read(&text) else { continue };
         good += usize::from(!config.jobs.is_empty());
         let mut again = read(&config.to_json().to_string()).expect("what was read can be written");
@@ -678,5 +680,5 @@ fn survives_anything_and_writes_back() {
         config.plugins.iter_mut().for_each(|plugin| plugin.settings.sort());
         assert_eq!(again, config, "seed {seed}: {text:?}");
     }
-    assert!(good > 100, "only {good} texts had a job");
+    assert!(good > 1000, "only {good} texts had a job");
 }

@@ -200,7 +200,7 @@ fn says_what_was_expected() {
             "flapping.window: expected a number of seconds, more than 0, found 0".to_owned(),
         ),
         ("flapping", json!({"retry_in": -1}), format!("flapping.retry_in: {seconds} -1")),
-        ("flapping", json!({"retry": 1}), "flapping: there is no `retry`; did you mean `retry_in`?".to_owned()),
+        ("flapping", json!({"retryin": 1}), "flapping: there is no `retryin`; did you mean `retry_in`?".to_owned()),
         ("backoff", json!([]), format!("backoff: {pause} a list")),
         ("backoff", json!("1,2,3"), format!("backoff: {pause} \"1,2,3\"")),
         ("backoff", json!("soon"), format!("backoff: {pause} \"soon\"")),
