@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example custom_app`, which connects to itself once and ends.
 
+#![allow(clippy::print_stdout)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example own_loop`
 
+#![allow(clippy::print_stdout)]
+
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example threads`
 
+#![allow(clippy::print_stdout)]
+
 use std::thread;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! A web server for `examples/Procfile`: it listens on 127.0.0.1:$PORT and greets.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -220,7 +220,7 @@ impl World {
             _ => {
                 assert_eq!(emitter.subscriptions(), self.subs.len());
                 assert_eq!(emitter.len(), self.queue.len() + self.inbox.len());
-                assert_eq!(emitter.is_empty(), emitter.len() == 0);
+                assert_eq!(emitter.is_empty(), self.queue.is_empty() && self.inbox.is_empty());
                 assert_eq!(emitter.is_closed(), self.closed);
                 assert_eq!(emitter.dropped(), self.dropped);
             }

@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 use super::emitter::{Delivery, EventEmitter, Listener};
 use super::queue::Name;
 use super::recent::Recent;
-use super::subscriptions::{JOINED, Listeners, SubscriptionId};
+use super::subscriptions::{JOINED, Listeners, Seat, SubscriptionId, Subscriptions};
+use super::topic;
 use super::trie::{Nodes, number};
 
 /// Buffers of the delivery under way, kept from event to event.
@@ -26,16 +28,36 @@ impl<L> Route<L> {
     pub(super) fn new() -> Self {
         Self { plan: Vec::new(), seen: Nodes::new(), lent: Vec::new(), order: Vec::new(), recent: Recent::new() }
     }
+
+    #[inline]
+    fn plan_text(&mut self, subs: &Subscriptions<L>, topic: &str, literal: usize) {
+        let Self { plan, seen, recent, .. } = self;
+        let place = recent.place(topic);
+        match recent.get(place, topic, literal, subs.version()) {
+            Some(nodes) => copy(nodes, plan),
+            None => {
+                subs.plan(topic, literal, seen, plan);
+                recent.put(place, topic, literal, subs.version(), plan);
+            }
+        }
+    }
+}
+
+/// Copies a plan. They are short: a call of `memcpy` costs more than the few words.
+#[inline]
+fn copy(from: &[u32], to: &mut Vec<u32>) {
+    to.clear();
+    for &node in from {
+        to.push(node);
+    }
 }
 
 /// One event on its way.
 struct Event<'a, P> {
-    topic: &'a str,
-    payload: &'a P,
+    /// As it is lent to the listener that runs, or ran last.
+    delivery: Delivery<'a, P>,
     /// Subscriptions with this number or a greater one came later than the event was taken.
     limit: u64,
-    /// Who is being called.
-    subscription: Option<SubscriptionId>,
 }
 
 impl<P, C> EventEmitter<P, C> {
@@ -60,62 +82,54 @@ impl<P, C> EventEmitter<P, C> {
     }
 
     fn round(&mut self, cx: &mut C, budget: usize) -> usize {
+        let mut topic = mem::take(&mut self.topic);
         let mut taken = 0;
-        self.collect();
+        self.collect(&mut topic);
         self.bury_all();
         while taken < budget {
             if self.queue.is_empty() {
-                self.collect();
+                self.collect(&mut topic);
             }
-            let mut topic = mem::take(&mut self.topic);
-            let Some(event) = self.queue.pop(&mut topic) else {
-                self.topic = topic;
-                break;
-            };
+            // The topic is read where it lies: to read it just after it was copied would wait for the copy.
+            if let Some((text, literal)) = self.queue.peek_text() {
+                self.route.plan_text(&self.subs, text, literal);
+            }
+            let Some(event) = self.queue.pop(&mut topic) else { break };
             taken += 1;
             match event.name {
-                Name::Text { literal, .. } => self.plan_text(&topic, literal),
-                Name::Topic(index) => self.plan_known(index, &mut topic),
+                Name::Text { .. } => self.deliver(cx, &topic, &event.payload),
+                Name::Topic(index) => {
+                    let Some(name) = self.plan_known(index) else { continue };
+                    self.deliver(cx, &name.text, &event.payload);
+                    if let Some(known) = self.topics.at(index) {
+                        known.name = Some(name);
+                    }
+                }
             }
-            self.deliver(cx, &topic, &event.payload);
-            self.topic = topic;
         }
         self.bury_all();
+        self.topic = topic;
         taken
     }
 
+    /// Takes the topic's name out, for the time of the delivery.
     #[inline]
-    fn plan_text(&mut self, topic: &str, literal: usize) {
-        let Route { plan, seen, recent, .. } = &mut self.route;
-        let place = recent.place(topic);
-        match recent.get(place, topic, literal, self.subs.version()) {
-            Some(nodes) => {
-                plan.clear();
-                plan.extend_from_slice(nodes);
-            }
-            None => {
-                self.subs.plan(topic, literal, seen, plan);
-                recent.put(place, topic, literal, self.subs.version(), plan);
-            }
-        }
-    }
-
-    #[inline]
-    fn plan_known(&mut self, index: u32, text: &mut String) {
-        let known = self.topics.at(index).expect("a topic is kept while events refer to it");
+    fn plan_known(&mut self, index: u32) -> Option<Arc<topic::Name>> {
+        let known = self.topics.at(index)?;
         known.queued -= 1;
-        text.push_str(&known.name.text);
+        let name = known.name.take()?;
         let Route { plan, seen, .. } = &mut self.route;
         if known.version != self.subs.version() {
-            self.subs.plan(text, known.name.literal, seen, &mut known.plan);
+            self.subs.plan(&name.text, name.literal, seen, &mut known.plan);
             known.version = self.subs.version();
         }
-        plan.clear();
-        plan.extend_from_slice(&known.plan);
+        copy(&known.plan, plan);
+        Some(name)
     }
 
     fn deliver(&mut self, cx: &mut C, topic: &str, payload: &P) {
-        let mut event = Event { topic, payload, limit: self.subs.next_seq(), subscription: None };
+        let delivery = Delivery { topic, payload, subscription: SubscriptionId::NONE };
+        let mut event = Event { delivery, limit: self.subs.next_seq() };
         let mut at = 0;
         while self.is_delivering() {
             let Some(&node) = self.route.plan.get(at) else { break };
@@ -128,8 +142,11 @@ impl<P, C> EventEmitter<P, C> {
                 at += joined;
             }
         }
+        if !self.subs.has_retired() {
+            return;
+        }
         while let Some((id, listener)) = self.subs.bury() {
-            event.subscription = Some(id);
+            event.delivery.subscription = id;
             self.discard(&event, listener);
         }
     }
@@ -143,14 +160,16 @@ impl<P, C> EventEmitter<P, C> {
     /// Calls the listeners of one pattern.
     #[inline]
     fn deliver_one(&mut self, cx: &mut C, event: &mut Event<'_, P>, node: u32) {
-        let mut listeners = self.subs.lend(node);
+        let Some(mut listeners) = self.subs.lend(node) else { return };
         let mut at = 0;
         // One landing place for the whole list: after a panic it goes on where it was.
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| {
-            while let Some(listener) = listeners.get_mut(at) {
-                let Some(entry) = self.subs.entry(node, at).filter(|entry| entry.seq() < event.limit) else { break };
+            for Seat { entry, listener } in listeners.iter_mut().skip(at) {
                 at += 1;
                 let Some(listener) = listener else { continue };
+                if entry.seq() >= event.limit {
+                    break;
+                }
                 self.call(cx, event, entry.id(node), entry.is_once(), listener);
                 if !self.is_delivering() {
                     break;
@@ -171,12 +190,10 @@ impl<P, C> EventEmitter<P, C> {
         let mut order = mem::take(&mut self.route.order);
         for &node in &self.route.plan[nodes] {
             let node = node & !JOINED;
-            let listeners = self.subs.lend(node);
-            for index in 0..listeners.len() {
-                let Some(entry) = self.subs.entry(node, index).filter(|entry| entry.seq() < event.limit) else { break };
-                if listeners[index].is_some() {
-                    order.push((entry.seq(), number(lent.len()), number(index)));
-                }
+            let Some(listeners) = self.subs.lend(node) else { continue };
+            let early = listeners.iter().take_while(|seat| seat.entry.seq() < event.limit);
+            for (index, seat) in early.enumerate().filter(|(_, seat)| seat.listener.is_some()) {
+                order.push((seat.entry.seq(), number(lent.len()), number(index)));
             }
             lent.push((node, listeners));
         }
@@ -187,8 +204,8 @@ impl<P, C> EventEmitter<P, C> {
             while let Some(&(_, list, index)) = order.get(at) {
                 at += 1;
                 let (node, listeners) = &mut lent[list as usize];
-                let Some(entry) = self.subs.entry(*node, index as usize) else { break };
-                let Some(listener) = &mut listeners[index as usize] else { continue };
+                let Seat { entry, listener } = &mut listeners[index as usize];
+                let Some(listener) = listener else { continue };
                 self.call(cx, event, entry.id(*node), entry.is_once(), listener);
                 if !self.is_delivering() {
                     break;
@@ -216,11 +233,11 @@ impl<P, C> EventEmitter<P, C> {
         once: bool,
         listener: &mut Listener<P, C>,
     ) {
-        event.subscription = Some(id);
+        event.delivery.subscription = id;
         if once {
             self.subs.retire(id);
         }
-        listener(self, cx, &Delivery { topic: event.topic, payload: event.payload, subscription: id });
+        listener(self, cx, &event.delivery);
     }
 
     #[inline]
@@ -242,11 +259,9 @@ impl<P, C> EventEmitter<P, C> {
     fn report(&mut self, event: &Event<'_, P>, panic: Box<dyn Any + Send>) {
         let reporter = &mut self.reporter;
         // What panics here again has been through the panic hook as well; there is nobody else to tell.
-        let _ = catch_unwind(AssertUnwindSafe(|| match (reporter, event.subscription) {
-            (Some(reporter), Some(subscription)) => {
-                reporter(&Delivery { topic: event.topic, payload: event.payload, subscription }, panic);
-            }
-            _ => drop(panic),
+        let _ = catch_unwind(AssertUnwindSafe(|| match reporter {
+            Some(reporter) => reporter(&event.delivery, panic),
+            None => drop(panic),
         }));
     }
 }

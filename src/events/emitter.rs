@@ -17,13 +17,13 @@ pub(super) type Reporter<P> = Box<dyn FnMut(&Delivery<'_, P>, Box<dyn Any + Send
 /// Queues events by dotted topics and delivers them to whom it concerns.
 ///
 /// `P` is what is published. `C` is whatever [`dispatch`](Self::dispatch) lends to the listeners, so
-/// that they need not own what they change. See the [module](self) for topics, order and bounds.
+/// that they need not own what they change. See the [module](super) for topics, order and bounds.
 pub struct EventEmitter<P, C = ()> {
     pub(super) subs: Subscriptions<Listener<P, C>>,
     pub(super) queue: Queue<P>,
     pub(super) topics: Topics,
     pub(super) route: Route<Listener<P, C>>,
-    /// The topic under delivery; kept for its buffer.
+    /// The topic under delivery, between rounds only its buffer.
     pub(super) topic: String,
     pub(super) dispatching: bool,
     pub(super) closed: bool,
@@ -245,7 +245,7 @@ impl<P, C> EventEmitter<P, C> {
     }
 
     /// Moves events of other threads over, as many as there is room for; the others wait there.
-    pub(super) fn collect(&mut self) {
+    pub(super) fn collect(&mut self, scratch: &mut String) {
         self.end_dropped_receivers();
         let Some(inbox) = self.inbox.get() else { return };
         if !inbox.is_pending() {
@@ -254,7 +254,7 @@ impl<P, C> EventEmitter<P, C> {
         let room = self.queue.max() - self.queue.len();
         let queue = &mut self.queue;
         let mut lost = 0;
-        inbox.collect(room.min(Self::BATCH), &mut self.topic, |topic, literal, payload| {
+        inbox.collect(room.min(Self::BATCH), scratch, |topic, literal, payload| {
             lost += u64::from(queue.push_text(topic, literal, payload).is_some());
         });
         self.dropped += lost;

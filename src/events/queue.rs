@@ -1,8 +1,8 @@
 //! A bounded queue of events.
 //!
-//! Events leave in the order they came, so their topics lie one after the other in one growing
-//! string, like the rope of a tape: a publish appends, a delivery moves the start along, and
-//! neither allocates once the string has found its size.
+//! Events leave in the order they came, so their topics lie one after the other in one string: a
+//! publish appends, a delivery moves the start along, and neither allocates once the string has
+//! found its size.
 
 use std::collections::VecDeque;
 
@@ -87,8 +87,17 @@ impl<P> Queue<P> {
         Some(oldest)
     }
 
-    /// Takes the oldest event; `topic` becomes its text unless the emitter knows its topic.
+    /// The oldest event's topic and how much of it is to be matched literally, if it has a text.
     #[inline]
+    pub(super) fn peek_text(&self) -> Option<(&str, usize)> {
+        match self.events.front()?.name {
+            Name::Text { len, literal } => Some((&self.text[self.gone..self.gone + len], literal)),
+            Name::Topic(_) => None,
+        }
+    }
+
+    /// Takes the oldest event; `topic` becomes its text unless the emitter knows its topic.
+    #[inline(always)] // Else the event travels through memory twice, which is half of the cost of a delivery.
     pub(super) fn pop(&mut self, topic: &mut String) -> Option<Queued<P>> {
         let event = self.events.pop_front()?;
         topic.clear();
@@ -129,6 +138,7 @@ mod tests {
         let dropped = queue.push_topic(7, 5_000);
         assert_eq!(dropped.map(|event| event.payload), Some(4_997));
         for n in 4_998..5_000 {
+            assert_eq!(queue.peek_text(), Some((format!("topic.{n}").as_str(), n)));
             let event = queue.pop(&mut topic).expect("queued");
             assert_eq!((topic.as_str(), event.payload), (format!("topic.{n}").as_str(), n));
         }

@@ -284,6 +284,44 @@ fn threads_publish_and_wake() {
 }
 
 #[test]
+fn wakes_for_the_first_event_after_all_were_taken() {
+    let mut events = EventEmitter::<u32>::new();
+    let publisher = events.publisher();
+    let wakes = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&wakes);
+    events.set_waker(Arc::new(move || _ = count.fetch_add(1, Ordering::Relaxed)));
+    for round in 1..=3 {
+        publisher.publish("a", 1).expect("open");
+        assert_eq!(wakes.load(Ordering::Relaxed), round);
+        publisher.publish("a", 2).expect("open");
+        assert_eq!((wakes.load(Ordering::Relaxed), events.len()), (round, 2));
+        assert_eq!(events.dispatch(&mut ()), 2);
+    }
+}
+
+#[test]
+fn events_let_go_of_their_topics() {
+    let mut events = Emitter::with_max_size(4);
+    let mut known = |dispatch: bool| {
+        for n in 0..1_000 {
+            let topic = events.topic(&format!("proc.{n}"));
+            events.publish_to(&topic, n);
+            if dispatch {
+                events.dispatch(&mut Log::new());
+            }
+        }
+        events.topics.len()
+    };
+    // First they leave for want of room, then they are delivered.
+    for dispatch in [false, true] {
+        let known = known(dispatch);
+        assert!(known <= 64, "{known} topics are known");
+    }
+    // All but four of the first round, and one more for the first event of the second.
+    assert_eq!(events.dropped(), 997);
+}
+
+#[test]
 fn a_flood_of_threads_is_bounded() {
     let mut events = EventEmitter::<u32, Vec<u32>>::with_max_size(3);
     events.subscribe(".", |_, seen, event| seen.push(*event.payload));

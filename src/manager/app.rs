@@ -1,5 +1,6 @@
 //! What extends a manager from inside its loop.
 
+use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -44,6 +45,9 @@ pub trait App: Send {
 
     /// Something happened to a job or process. Called once for each event, in order.
     fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {}
+
+    /// A message that a closure of the app's has [sent](Cx::mail) it, in the order of sending.
+    fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>) {}
 
     /// The last child is gone and the manager ends. Apps are stopped in reverse order.
     fn stop(&mut self, cx: &mut Cx<'_>) {}

@@ -1,5 +1,6 @@
 //! What is lent to whoever runs inside the loop.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::closures::{ClosureId, Work};
 use super::streams::{Flow, Receiver as Tap, StreamChunk, StreamSelector, TapId};
-use super::{Emitter, Owner, Supervisor};
+use super::{AppId, Emitter, Owner, Supervisor};
 use crate::Result;
 use crate::event_loop::{Interest, Readiness, Source, TimerId};
 use crate::events::{Receiver, SubscriptionId};
@@ -147,6 +148,23 @@ impl Cx<'_> {
     pub fn tap_to_app(&mut self, which: StreamSelector) -> TapId {
         let owner = self.owner;
         self.supervisor.add_tap(which, Tap::App(owner))
+    }
+
+    /// The app that is being called, if one is.
+    #[must_use]
+    pub fn app_id(&self) -> Option<AppId> {
+        match self.owner {
+            Owner::App(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Sends an app a message, which arrives in its [`App::mail`](super::App::mail) within this turn.
+    ///
+    /// This is how a listener or monitor that an app has set up reaches its owner: closures cannot
+    /// borrow the app, which is busy or away when they run.
+    pub fn mail(&mut self, to: AppId, message: impl Any + Send) {
+        self.supervisor.mail.push_back((to, Box::new(message)));
     }
 
     pub(super) fn lend(&mut self, owner: Owner) -> Cx<'_> {

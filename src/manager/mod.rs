@@ -31,6 +31,7 @@ mod supervisor;
 mod topics;
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -133,6 +134,7 @@ impl Manager {
     /// The system refuses a poller.
     pub fn new() -> Result<Self> {
         let io = EventLoop::new()?;
+        let waker = io.waker();
         let calls = Calls::new(io.waker());
         let mut events = Emitter::new();
         let panics = Arc::new(Mutex::new(Vec::new()));
@@ -141,6 +143,7 @@ impl Manager {
             let message = format!("listener of '{}'", delivery.topic);
             report.lock().unwrap_or_else(|e| e.into_inner()).push((message, panic_message(&*panic)));
         });
+        events.set_waker(Arc::new(move || waker.wake()));
         Ok(Self {
             supervisor: Supervisor {
                 io,
@@ -153,6 +156,7 @@ impl Manager {
                 apps: Apps::default(),
                 notices: Vec::new(),
                 restart_apps: false,
+                mail: VecDeque::new(),
             },
             events,
             ready: Vec::new(),
@@ -195,14 +199,16 @@ impl Manager {
         }
         self.supervisor.calls.set_home(Some(thread::current().id()));
         self.started = true;
-        let more = self.settle();
+        // What was asked for since the last turn. The caller may wait for just that, so a turn that has
+        // done something does not wait for more.
+        let did = self.settle();
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
         let now = Instant::now();
         let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(now));
         let timeout = match (timeout, due) {
-            _ if more || self.supervisor.has_work() => Some(Duration::ZERO),
+            _ if did || self.has_work() => Some(Duration::ZERO),
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -226,11 +232,11 @@ impl Manager {
         if self.supervisor.table.next_deadline().is_some_and(|at| at <= now) {
             self.supervisor.table.handle_timeout(now);
         }
-        let more = self.settle();
+        self.settle();
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
-        if more || self.supervisor.has_work() {
+        if self.has_work() {
             // For those who poll our descriptor: what is left to do makes it readable.
             self.supervisor.io.waker().wake();
         }
@@ -259,16 +265,35 @@ impl Manager {
         }
     }
 
-    /// Acts and publishes until there is nothing left to do; true if the rounds were too few.
+    /// Acts and publishes until there is nothing left to do, or the rounds are over; false if there was
+    /// nothing to do.
     fn settle(&mut self) -> bool {
+        let mut did = false;
         for _ in 0..MAX_ROUNDS {
             self.sort_apps();
             let acted = self.supervisor.act();
-            if !(acted | self.publish()) {
-                return false;
+            if !(acted | self.publish() | self.deliver_mail()) {
+                break;
             }
+            did = true;
         }
-        true
+        did
+    }
+
+    fn deliver_mail(&mut self) -> bool {
+        let mut cx = self.cx();
+        // What the apps send meanwhile has its turn in the next round.
+        let mail = std::mem::take(&mut cx.mail);
+        let any = !mail.is_empty();
+        for (to, message) in mail {
+            cx.with_app(to, |app, cx| app.mail(cx, message));
+        }
+        any
+    }
+
+    /// Whether something is to be done that no descriptor announces.
+    fn has_work(&self) -> bool {
+        self.supervisor.has_work() || !self.events.is_empty()
     }
 
     /// Starts the apps that are new, and tells all of a restart.
@@ -313,7 +338,7 @@ impl Manager {
 
     /// Stops the apps once the last child is gone.
     fn finish_if_done(&mut self) -> bool {
-        if !self.stopped && self.supervisor.table.is_finished() && !self.supervisor.has_work() {
+        if !self.stopped && self.supervisor.table.is_finished() && !self.has_work() {
             let mut cx = self.cx();
             streams::drain_all(&mut cx);
             for id in cx.apps.ids().into_iter().rev() {
@@ -328,9 +353,12 @@ impl Manager {
 }
 
 impl Supervisor {
-    /// Whether something is to be done that no descriptor announces.
     fn has_work(&self) -> bool {
-        self.table.has_output() || !self.notices.is_empty() || self.apps.has_new() || self.monitors.has_work()
+        self.table.has_output()
+            || !self.mail.is_empty()
+            || !self.notices.is_empty()
+            || self.apps.has_new()
+            || self.monitors.has_work()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every operation on sessions, jobs and processes, once.
 
+use std::any::Any;
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,6 +40,8 @@ pub struct Supervisor {
     /// Events of the manager itself that are not published yet.
     pub(super) notices: Vec<What>,
     pub(super) restart_apps: bool,
+    /// Messages to apps that are not delivered yet; what a turn brings is delivered in it.
+    pub(super) mail: VecDeque<(AppId, Box<dyn Any + Send>)>,
 }
 
 impl Supervisor {

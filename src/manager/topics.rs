@@ -20,9 +20,11 @@ pub(super) fn publish(events: &mut Emitter, topic: &mut String, event: &Arc<Even
     if name != event.what.name() {
         alias(events, 1, name, event);
     }
-    set(topic, format_args!("job.{}.{name}", job.as_str()));
-    alias(events, 1, topic, event);
-    if let Some(pid) = event.what.pid() {
+    if events.has_patterns_under("job") {
+        set(topic, format_args!("job.{}.{name}", job.as_str()));
+        alias(events, 1, topic, event);
+    }
+    if let (Some(pid), true) = (event.what.pid(), events.has_patterns_under("proc")) {
         set(topic, format_args!("proc.{pid}.{name}"));
         alias(events, 2, topic, event);
     }

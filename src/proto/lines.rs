@@ -250,7 +250,7 @@ impl Next {
 }
 
 /// The index of the first `byte`, or the length.
-fn find(byte: u8, bytes: &[u8]) -> usize {
+pub(super) fn find(byte: u8, bytes: &[u8]) -> usize {
     let mut rest = bytes;
     // A slice never fails to be read.
     let passed = rest.skip_until(byte).unwrap_or(bytes.len());

@@ -2,4 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "server")]
+pub mod h1;
 pub mod lines;
+#[cfg(feature = "server")]
+pub mod sse;
+#[cfg(feature = "server")]
+pub mod ws;
