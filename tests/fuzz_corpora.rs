@@ -8,10 +8,14 @@ use std::path::Path;
 mod dotenv;
 #[path = "../fuzz/src/events.rs"]
 mod events;
+#[path = "../fuzz/src/gafferd_config.rs"]
+mod gafferd_config;
 #[path = "../fuzz/src/h1_chunked.rs"]
 mod h1_chunked;
 #[path = "../fuzz/src/h1_request.rs"]
 mod h1_request;
+#[path = "../fuzz/src/ini.rs"]
+mod ini;
 #[path = "../fuzz/src/lines.rs"]
 mod lines;
 #[path = "../fuzz/src/procfile.rs"]
@@ -48,6 +52,11 @@ fn replay_events() {
 }
 
 #[test]
+fn replay_gafferd_config() {
+    check("gafferd_config", gafferd_config::run);
+}
+
+#[test]
 fn replay_h1_chunked() {
     check("h1_chunked", h1_chunked::run);
 }
@@ -55,6 +64,11 @@ fn replay_h1_chunked() {
 #[test]
 fn replay_h1_request() {
     check("h1_request", h1_request::run);
+}
+
+#[test]
+fn replay_ini() {
+    check("ini", ini::run);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 pub mod dotenv;
 pub mod events;
+pub mod gafferd_config;
 pub mod h1_chunked;
 pub mod h1_request;
+pub mod ini;
 pub mod lines;
 pub mod procfile;
 pub mod table;

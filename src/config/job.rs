@@ -175,7 +175,7 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
         None => v.text().map(|name| d.name = Some(name.to_owned())),
         Some(_) => Err("the section has the name already".to_owned()),
     }, |d| d.name.clone().map(Value::from);
-    "session" or "group" or "sessionid": |d, _, v| v.optional().map(|s| d.session = s.map(str::to_owned)),
+    "session" or "group" or "sessionid": |d, _, v| set_session(d, v),
         |d| d.session.clone().map(Value::from);
     "cmd": |d, _, v| {
         v.text()?.clone_into(&mut d.job.config.cmd);
@@ -231,6 +231,15 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
 
 /// More descriptors than this a program does not know what to do with.
 const MAX_STREAMS: usize = 64;
+
+fn set_session(draft: &mut Draft, given: Given<'_>) -> Parsed<()> {
+    let session = given.optional()?;
+    if let Some(session) = session {
+        JobName::new(session, "any").map_err(|e| e.to_string())?;
+    }
+    draft.session = session.map(str::to_owned);
+    Ok(())
+}
 
 fn set_env(draft: &mut Draft, given: Given<'_>) -> Parsed<()> {
     match given {
