@@ -1,5 +1,5 @@
 //! Replays the corpora of `fuzz/` with the properties of its targets, without a fuzzer.
-#![allow(unreachable_pub, dead_code)]
+#![allow(unreachable_pub, dead_code, clippy::print_stdout)]
 
 use std::fs;
 use std::path::Path;
@@ -20,10 +20,14 @@ mod ini;
 mod lines;
 #[path = "../fuzz/src/procfile.rs"]
 mod procfile;
+#[path = "../fuzz/src/sse.rs"]
+mod sse;
 #[path = "../fuzz/src/table.rs"]
 mod table;
 #[path = "../fuzz/src/words.rs"]
 mod words;
+#[path = "../fuzz/src/ws.rs"]
+mod ws;
 
 /// Runs `target` on every file of its corpus, and on the first half of each.
 fn check(name: &str, target: fn(&[u8])) {
@@ -82,6 +86,11 @@ fn replay_procfile() {
 }
 
 #[test]
+fn replay_sse() {
+    check("sse", sse::run);
+}
+
+#[test]
 fn replay_table() {
     check("table", table::run);
 }
@@ -89,4 +98,9 @@ fn replay_table() {
 #[test]
 fn replay_words() {
     check("words", words::run);
+}
+
+#[test]
+fn replay_ws() {
+    check("ws", ws::run);
 }

@@ -9,5 +9,7 @@ pub mod h1_request;
 pub mod ini;
 pub mod lines;
 pub mod procfile;
+pub mod sse;
 pub mod table;
 pub mod words;
+pub mod ws;
