@@ -145,10 +145,14 @@ impl Supervisor {
     }
 
     /// Carries out what the table has decided; false if that was nothing.
+    ///
+    /// Spawns wait until the events so far are published: who hears of an exit may stop the job, or
+    /// everything, before the replacement is there.
     pub(super) fn act(&mut self) -> bool {
         let mut spawns = 0;
         let mut any = false;
-        while spawns < MAX_SPAWNS {
+        let unheard = self.table.has_events();
+        while spawns < MAX_SPAWNS && !(unheard && self.table.only_spawns_left()) {
             let Some(action) = self.table.next_action() else { break };
             any = true;
             match action {
