@@ -197,6 +197,8 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
     "gid": |d, _, v| user(v).map(|gid| d.job.config.gid = gid), |d| d.job.config.gid.as_ref().map(user_json);
     "umask": |d, _, v| v.octal(0o777).map(|umask| d.job.config.umask = Some(umask)),
         |d| d.job.config.umask.map(|umask| format!("{umask:03o}").into());
+    "tty": |d, _, v| v.boolean().map(|tty| d.job.config.tty = tty),
+        |d| unless(&d.job.config.tty, &false);
     "detach": |d, _, v| v.boolean().map(|detach| d.job.config.detach = detach),
         |d| unless(&d.job.config.detach, &false);
     "numprocesses": |d, _, v| v.number(0, MAX_PROCESSES).map(|n| d.job.config.numprocesses = n),

@@ -33,7 +33,7 @@
 //! |---|---|
 //! | `cmd` | the command line, needed |
 //! | `args` | more arguments, as text that is split likewise or, in JSON, as a list |
-//! | `shell` `os_env` `ps` `detach` `redirect_input` `start` | false, true, false, false, false, true |
+//! | `shell` `os_env` `ps` `detach` `redirect_input` `tty` `start` | false, true, false, false, false, false, true |
 //! | `env` | in JSON an object; see `env.NAME` above |
 //! | `numprocesses` `priority` `port` | 1; none, a whole number; none, 1 to 65535 |
 //! | `cwd` `uid` `gid` `umask` | none; a path, names or numbers, octal digits |

@@ -317,6 +317,7 @@ fn every_key_of_a_job() {
     job("uid", "www", json!("www"), |j| j.config.uid = Some("www".into()));
     job("gid", "7", json!(7), |j| j.config.gid = Some(UserRef::Id(7)));
     job("umask", "022", json!("022"), |j| j.config.umask = Some(0o22));
+    job("tty", "yes", on(), |j| j.config.tty = true);
     job("detach", "TRUE", on(), |j| j.config.detach = true);
     job("numprocesses", "4", json!(4), |j| j.config.numprocesses = 4);
     job("start", "false", json!(false), |j| j.start = false);
@@ -337,7 +338,7 @@ fn every_key_of_a_job() {
     job("graceful_timeout", "2.5", json!(2.5), |j| j.config.graceful_timeout = Duration::from_millis(2500));
     job("stop_signal", "int", json!("SIGINT"), |j| j.config.stop_signal = Signal::INT);
     // All but `name` and `session`, which an ini file has in the section; `env` is told apart.
-    assert_eq!(crate::config::job::KEYS.len(), 27);
+    assert_eq!(crate::config::job::KEYS.len(), 28);
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn every_key_is_read_and_written() {
     key("uid", &[json!("www")], base().uid(UserRef::from("www")));
     key("gid", &[json!("www")], base().gid(UserRef::from("www")));
     key("umask", &[json!("027"), json!("0027")], base().umask(0o27));
+    key("tty", &[json!(true)], base().tty(true));
     key("detach", &[json!(true)], base().detach(true));
     key("numprocesses", &[json!(0), json!(0.0)], base().numprocesses(0));
     key("restart", &[json!("on-failure")], base().restart(Restart::OnFailure));
@@ -86,7 +87,7 @@ fn every_key_is_read_and_written() {
     assert_eq!(Value::Object(to_map(&job)), want);
     assert_eq!(base().arg("a").args, words(&["a"]));
     // The table has no key that is not tested here.
-    assert_eq!(KEYS.len(), 27);
+    assert_eq!(KEYS.len(), 28);
 }
 
 #[test]
