@@ -82,7 +82,7 @@ fn python_websockets_reads_the_same() {
     let probe = Command::new(&python).args(["-c", "import websockets.server, websockets.frames"]).output();
     if !probe.is_ok_and(|output| output.status.success()) {
         // Not by `eprintln`, which the test harness hides.
-        let skipped = format!("ws: SKIPPED, {python:?} has no module websockets\n");
+        let skipped = format!("ws: SKIPPED, {} has no module websockets\n", python.to_string_lossy());
         std::io::stderr().write_all(skipped.as_bytes()).expect("stderr is there");
         return;
     }
