@@ -214,8 +214,12 @@ impl Manager {
         self.ready = ready;
         waited?;
 
+        let mut calls_left = true;
         for _ in 0..MAX_CALLS_A_TURN {
-            let Some(call) = self.supervisor.calls.next() else { break };
+            let Some(call) = self.supervisor.calls.next() else {
+                calls_left = false;
+                break;
+            };
             let mut cx = self.cx();
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(&mut cx))) {
                 self.supervisor.fault("call of a handle", &panic_message(&*panic));
@@ -230,8 +234,8 @@ impl Manager {
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
-        if more || self.supervisor.has_work() {
-            // For those who poll our descriptor: what is left to do makes it readable.
+        if more || calls_left || self.supervisor.has_work() {
+            // What is left to do ends the next wait, also that of those who poll our descriptor.
             self.supervisor.io.waker().wake();
         }
         Ok(Status::Running)
