@@ -265,9 +265,10 @@ impl Manager {
 
     /// Acts and publishes until there is nothing left to do; true if the rounds were too few.
     fn settle(&mut self) -> bool {
+        let mut spawns = children::MAX_SPAWNS;
         for _ in 0..MAX_ROUNDS {
             self.sort_apps();
-            let acted = self.supervisor.act();
+            let acted = self.supervisor.act(&mut spawns);
             if !(acted | self.publish()) {
                 return false;
             }
