@@ -64,6 +64,9 @@ pub type Emitter = EventEmitter<Arc<Event>, Supervisor>;
 /// Calls of handles that are run in one turn.
 const MAX_CALLS_A_TURN: usize = 256;
 
+/// Events that are published before what they have caused is carried out.
+const MAX_EVENTS_A_ROUND: usize = 256;
+
 /// Rounds of acting and publishing in one turn.
 const MAX_ROUNDS: usize = 16;
 
@@ -294,7 +297,8 @@ impl Manager {
     /// Tells everybody what happened; false if nothing did.
     fn publish(&mut self) -> bool {
         let mut any = false;
-        loop {
+        // A guest may answer each event with another one.
+        for _ in 0..MAX_EVENTS_A_ROUND {
             let (job, what) = match self.supervisor.table.next_event() {
                 Some((job, what)) => (Some(job), what),
                 None if self.supervisor.notices.is_empty() => break,
@@ -304,8 +308,16 @@ impl Manager {
             let event = Arc::new(Event::new(SystemTime::now(), job, what));
             self.cx().each_app(|app, cx| app.event(cx, &event));
             topics::publish(&mut self.events, &mut self.topic, &event);
+            // At once: however many events there are, the queue does not overflow with our own.
+            self.dispatch();
         }
-        any |= self.events.dispatch(&mut self.supervisor) > 0;
+        // What other threads have published.
+        any | self.dispatch()
+    }
+
+    /// Delivers what was published; false if that was nothing.
+    fn dispatch(&mut self) -> bool {
+        let any = self.events.dispatch(&mut self.supervisor) > 0;
         for (listener, reason) in self.panics.lock().unwrap_or_else(|e| e.into_inner()).drain(..) {
             self.supervisor.fault(&listener, &reason);
         }
