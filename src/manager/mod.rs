@@ -138,6 +138,8 @@ impl Manager {
         let io = EventLoop::new()?;
         let calls = Calls::new(io.waker());
         let mut events = Emitter::new();
+        let waker = io.waker();
+        events.set_waker(Arc::new(move || waker.wake()));
         let panics = Arc::new(Mutex::new(Vec::new()));
         let report = Arc::clone(&panics);
         events.on_panic(move |delivery, panic| {
