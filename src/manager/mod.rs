@@ -143,6 +143,10 @@ impl Manager {
         let panics = Arc::new(Mutex::new(Vec::new()));
         let report = Arc::clone(&panics);
         events.on_panic(move |delivery, panic| {
+            // A listener that panics at its own fault would go on for ever; the panic hook has told.
+            if matches!(delivery.payload.what, What::Fault { .. }) {
+                return;
+            }
             let message = format!("listener of '{}'", delivery.topic);
             report.lock().unwrap_or_else(|e| e.into_inner()).push((message, panic_message(&*panic)));
         });
