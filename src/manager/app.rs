@@ -135,13 +135,12 @@ impl Cx<'_> {
 
     /// Calls every app that has been started, in order.
     pub(super) fn each_app(&mut self, mut f: impl FnMut(&mut dyn App, &mut Cx<'_>)) {
-        let mut index = 0;
-        while let Some(slot) = self.apps.slots.get(index) {
-            index += 1;
-            if slot.started {
-                let id = slot.id;
-                self.with_app(id, &mut f);
-            }
+        // By number: any of them may be removed meanwhile.
+        let mut last = 0;
+        while let Some(slot) = self.apps.slots.iter().find(|slot| slot.started && slot.id.0 > last) {
+            let id = slot.id;
+            last = id.0;
+            self.with_app(id, &mut f);
         }
     }
 }
