@@ -125,7 +125,7 @@ impl Cx<'_> {
             Err(panic) => {
                 let name = app.name().to_owned();
                 self.fault(&name, &format!("it panicked and was dropped: {}", panic_message(&*panic)));
-                self.apps.remove(id);
+                self.remove_app(id);
                 // Its Drop may panic too; the app is lost either way.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(app)));
                 None

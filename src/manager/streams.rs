@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Cx, Owner, Supervisor, panic_message};
+use super::{AppId, Cx, Owner, Supervisor, panic_message};
 use crate::event_loop::{Interest, Source};
 use crate::process::{JobName, OsPid, Pid};
 use crate::proto::lines::{Line, Lines};
@@ -172,6 +172,16 @@ impl Supervisor {
         known
     }
 
+    /// Ends the subscriptions of an app that has gone; what it has paused goes on.
+    pub(super) fn untap_app(&mut self, app: AppId) {
+        let is_its = |receiver: &Receiver| matches!(receiver, Receiver::App(Owner::App(id)) if *id == app);
+        let slots = self.taps.slots.iter();
+        let ids: Vec<TapId> = slots.filter(|(_, (_, receiver))| is_its(receiver)).map(|(&id, _)| id).collect();
+        for id in ids {
+            self.untap(id);
+        }
+    }
+
     /// Goes on with every stream that this subscriber has paused.
     pub fn resume(&mut self, id: TapId) {
         for stream in self.children.streams_mut() {
@@ -295,10 +305,8 @@ fn call(cx: &mut Cx<'_>, id: TapId, chunk: &StreamChunk<'_>) -> Flow {
         Some((_, Receiver::Closure(f))) => f.take(),
         Some(&mut (_, Receiver::App(Owner::App(app)))) => {
             let answer = cx.with_app(app, |app, cx| app.output(cx, id, chunk));
-            return answer.unwrap_or_else(|| {
-                cx.untap(id);
-                Flow::Continue
-            });
+            // An app that has gone meanwhile, or has ended the subscription, wants nothing any more.
+            return answer.filter(|_| cx.taps.slots.contains_key(&id)).unwrap_or(Flow::Continue);
         }
         _ => None,
     };
