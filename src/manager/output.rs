@@ -12,7 +12,7 @@ use super::{Cx, Flow, Handle, StreamData, StreamOrigin, StreamSelector, TapId};
 #[non_exhaustive]
 pub enum OutputLimit {
     /// At most about so many bytes wait; then the streams are not read any more and the children
-    /// wait. Nothing is lost.
+    /// wait. Nothing is lost: what the pipes hold when the manager ends is added.
     Wait(usize),
     /// The newest so many bytes are kept; the oldest are dropped and counted in a
     /// [`Piece::Gap`]. No child waits.

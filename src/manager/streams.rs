@@ -110,6 +110,8 @@ pub enum Flow {
     /// More, please.
     Continue,
     /// This piece was taken; read no more of this stream until [`Supervisor::resume`].
+    ///
+    /// When the manager ends, what the pipe still holds comes all the same: nobody could ask for it later.
     Pause,
 }
 
@@ -222,31 +224,41 @@ impl Stream {
 
 /// Reads what a ready stream has, up to its share of a turn.
 pub(super) fn ready(cx: &mut Cx<'_>, pid: Pid, index: usize) {
-    read(cx, pid, index, BUDGET, false);
+    read(cx, pid, index, BUDGET, Reading::Ready);
 }
 
 /// Reads what is left of all streams of a process that has ended, as far as nobody has paused them.
 pub(super) fn drain(cx: &mut Cx<'_>, pid: Pid) {
     for index in 0..cx.children.stream_count(pid) {
-        read(cx, pid, index, DRAIN, true);
+        read(cx, pid, index, DRAIN, Reading::Drain);
     }
 }
 
-/// Reads a stream until it has ended, is paused, or has brought `budget` bytes; and until it is
-/// empty, of which a short read is sign enough unless `thorough` (the poller tells again).
-fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, thorough: bool) {
+/// Why a stream is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is ready. A short read is sign enough that it is empty: the poller tells again.
+    Ready,
+    /// Its process has ended: until it is empty.
+    Drain,
+    /// The manager ends: even if it is paused.
+    Last,
+}
+
+/// Reads a stream until it is empty, has ended, is paused, or has brought `budget` bytes.
+fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, why: Reading) {
     let mut buffer = std::mem::take(&mut cx.taps.buffer);
     buffer.resize(CHUNK, 0);
     while budget > 0 {
         let Some(stream) = cx.children.stream_mut(pid, index) else { break };
-        if stream.is_paused() {
+        if stream.is_paused() && why != Reading::Last {
             break;
         }
         match stdio::read(stream.source.get_ref().as_fd(), &mut buffer) {
             Ok(Moved::Bytes(n)) => {
                 deliver(cx, pid, index, StreamData::Bytes(&buffer[..n]));
                 budget = budget.saturating_sub(n);
-                if n < CHUNK && !thorough {
+                if n < CHUNK && why == Reading::Ready {
                     break;
                 }
             }
@@ -360,11 +372,11 @@ impl Cx<'_> {
     }
 }
 
-/// The manager ends: reads what is left everywhere, and tells the end of every stream.
+/// The manager ends: reads what is left everywhere, up to 1 MiB of each stream, and tells its end.
 pub(super) fn drain_all(cx: &mut Cx<'_>) {
     for pid in cx.children.pids_with_streams() {
-        drain(cx, pid);
         for index in 0..cx.children.stream_count(pid) {
+            read(cx, pid, index, DRAIN, Reading::Last);
             end(cx, pid, index);
         }
     }
