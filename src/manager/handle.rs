@@ -50,7 +50,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Stopping`] if the manager is gone or goes before `f` has run;
+    /// [`ErrorKind::Stopping`] if the manager has stopped or is gone, or stops before `f` has run;
     /// [`ErrorKind::Invalid`] if called from the loop's own thread, which has a [`Cx`].
     pub fn call<R: Send + 'static>(&self, f: impl FnOnce(&mut Cx<'_>) -> R + Send + 'static) -> Result<R> {
         if self.is_home() {
@@ -70,7 +70,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Stopping`] if the manager is gone; [`ErrorKind::Full`] if there is no room and
+    /// [`ErrorKind::Stopping`] if the manager has stopped or is gone; [`ErrorKind::Full`] if there is no room and
     /// the caller is the loop's own thread, which cannot wait for itself.
     pub fn post(&self, f: impl FnOnce(&mut Cx<'_>) + Send + 'static) -> Result<()> {
         match self.calls.try_send(Box::new(f)) {
@@ -96,7 +96,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// The manager is gone already.
+    /// The manager has stopped already.
     pub fn stop(&self) -> Result<()> {
         self.post(|cx| cx.stop())
     }
@@ -135,14 +135,15 @@ fn stopped() -> Error {
 
 /// The loop's end of the handles.
 pub(super) struct Calls {
-    receiver: Receiver<Call>,
+    /// `None` once the manager has stopped.
+    receiver: Option<Receiver<Call>>,
     handle: Handle,
 }
 
 impl Calls {
     pub(super) fn new(waker: Waker) -> Self {
         let (calls, receiver) = sync_channel(MAX_CALLS);
-        Self { receiver, handle: Handle { calls, waker, home: Arc::default() } }
+        Self { receiver: Some(receiver), handle: Handle { calls, waker, home: Arc::default() } }
     }
 
     pub(super) fn handle(&self) -> Handle {
@@ -150,7 +151,12 @@ impl Calls {
     }
 
     pub(super) fn next(&self) -> Option<Call> {
-        self.receiver.try_recv().ok()
+        self.receiver.as_ref()?.try_recv().ok()
+    }
+
+    /// Answers those who wait, and those who come later: the manager has stopped.
+    pub(super) fn close(&mut self) {
+        self.receiver = None;
     }
 
     /// Remembers which thread turns the loop, `None` while none does.

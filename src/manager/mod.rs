@@ -95,7 +95,8 @@ pub(crate) enum Owner {
 pub enum Status {
     /// It has more to do; turn again.
     Running,
-    /// It was stopped, its last child is gone, and its apps are stopped.
+    /// It was stopped, its last child is gone, and its apps are stopped. Handles are told so, receivers and
+    /// outputs on other threads end when they are empty.
     Stopped,
 }
 
@@ -344,6 +345,10 @@ impl Manager {
             }
             // What the apps did last is published to those that listen from other threads.
             self.publish();
+            // Whoever waits for us on another thread waits no longer, also if our host keeps us.
+            self.events.close();
+            self.supervisor.taps.close();
+            self.supervisor.calls.close();
             self.stopped = true;
         }
         self.stopped

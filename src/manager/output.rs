@@ -96,7 +96,7 @@ impl Output {
         Self { shared, handle, tap, limit }
     }
 
-    /// The next piece; waits for it. `None` once the manager is gone and everything was taken.
+    /// The next piece; waits for it. `None` once the manager has stopped and everything was taken.
     #[must_use]
     pub fn recv(&self) -> Option<Piece> {
         self.take(None)

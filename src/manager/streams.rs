@@ -142,6 +142,13 @@ impl fmt::Debug for Taps {
     }
 }
 
+impl Taps {
+    /// Ends all subscriptions: nothing comes any more.
+    pub(super) fn close(&mut self) {
+        self.slots.clear();
+    }
+}
+
 /// One output stream of a child.
 #[derive(Debug)]
 pub(super) struct Stream {
