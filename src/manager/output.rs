@@ -105,7 +105,8 @@ impl Output {
     /// The next piece, if one comes within `timeout`.
     #[must_use]
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Piece> {
-        self.take(Some(Instant::now() + timeout))
+        // A time beyond the clock's end is no limit.
+        self.take(Instant::now().checked_add(timeout))
     }
 
     fn take(&self, until: Option<Instant>) -> Option<Piece> {
