@@ -15,7 +15,7 @@ pub enum OutputLimit {
     /// wait. Nothing is lost: what the pipes hold when the manager ends is added.
     Wait(usize),
     /// The newest so many bytes are kept; the oldest are dropped and counted in a
-    /// [`Piece::Gap`]. No child waits.
+    /// [`Piece::Gap`]. No child waits. An end that nobody has taken counts as 64 bytes, and may be dropped too.
     Newest(usize),
 }
 
@@ -146,6 +146,30 @@ impl Output {
     }
 }
 
+impl State {
+    /// Drops the oldest bytes beyond the limit.
+    fn trim(&mut self, limit: usize) {
+        while self.bytes > limit {
+            let excess = self.bytes - limit;
+            match self.queue.front_mut() {
+                Some(Piece::Bytes(_, bytes)) if bytes.len() > excess => {
+                    bytes.drain(..excess);
+                    self.bytes -= excess;
+                    self.gap += excess as u64;
+                }
+                Some(oldest) => {
+                    self.bytes -= cost(oldest);
+                    if let Piece::Bytes(_, bytes) = oldest {
+                        self.gap += bytes.len() as u64;
+                    }
+                    self.queue.pop_front();
+                }
+                None => return,
+            }
+        }
+    }
+}
+
 impl Shared {
     fn push(&self, piece: Piece, limit: OutputLimit) -> Flow {
         let mut state = self.lock();
@@ -158,13 +182,7 @@ impl Shared {
             }
             OutputLimit::Wait(_) => Flow::Continue,
             OutputLimit::Newest(limit) => {
-                while state.bytes > limit {
-                    let Some(old) = state.queue.pop_front() else { break };
-                    state.bytes -= cost(&old);
-                    if let Piece::Bytes(_, bytes) = old {
-                        state.gap += bytes.len() as u64;
-                    }
-                }
+                state.trim(limit);
                 Flow::Continue
             }
         };
