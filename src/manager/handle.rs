@@ -1,11 +1,12 @@
 //! The manager from other threads.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use super::{Cx, Output, OutputLimit, StreamSelector};
+use super::{Cx, Output, OutputLimit, StreamSelector, panic_message};
 use crate::event_loop::Waker;
 use crate::events;
 use crate::process::Event;
@@ -51,17 +52,25 @@ impl Handle {
     /// # Errors
     ///
     /// [`ErrorKind::Stopping`] if the manager has stopped or is gone, or stops before `f` has run;
-    /// [`ErrorKind::Invalid`] if called from the loop's own thread, which has a [`Cx`].
+    /// [`ErrorKind::Invalid`] if called from the loop's own thread, which has a [`Cx`], or if `f` panics.
     pub fn call<R: Send + 'static>(&self, f: impl FnOnce(&mut Cx<'_>) -> R + Send + 'static) -> Result<R> {
         if self.is_home() {
             return Err(Error::new(ErrorKind::Invalid, "a handle waits for its own thread; use the Cx instead"));
         }
         let (answer, receiver) = sync_channel(1);
         self.post(move |cx| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| f(cx)));
             // The caller waits for the answer; if it does not any more, nobody needs it.
-            let _ = answer.send(f(cx));
+            match outcome {
+                Ok(value) => drop(answer.send(Ok(value))),
+                Err(panic) => {
+                    drop(answer.send(Err(panic_message(&*panic))));
+                    resume_unwind(panic)
+                }
+            }
         })?;
-        receiver.recv().map_err(|_| stopped())
+        let outcome = receiver.recv().map_err(|_| stopped())?;
+        outcome.map_err(|message| Error::new(ErrorKind::Invalid, format!("the call panicked: {message}")))
     }
 
     /// Runs `f` on the loop's thread some time later, without waiting.
