@@ -210,6 +210,10 @@ impl Supervisor {
     ///
     /// The manager is stopping.
     pub fn restart(&mut self) -> Result<()> {
+        if self.is_stopping() {
+            // The table refuses only if it has a job to restart; the apps are not restarted either.
+            return Err(Error::new(ErrorKind::Stopping, "the manager is stopping"));
+        }
         self.table.restart_all(Instant::now())?;
         self.restart_apps = true;
         Ok(())
