@@ -65,7 +65,7 @@ pub type Emitter = EventEmitter<Arc<Event>, Supervisor>;
 const MAX_CALLS_A_TURN: usize = 256;
 
 /// Events that are published before what they have caused is carried out.
-const MAX_EVENTS_A_ROUND: usize = 256;
+const MAX_EVENTS_A_ROUND: usize = 64;
 
 /// Rounds of acting and publishing in one turn.
 const MAX_ROUNDS: usize = 16;
