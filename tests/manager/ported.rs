@@ -446,7 +446,11 @@ fn process_custom_stream() {
     let _ = w.manager.turn(Some(Duration::ZERO)).expect("turn");
     w.manager.send(Pid(1), Some("ctrl"), b"hello\n").expect("send");
     w.until("the echo", |w| w.text("ctrl") == "hello\n");
-    let fds: Vec<_> = w.seen().iter().filter_map(|seen| if let crate::watch::Seen::Bytes(o, _) = seen { Some(o.fd) } else { None }).collect();
+    let fds: Vec<_> = w
+        .seen()
+        .iter()
+        .filter_map(|seen| if let crate::watch::Seen::Bytes(o, _) = seen { Some(o.fd) } else { None })
+        .collect();
     assert_eq!(fds, [3]);
     w.finish();
 }

@@ -164,7 +164,9 @@ impl Watch {
 
     pub(crate) fn dump(&self) -> String {
         let mut text = format!("{:#?}\n", *self.manager);
-        for (at, seen) in self.log.lock().expect("log").iter() {
+        let log = self.log.lock().expect("log");
+        text += &format!("{} notes, the last of them:\n", log.len());
+        for (at, seen) in &log[log.len().saturating_sub(100)..] {
             let line = match seen {
                 Seen::Event(topic, event) => format!("{topic}: {:?}", event.what),
                 Seen::Bytes(origin, bytes) => {
