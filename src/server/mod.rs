@@ -1,0 +1,12 @@
+//! The HTTP server as an application of the manager.
+
+#![forbid(unsafe_code)]
+
+mod call;
+pub mod json;
+mod route;
+mod socket;
+
+pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
+pub use route::{Handler, Route, delete, get, post, put};
+pub use socket::{Message, SocketAddress, SocketOut};
