@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 mod call;
 pub mod json;
+pub mod metrics;
 mod route;
 mod socket;
 
