@@ -79,8 +79,7 @@ fn jobs(call: &Call<'_, '_>, page: &mut Page) {
 
 /// What each supervised process uses, all it has started included; and the manager itself.
 fn processes(call: &Call<'_, '_>, own: &ProcessStats, page: &mut Page) {
-    let mut by_pid: HashMap<OsPid, &ProcessStats> = HashMap::new();
-    own.children.iter().for_each(|child| drop(by_pid.insert(child.os_pid, child)));
+    let by_pid: HashMap<OsPid, &ProcessStats> = own.children.iter().map(|child| (child.os_pid, child)).collect();
     let mut rows = Vec::new();
     for pid in call.cx.list() {
         let Ok(process) = call.cx.process(pid) else { continue };

@@ -14,6 +14,7 @@ mod params;
 mod pids;
 mod processes;
 mod root;
+mod schemas;
 pub mod shapes;
 mod stats;
 mod status;

@@ -113,7 +113,7 @@ impl Socket for Console {
         let looked = matches!(*mail, Mail::Look);
         match *mail {
             Mail::Output(bytes) => {
-                for message in messages(&mut self.split, &bytes) {
+                if let Some(message) = message_of(&mut self.split, &bytes) {
                     out.send(message);
                 }
             }
@@ -173,7 +173,7 @@ impl Console {
 }
 
 /// Output as messages: text as far as it is UTF-8. The beginning of a character that is cut in two waits for the rest.
-fn messages(split: &mut Vec<u8>, bytes: &[u8]) -> Option<Message> {
+fn message_of(split: &mut Vec<u8>, bytes: &[u8]) -> Option<Message> {
     let mut all = std::mem::take(split);
     all.extend_from_slice(bytes);
     let message = match String::from_utf8(all) {
@@ -197,11 +197,11 @@ mod tests {
     #[test]
     fn characters_are_not_cut() {
         let mut split = Vec::new();
-        assert_eq!(messages(&mut split, b"a\xe2\x82"), Some(Message::Text("a".to_owned())));
-        assert_eq!(messages(&mut split, b"\xac"), Some(Message::Text("€".to_owned())));
-        assert_eq!(messages(&mut split, b"\xe2"), None);
-        assert_eq!(messages(&mut split, b"x\0"), Some(Message::Binary(b"\xe2x\0".to_vec())));
+        assert_eq!(message_of(&mut split, b"a\xe2\x82"), Some(Message::Text("a".to_owned())));
+        assert_eq!(message_of(&mut split, b"\xac"), Some(Message::Text("€".to_owned())));
+        assert_eq!(message_of(&mut split, b"\xe2"), None);
+        assert_eq!(message_of(&mut split, b"x\0"), Some(Message::Binary(b"\xe2x\0".to_vec())));
         assert!(split.is_empty());
-        assert_eq!(messages(&mut split, b"\xff\xfe"), Some(Message::Binary(b"\xff\xfe".to_vec())));
+        assert_eq!(message_of(&mut split, b"\xff\xfe"), Some(Message::Binary(b"\xff\xfe".to_vec())));
     }
 }
