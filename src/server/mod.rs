@@ -43,6 +43,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 mod call;
 mod config;
 mod conn;
@@ -51,6 +52,7 @@ mod feeds;
 mod hosts;
 pub mod json;
 mod listen;
+pub mod metrics;
 mod route;
 mod socket;
 mod sockets;
