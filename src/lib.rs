@@ -46,6 +46,7 @@
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
+//! | `server` | `server`: the manager over HTTP | serde_json, httparse, sha1_smol, base64 |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
 //!
@@ -110,7 +111,7 @@ pub mod log;
 pub mod manager;
 pub mod process;
 pub mod proto;
-#[cfg(all(feature = "server", feature = "config"))]
+#[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "signals")]
 pub mod signals;

@@ -8,7 +8,7 @@
 //! or as JSON, with what the line is about in members of its own:
 //!
 //! ```json
-//! {"time":1700000000.123456,"level":"warning","pid":4711,"message":"web.1 (pid …","event":"exit","job":"default.web", ...}
+//! {"event":"exit","exit_code":1,"job":"default.web","level":"warning","message":"web.1 (pid …","os_pid":4712,...}
 //! ```
 //!
 //! A line is written at once and whole, so that the last line of a program that crashes is there. The writing

@@ -18,6 +18,8 @@ pub mod limits;
 pub mod notify;
 pub mod pidfile;
 pub mod signal;
+#[cfg(feature = "server")]
+pub(crate) mod socket;
 pub mod spawn;
 pub mod stats;
 pub mod stdio;

@@ -55,7 +55,7 @@ fn the_caller_learns_of_failure() {
 
     let config = folder.write("c.ini", "[jab:a]\n").display().to_string();
     let (code, _, err) = run(&["--daemon", "-c", &config]);
-    assert!(code == 1 && err.contains("c.ini:1:1: there is no section [jab:a]"), "{err}");
+    assert!(code == 1 && err.contains("c.ini:1:2: there is no section [jab:a]"), "{err}");
     let log = folder.path("no/log").display().to_string();
     let (code, _, err) = run(&["--daemon", "--bind", "127.0.0.1:0", "--error-log", &log]);
     assert!(code == 1 && err.contains(&log), "{err}");

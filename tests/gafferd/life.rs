@@ -61,7 +61,7 @@ fn lines_say_what_happens_next() {
     let mut gafferd = Gafferd::start(&folder.write("c.ini", &ini(jobs)), &[]);
     gafferd.line(") has ended: code 3, after 0 s; respawn at once");
     gafferd.line(") has ended: code 3, after 0 s; respawn in 0.3 s");
-    let line = gafferd.line("nope.1 cannot be started: ");
+    let line = gafferd.line(" nope cannot be started: ");
     assert!(line.contains("[ERROR]") && line.contains("/no/such/program"), "{line}");
     gafferd.line("[WARNING] job nope crashes too often: try 1 in 0.1 s");
     gafferd.line("[ERROR] job nope crashes too often and is given up");

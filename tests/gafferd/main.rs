@@ -1,5 +1,5 @@
 //! gafferd as it is run.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod background;
 mod life;

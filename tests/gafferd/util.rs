@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits until `f` has an answer.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
         if let Some(answer) = f() {
@@ -29,10 +29,10 @@ pub fn eventually<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A folder that goes with its owner.
-pub struct Folder(pub PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("gafferd-test-{}-{n}", std::process::id()));
@@ -40,17 +40,17 @@ impl Folder {
         Self(path)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).expect("write");
         path
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 }
@@ -62,41 +62,41 @@ impl Drop for Folder {
 }
 
 /// A configuration that listens somewhere, with these jobs.
-pub fn ini(jobs: &str) -> String {
+pub(crate) fn ini(jobs: &str) -> String {
     format!("[gaffer]\nbind = 127.0.0.1:0\n{jobs}")
 }
 
 /// A gafferd that has nothing of the service manager of the test itself.
-pub fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gafferd"));
     command.args(args).stdin(Stdio::null()).env_remove("NOTIFY_SOCKET");
     command
 }
 
 /// Runs one that is to end by itself.
-pub fn run(args: &[&str]) -> (i32, String, String) {
+pub(crate) fn run(args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command(args).output().expect("gafferd");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (status.code().expect("it is not killed"), text(stdout), text(stderr))
 }
 
-pub fn alive(pid: i32) -> bool {
+pub(crate) fn alive(pid: i32) -> bool {
     let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     state.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
-pub fn signal(pid: i32, signal: Signal) {
+pub(crate) fn signal(pid: i32, signal: Signal) {
     assert_eq!(sys::signal_process(OsPid(pid), signal).expect("a signal"), sys::Sent::Sent);
 }
 
 /// One that runs, and what it has logged.
-pub struct Gafferd {
-    pub child: Child,
+pub(crate) struct Gafferd {
+    pub(crate) child: Child,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Gafferd {
-    pub fn start(config: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start(config: &Path, args: &[&str]) -> Self {
         let mut command = command(args);
         command.arg("-c").arg(config);
         let mut gafferd = Self::spawn(command);
@@ -104,7 +104,7 @@ impl Gafferd {
         gafferd
     }
 
-    pub fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("gafferd");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -113,18 +113,18 @@ impl Gafferd {
         Self { child, log }
     }
 
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
     /// The first line with this text.
     #[track_caller]
-    pub fn line(&mut self, text: &str) -> String {
+    pub(crate) fn line(&mut self, text: &str) -> String {
         self.nth_line(text, 0)
     }
 
     #[track_caller]
-    pub fn nth_line(&mut self, text: &str, n: usize) -> String {
+    pub(crate) fn nth_line(&mut self, text: &str, n: usize) -> String {
         let end = Instant::now() + DEADLINE;
         loop {
             if let Some(line) = self.log().into_iter().filter(|line| line.contains(text)).nth(n) {
@@ -137,7 +137,7 @@ impl Gafferd {
 
     /// The system's number of the nth process that was started under this name.
     #[track_caller]
-    pub fn os_pid(&mut self, name: &str, n: usize) -> i32 {
+    pub(crate) fn os_pid(&mut self, name: &str, n: usize) -> i32 {
         let start = format!(" {name} (pid ");
         let end = Instant::now() + DEADLINE;
         loop {
@@ -152,19 +152,19 @@ impl Gafferd {
         }
     }
 
-    pub fn signal(&self, name: Signal) {
+    pub(crate) fn signal(&self, name: Signal) {
         signal(i32::try_from(self.child.id()).expect("a pid"), name);
     }
 
     /// Waits for its end.
     #[track_caller]
-    pub fn end(&mut self) -> i32 {
+    pub(crate) fn end(&mut self) -> i32 {
         let status = eventually("its end", || self.child.try_wait().expect("it is a child"));
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 
     #[track_caller]
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.signal(Signal::TERM);
         assert_eq!(self.end(), 0, "{:#?}", self.log());
     }
