@@ -44,9 +44,11 @@
 //! | `procfile` | [`config`]: Procfile and .env | |
 //! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
-//! | `server` | `server`: the manager over HTTP | serde_json, httparse, sha1_smol, base64 |
+//! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
+//! | `server` | `server`: the manager over HTTP | serde_json, httparse, sha1_smol, base64 |
 //! | `gaffer` | the Procfile tool | |
+//! | `gafferd` | the daemon | |
 //!
 //! All are on by default; a library user turns them off and gets the core alone.
 //!
@@ -104,6 +106,8 @@ pub mod console;
 mod error;
 pub mod event_loop;
 pub mod events;
+#[cfg(feature = "log")]
+pub mod log;
 pub mod manager;
 pub mod process;
 pub mod proto;

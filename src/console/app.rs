@@ -26,6 +26,7 @@ const AWAITED: Duration = Duration::from_secs(5);
 /// the manager stops, a line says who is awaited, at once and every five seconds.
 pub struct ConsoleOutput {
     options: Options,
+    output: bool,
     fd: Option<OwnedFd>,
     reserved: Vec<String>,
     console: Option<Console>,
@@ -71,6 +72,7 @@ impl ConsoleOutput {
     pub fn new(options: Options, fd: OwnedFd) -> Self {
         Self {
             options,
+            output: true,
             fd: Some(fd),
             reserved: Vec::new(),
             console: None,
@@ -81,6 +83,13 @@ impl ConsoleOutput {
             processes: HashMap::new(),
             outcome: Outcome::default(),
         }
+    }
+
+    /// Whether what the programs write is shown, beside what happens to them. Default true.
+    #[must_use]
+    pub fn show_output(mut self, output: bool) -> Self {
+        self.output = output;
+        self
     }
 
     /// Makes the column of names wide enough for `name` (`web.1`) from the start.
@@ -116,7 +125,8 @@ impl ConsoleOutput {
             [out, err] if out == err => 1,
             outputs => outputs.len(),
         };
-        let shown = Shown { instance: process.instance, streams: outputs + config.custom_streams.len(), exited: false };
+        let streams = if self.output { outputs + config.custom_streams.len() } else { 0 };
+        let shown = Shown { instance: process.instance, streams, exited: false };
         self.processes.insert(process.pid, shown);
         if let Some(console) = &mut self.console {
             console.process(process.pid, process.os_pid, process.name.label(), process.instance);
@@ -170,7 +180,7 @@ impl App for ConsoleOutput {
         }
         self.console = Some(console);
         self.wake = Some(cx.register(ours, Interest::READ)?);
-        self.tap = Some(cx.tap_to_app(StreamSelector::all()));
+        self.tap = self.output.then(|| cx.tap_to_app(StreamSelector::all()));
         Ok(())
     }
 

@@ -331,6 +331,16 @@ impl Supervisor {
         self.table.job(self.job_id(job)?).ok_or_else(|| gone(job))
     }
 
+    /// When the pause of a job that waits ends: before it replaces processes that ended too soon, or before
+    /// the next try of one that is flapping. `None` if it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded.
+    pub fn pause_ends(&self, job: &str) -> Result<Option<Instant>> {
+        Ok(self.table.pause_ends(self.job_id(job)?))
+    }
+
     /// A process as it stands.
     ///
     /// # Errors

@@ -193,7 +193,10 @@ impl HttpServer {
         }
         if let (Some(head), 204) = (head.filter(|head| head.method() == Method::Options), status) {
             let path = path_segments(head.path()).unwrap_or_default();
-            field("Allow", &self.router.allowed(&path).unwrap_or_else(|| "DELETE, GET, HEAD, OPTIONS, POST, PUT".to_owned()));
+            field(
+                "Allow",
+                &self.router.allowed(&path).unwrap_or_else(|| "DELETE, GET, HEAD, OPTIONS, POST, PUT".to_owned()),
+            );
         }
         let date = self.date();
         let mut body = response.encode(exchange, Body::Length(content.body.len() as u64), &date, &mut conn.out);

@@ -5,26 +5,33 @@
 //! done and calls this; what is public here serves those who need a single careful spawn.
 //!
 //! Nothing in here touches the disposition of a signal of this process, waits for a process it did not
-//! start, or changes the environment, the working directory or the umask of this process.
+//! start, or changes the environment, the working directory or the umask of this process; except [`daemon`],
+//! [`notify::take`] and [`subreaper`], which are there for that and meant for a `main`.
 
 mod child;
-#[cfg(feature = "console")]
+#[cfg(any(feature = "console", feature = "log"))]
 pub(crate) mod clock;
+pub mod daemon;
 pub mod exit;
 mod fork;
 pub mod limits;
+pub mod notify;
+pub mod pidfile;
 pub mod signal;
 #[cfg(feature = "server")]
 pub(crate) mod socket;
 pub mod spawn;
 pub mod stats;
 pub mod stdio;
+pub mod subreaper;
+pub mod title;
 pub mod tty;
 pub mod users;
-#[cfg(feature = "console")]
+#[cfg(any(feature = "console", feature = "log"))]
 pub(crate) mod writable;
 
 pub use exit::ExitWatch;
+pub use pidfile::Pidfile;
 pub use signal::{Sent, group_alive, signal_group, signal_process};
 pub use spawn::{ChildFd, Group, SpawnError, SpawnPlan, Spawned, Spawner, Step, Terminal};
 pub use users::Credentials;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::ProcessTable;
 use crate::process::{JobId, JobInfo, JobName, Pid, ProcessInfo};
@@ -51,6 +52,13 @@ impl ProcessTable {
             started: None,
             config: process.config.clone(),
         })
+    }
+
+    /// When the pause of a job that waits ends: before it replaces processes that ended too soon, or before
+    /// the next try of one that is flapping.
+    #[must_use]
+    pub fn pause_ends(&self, job: JobId) -> Option<Instant> {
+        self.jobs.get(&job)?.timer
     }
 
     /// The job of a process.

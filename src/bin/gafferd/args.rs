@@ -1,0 +1,290 @@
+//! The command line, which wins over the file.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use gaffer::cli::{Command, Failure, Opt};
+use gaffer::config::gafferd::{Console, Endpoint};
+use gaffer::config::{Address, GafferdConfig};
+use gaffer::log::{LogFormat, LogLevel};
+use gaffer::{Error, ErrorKind, Result};
+
+/// What gafferd is asked to do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Args {
+    /// `-c`, or the word.
+    pub(crate) config: Option<PathBuf>,
+    /// `--bind`, in order.
+    pub(crate) bind: Vec<Address>,
+    /// `--daemon`.
+    pub(crate) daemon: bool,
+    /// `--pidfile`.
+    pub(crate) pidfile: Option<PathBuf>,
+    /// `-v`, counted.
+    pub(crate) verbose: u8,
+    /// `--error-log`.
+    pub(crate) error_log: Option<PathBuf>,
+    /// `--log-level`.
+    pub(crate) log_level: Option<LogLevel>,
+    /// `--log-format`.
+    pub(crate) log_format: Option<LogFormat>,
+    /// `--backlog`.
+    pub(crate) backlog: Option<u32>,
+    /// `--insecure`.
+    pub(crate) insecure: bool,
+    /// `--check`.
+    pub(crate) check: bool,
+    /// `--subreaper`.
+    pub(crate) subreaper: bool,
+}
+
+const DETAILS: &str = "\
+Without a configuration it has no jobs and waits for them at 127.0.0.1:5000.
+
+Signals: TERM, INT and QUIT stop all programs, the last one started first; a
+second one kills them. HUP reads the configuration again and touches only the
+jobs that have changed. USR1 opens the error log again, for log rotation.
+
+Examples:
+  gafferd -v                        no jobs yet, events on the terminal
+  gafferd -c /etc/gaffer --check    is it right, and what would run?
+  gafferd -c /etc/gaffer --daemon --pidfile /run/gafferd.pid";
+
+/// The table of gafferd.
+pub(crate) fn command() -> Command<Args> {
+    Command::new("gafferd", "Keeps the programs of a configuration alive, and serves the HTTP API.")
+        .details(DETAILS)
+        .words("[CONFIG]", "The same as --config.", |a: &mut Args, v| set_config(a, v.path()))
+        .option(
+            Opt::value("config", "CONFIG", "The configuration: an ini or JSON file, or a folder with gafferd.ini.")
+                .short('c'),
+            |a, v| set_config(a, v.path()),
+        )
+        .option(
+            Opt::value("bind", "ADDR", "Listen here alone: HOST:PORT, [IPV6]:PORT or unix:PATH. May be repeated.")
+                .default("the endpoints of the configuration, else 127.0.0.1:5000"),
+            |a, v| {
+                a.bind.push(v.parse()?);
+                Ok(())
+            },
+        )
+        .option(Opt::value("backlog", "N", "Connections that may wait to be accepted.").default("128"), |a, v| {
+            a.backlog = Some(v.read(backlog)?);
+            Ok(())
+        })
+        .option(Opt::switch("insecure", "Allow addresses that others can reach though no key is asked for."), |a, _| {
+            set(&mut a.insecure, true)
+        })
+        .option(Opt::switch("daemon", "Go to the background once it listens."), |a, _| set(&mut a.daemon, true))
+        .option(Opt::value("pidfile", "FILE", "Write the process id here, and remove it at the end."), |a, v| {
+            set(&mut a.pidfile, Some(v.path()))
+        })
+        .option(
+            Opt::switch("verbose", "Show what happens on standard output; -vv: and what the programs write.")
+                .short('v'),
+            |a, _| {
+                a.verbose = a.verbose.saturating_add(1);
+                Ok(())
+            },
+        )
+        .option(Opt::value("error-log", "FILE", "Log to this file.").default("-: standard error"), |a, v| {
+            set(&mut a.error_log, Some(v.path()))
+        })
+        .option(Opt::value("log-level", "LEVEL", "critical, error, warning, info or debug.").default("info"), |a, v| {
+            set(&mut a.log_level, Some(v.read(level)?))
+        })
+        .option(Opt::value("log-format", "FORMAT", "text or json.").default("text"), |a, v| {
+            set(&mut a.log_format, Some(v.read(format)?))
+        })
+        .option(
+            Opt::switch("subreaper", "Reap the orphans among all descendants (Linux); process 1 does so anyway."),
+            |a, _| set(&mut a.subreaper, true),
+        )
+        .option(Opt::switch("check", "Read the configuration, say what would run, and end."), |a, _| {
+            set(&mut a.check, true)
+        })
+}
+
+fn set<T>(field: &mut T, value: T) -> std::result::Result<(), Failure> {
+    *field = value;
+    Ok(())
+}
+
+fn set_config(args: &mut Args, path: PathBuf) -> std::result::Result<(), Failure> {
+    match &args.config {
+        Some(first) => {
+            let what = format!("two configurations: `{}` and `{}`", first.display(), path.display());
+            Err(Failure::usage(what))
+        }
+        None => set(&mut args.config, Some(path)),
+    }
+}
+
+fn backlog(text: &str) -> std::result::Result<u32, &'static str> {
+    text.parse().ok().filter(|n| (1..=65535).contains(n)).ok_or("expected 1 to 65535")
+}
+
+fn level(text: &str) -> std::result::Result<LogLevel, &'static str> {
+    Ok(match text {
+        "critical" => LogLevel::Critical,
+        "error" => LogLevel::Error,
+        "warning" => LogLevel::Warning,
+        "info" => LogLevel::Info,
+        "debug" => LogLevel::Debug,
+        _ => return Err("expected critical, error, warning, info or debug"),
+    })
+}
+
+fn format(text: &str) -> std::result::Result<LogFormat, &'static str> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("expected text or json"),
+    }
+}
+
+impl Args {
+    /// The configuration, as the file has it and the command line changes it.
+    pub(crate) fn load(&self) -> Result<GafferdConfig> {
+        let mut config = match &self.config {
+            Some(path) => GafferdConfig::load(path)?,
+            None => GafferdConfig::default(),
+        };
+        if !self.bind.is_empty() {
+            config.endpoints = vec![Endpoint::new("bind", self.bind.iter().cloned())];
+        }
+        if let Some(backlog) = self.backlog {
+            config.endpoints.iter_mut().for_each(|endpoint| endpoint.backlog = backlog);
+        }
+        config.daemonize |= self.daemon;
+        if self.pidfile.is_some() {
+            config.pidfile.clone_from(&self.pidfile);
+        }
+        if let Some(path) = &self.error_log {
+            config.error_log = Some(path.clone()).filter(|path| path.as_os_str() != "-");
+        }
+        config.log_level = self.log_level.unwrap_or(config.log_level);
+        config.log_format = self.log_format.unwrap_or(config.log_format);
+        match self.verbose {
+            0 => {}
+            1 => config.console = Console::Events,
+            _ => config.console = Console::Output,
+        }
+        if config.daemonize && config.console != Console::Off {
+            return invalid("a daemon has no console: leave -v (`console`) or --daemon (`daemonize`) out".to_owned());
+        }
+        if !self.insecure {
+            refuse_public(&config)?;
+        }
+        Ok(config)
+    }
+}
+
+fn invalid<T>(what: String) -> Result<T> {
+    Err(Error::new(ErrorKind::Invalid, what))
+}
+
+/// Whoever reaches the API runs programs as us.
+fn refuse_public(config: &GafferdConfig) -> Result<()> {
+    match config.endpoints.iter().flat_map(|endpoint| &endpoint.bind).find(|address| is_public(address)) {
+        None => Ok(()),
+        Some(public) => invalid(format!(
+            "refusing to listen on {public}: whoever reaches it could run any program here. Bind 127.0.0.1 or \
+             unix:PATH and put a proxy that asks who it is before it, or say --insecure"
+        )),
+    }
+}
+
+/// Whether others than this machine may reach it. A name that is not `localhost` may mean anything tomorrow.
+fn is_public(address: &Address) -> bool {
+    match address {
+        Address::Unix(_) => false,
+        Address::Tcp { host, .. } => match host.parse::<IpAddr>() {
+            Ok(ip) => !ip.to_canonical().is_loopback(),
+            Err(_) => host != "localhost",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gaffer::cli::Asked;
+
+    #[track_caller]
+    fn read(line: &str) -> Args {
+        match command().parse(line.split_whitespace().map(Into::into)) {
+            Ok(Asked::Run(args)) => args,
+            other => panic!("{line:?}: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn check(line: &str, change: impl FnOnce(&mut Args)) {
+        let mut want = Args::default();
+        change(&mut want);
+        assert_eq!(read(line), want, "{line}");
+    }
+
+    #[track_caller]
+    fn refused(line: &str, want: &str) {
+        let failure = command().parse(line.split_whitespace().map(Into::into)).expect_err(line);
+        assert!(failure.to_string().contains(want), "{failure}");
+    }
+
+    #[test]
+    fn options() {
+        check("", |_| {});
+        for line in ["x.ini", "-c x.ini", "--config=x.ini"] {
+            check(line, |a| a.config = Some("x.ini".into()));
+        }
+        refused("-c x y", "two configurations: `x` and `y`");
+        check("--bind [::1]:1 --bind unix:/s", |a| {
+            a.bind = vec!["[::1]:1".parse().expect("an address"), "unix:/s".parse().expect("an address")];
+        });
+        refused("--bind 5000", "expected HOST:PORT");
+        check("--backlog 7 --insecure --daemon --pidfile p", |a| {
+            (a.backlog, a.insecure, a.daemon, a.pidfile) = (Some(7), true, true, Some("p".into()));
+        });
+        refused("--backlog 0", "expected 1 to 65535");
+        check("-v", |a| a.verbose = 1);
+        check("-vv", |a| a.verbose = 2);
+        check("--error-log e --log-level debug --log-format json", |a| {
+            (a.error_log, a.log_level) = (Some("e".into()), Some(LogLevel::Debug));
+            a.log_format = Some(LogFormat::Json);
+        });
+        refused("--log-level loud", "expected critical, error, warning, info or debug");
+        refused("--log-format xml", "expected text or json");
+        check("--check --subreaper", |a| (a.check, a.subreaper) = (true, true));
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        let Ok(Asked::Print(text)) = command().parse(["--help".into()]) else { panic!("help") };
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn the_command_line_wins() {
+        let config = read("--bind unix:/s --backlog 5 -vv --error-log -").load().expect("a configuration");
+        let mut endpoint = Endpoint::new("bind", ["unix:/s".parse().expect("an address")]);
+        endpoint.backlog = 5;
+        assert_eq!(config.endpoints, [endpoint]);
+        assert_eq!((config.console, config.error_log), (Console::Output, None));
+        assert_eq!(read("").load().expect("a configuration"), GafferdConfig::default());
+        let e = read("-v --daemon").load().expect_err("no console").to_string();
+        assert!(e.starts_with("a daemon has no console"), "{e}");
+    }
+
+    #[test]
+    fn only_this_machine_is_served_without_a_guard() {
+        for public in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.org:1", "[::ffff:10.0.0.1]:1"] {
+            let e = read(&format!("--bind {public}")).load().expect_err(public).to_string();
+            assert!(e.starts_with(&format!("refusing to listen on {public}")), "{e}");
+            read(&format!("--insecure --bind {public}")).load().expect(public);
+        }
+        for private in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "unix:x", "[::ffff:127.0.0.1]:1"] {
+            read(&format!("--bind {private}")).load().expect(private);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Whether a configuration can run, and what it would run.
+
+use std::fmt::Write as _;
+
+use gaffer::cli::{self, Code, Failure};
+use gaffer::config::GafferdConfig;
+use gaffer::manager::Supervisor;
+use gaffer::{Error, ErrorKind, Result, words};
+
+/// All that keeps a well-formed configuration from running: nothing of it is started then.
+pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
+    let unknown = not_in_this_version(config).into_iter().map(|key| {
+        let what = format!("{key} is set, but this version cannot do it; take it out of the configuration");
+        Error::new(ErrorKind::Unsupported, what)
+    });
+    let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
+    unknown.chain(jobs).collect()
+}
+
+/// The same as one error: the first, and how many more there are.
+pub(crate) fn preflight(config: &GafferdConfig) -> Result<()> {
+    let mut faults = faults(config).into_iter();
+    match (faults.next(), faults.len()) {
+        (None, _) => Ok(()),
+        (Some(first), 0) => Err(first),
+        (Some(first), more) => Err(Error::new(first.kind(), format!("{first} (and {more} more; see gafferd --check)"))),
+    }
+}
+
+/// Better refused than ignored: somebody relies on it.
+fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
+    let tls = config.endpoints.iter().any(|endpoint| endpoint.ssl != Default::default());
+    [
+        ("require_key", config.require_key),
+        ("[auth]", config.auth != Default::default()),
+        ("certfile (TLS)", tls || config.ssl != Default::default()),
+        ("[webhooks]", !config.webhooks.hooks.is_empty()),
+        ("plugins_dir", config.plugins_dir.is_some()),
+        ("[plugin:…]", !config.plugins.is_empty()),
+        ("lookupd_address", !config.lookupd_addresses.is_empty()),
+        ("broadcast_address", config.broadcast_address.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(key, is_set)| is_set.then_some(key))
+    .collect()
+}
+
+/// `gafferd --check`.
+pub(crate) fn check(config: &GafferdConfig) -> std::result::Result<Code, Failure> {
+    let faults = faults(config);
+    if !faults.is_empty() {
+        let faults: Vec<String> = faults.iter().map(Error::to_string).collect();
+        return Err(Failure::new(Code::Failed, faults.join("\n")));
+    }
+    cli::print(summary(config)).map(|()| Code::Ok)
+}
+
+fn summary(config: &GafferdConfig) -> String {
+    let mut text = String::new();
+    for file in &config.files {
+        put(&mut text, format_args!("file {}", file.display()));
+    }
+    for endpoint in &config.endpoints {
+        let addresses: Vec<String> = endpoint.bind.iter().map(ToString::to_string).collect();
+        put(&mut text, format_args!("endpoint {}: {}", endpoint.name, addresses.join(", ")));
+    }
+    for job in &config.jobs {
+        // It was resolved just now; what changed since then would be told at the start.
+        let argv = Supervisor::resolve(&job.config).unwrap_or_default();
+        let command = words::join(argv.iter().map(|word| word.to_string_lossy())).replace('\n', "\\n");
+        let n = job.config.numprocesses;
+        let (s, start) = (if n == 1 { "" } else { "es" }, if job.start { "" } else { ", not started" });
+        put(&mut text, format_args!("job {}: {n} process{s}{start}: {command}", job.config.name.short()));
+    }
+    text
+}
+
+fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
+    writeln!(text, "{line}").expect("a String takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_ignored() {
+        let mut config = GafferdConfig::default();
+        assert!(faults(&config).is_empty());
+        config.require_key = true;
+        config.lookupd_addresses.push("http://x".to_owned());
+        let texts: Vec<String> = faults(&config).iter().map(Error::to_string).collect();
+        assert!(
+            texts[0].starts_with("require_key is set, but") && texts[1].starts_with("lookupd_address"),
+            "{texts:?}"
+        );
+        let e = preflight(&config).expect_err("refused").to_string();
+        assert!(e.ends_with("(and 1 more; see gafferd --check)"), "{e}");
+    }
+}

@@ -1,0 +1,152 @@
+//! The daemon: keeps the programs of a configuration alive, and serves the HTTP API.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod check;
+mod control;
+mod endpoints;
+mod reaper;
+mod server;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
+use gaffer::config::GafferdConfig;
+use gaffer::config::gafferd::Console;
+use gaffer::console::{ConsoleOutput, Options, Verbosity};
+use gaffer::log::{Log, Logger};
+use gaffer::process::Signal;
+use gaffer::signals::{SigHandler, SignalAction};
+use gaffer::sys::daemon::{self, Side};
+use gaffer::sys::notify::{self, Passed};
+use gaffer::sys::{Pidfile, limits, title};
+use gaffer::{Error, Manager, Result};
+
+use args::Args;
+use control::{Control, Message};
+use endpoints::Endpoints;
+use reaper::{Look, Reaper};
+
+fn main() -> ExitCode {
+    // First of all: it changes the environment, and takes descriptors that others could be given.
+    let passed = notify::take();
+    cli::main("gafferd", |args| match args::command().parse(args)? {
+        Asked::Print(text) => cli::print(text).map(|()| Code::Ok),
+        Asked::Run(args) => {
+            let config = args.load().map_err(failed)?;
+            if args.check {
+                return check::check(&config);
+            }
+            check::preflight(&config).map_err(failed)?;
+            let passed = passed.map_err(|e| failed(Error::io("the service manager's variables", e)))?;
+            if config.daemonize { background(args, config, passed) } else { foreground(args, config, passed) }
+        }
+    })
+}
+
+/// Whatever it is, it is 1: scripts of service managers know no other.
+fn failed(error: Error) -> Failure {
+    Failure::new(Code::Failed, error.to_string())
+}
+
+fn foreground(args: Args, config: GafferdConfig, passed: Passed) -> std::result::Result<Code, Failure> {
+    Running::start(args, config, passed).and_then(Running::run).map_err(failed)?;
+    Ok(Code::Ok)
+}
+
+fn background(args: Args, config: GafferdConfig, passed: Passed) -> std::result::Result<Code, Failure> {
+    match daemon::daemonize().map_err(|e| failed(Error::io("cannot go to the background", e)))? {
+        Side::Caller(waiting) => {
+            // The daemon has these now.
+            drop(passed);
+            waiting.outcome().map(|()| Code::Ok).map_err(|why| Failure::new(Code::Failed, why))
+        }
+        Side::Daemon(report) => match Running::start(args, config, passed) {
+            Ok(running) => {
+                report.ready();
+                running.run().map(|()| Code::Ok).map_err(failed)
+            }
+            Err(e) => {
+                report.failed(&e.to_string());
+                Err(Failure::new(Code::Failed, ""))
+            }
+        },
+    }
+}
+
+/// A daemon at work. The manager goes before the pid file does: until then somebody is alive.
+struct Running {
+    manager: Manager,
+    log: Log,
+    pidfile: Option<Pidfile>,
+}
+
+impl Running {
+    /// Opens, binds and loads everything, or fails and leaves nothing behind.
+    fn start(args: Args, config: GafferdConfig, passed: Passed) -> Result<Self> {
+        let pidfile = config.pidfile.as_ref().map(Pidfile::create).transpose()?;
+        let log = match &config.error_log {
+            Some(path) => Log::file(path, config.daemonize, config.log_level, config.log_format)?,
+            None => Log::stderr(config.log_level, config.log_format),
+        };
+        if let Err(e) = title::set("gafferd") {
+            log.warning(format_args!("cannot set the process's name: {e}"));
+        }
+        let mut manager = Manager::new()?;
+        match limits::raise_nofile() {
+            Ok(before) => manager.set_child_nofile(before),
+            Err(e) => log.warning(format_args!("cannot raise the number of open files: {e}")),
+        }
+        let endpoints = Endpoints::open(&mut manager, &config, args.insecure, passed.listeners)?;
+        if config.console != Console::Off {
+            manager.add_app(console(config.console)?);
+        }
+        // On a terminal the console says it all already.
+        if config.console == Console::Off || config.error_log.is_some() {
+            manager.add_app(Logger::new(log.clone()));
+        }
+        let reaper = if args.subreaper || std::process::id() == 1 {
+            Some(manager.add_app(Reaper::new(log.clone())?))
+        } else {
+            None
+        };
+        let jobs = config.jobs.clone();
+        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints));
+        let mut signals = SigHandler::new()
+            .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
+            .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));
+        for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+            let stop = move |cx: &mut gaffer::manager::Cx<'_>, signal| cx.mail(control, Message::Stop(signal));
+            signals = signals.on(signal, SignalAction::Call(Box::new(stop)));
+        }
+        if let Some(reaper) = reaper {
+            // Only here: elsewhere nobody needs to be woken by it.
+            signals = signals.on("CHLD".parse()?, SignalAction::Call(Box::new(move |cx, _| cx.mail(reaper, Look))));
+        }
+        manager.add_app(signals);
+        for job in jobs {
+            manager.load(job.config, job.start)?;
+        }
+        // The apps start, and with them the signals; from now on everything is as it shall be.
+        let _ = manager.turn(Some(std::time::Duration::ZERO))?;
+        manager.cx().mail(control, Message::Ready);
+        Ok(Self { manager, log, pidfile })
+    }
+
+    fn run(mut self) -> Result<()> {
+        self.manager.run()?;
+        self.log.info("stopped");
+        drop(self.manager);
+        drop(self.pidfile);
+        Ok(())
+    }
+}
+
+fn console(what: Console) -> Result<ConsoleOutput> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(|e| Error::io("standard output", e))?;
+    let options = Options::default().color(ColorChoice::Auto.for_stdout()).verbosity(Verbosity::Verbose);
+    Ok(ConsoleOutput::new(options, stdout).show_output(what == Console::Output))
+}

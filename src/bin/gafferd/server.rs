@@ -1,0 +1,76 @@
+//! The HTTP server that the configuration describes.
+
+use std::os::fd::OwnedFd;
+
+use gaffer::Result;
+use gaffer::config::gafferd::Endpoint;
+use gaffer::config::{Address, GafferdConfig};
+use gaffer::sys::users;
+use gaffer::{Error, server};
+
+/// A server at the addresses of an endpoint.
+pub(crate) fn bind(config: &GafferdConfig, insecure: bool, endpoint: &Endpoint) -> Result<server::HttpServer> {
+    let mut settings = settings(config, insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
+    for address in &endpoint.bind {
+        let mut place = server::Endpoint::from(address.clone());
+        if let server::Endpoint::Unix { mode, .. } = &mut place {
+            *mode = endpoint.mode;
+        }
+        settings = settings.endpoint(place);
+    }
+    let server = server::HttpServer::bind(settings)?;
+    own(endpoint)?;
+    Ok(server)
+}
+
+/// A server at sockets that listen already.
+pub(crate) fn inherit(
+    config: &GafferdConfig,
+    insecure: bool,
+    listeners: Vec<(String, OwnedFd)>,
+) -> Result<server::HttpServer> {
+    let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
+    server::HttpServer::bind(places.fold(settings(config, insecure), server::Config::endpoint))
+}
+
+/// Whether what all endpoints have in common differs.
+pub(crate) fn settings_changed(old: &GafferdConfig, new: &GafferdConfig) -> bool {
+    let common =
+        |config: &GafferdConfig| (config.limits.clone(), config.allow_origins.clone(), config.allow_hosts.clone());
+    common(old) != common(new)
+}
+
+fn settings(config: &GafferdConfig, insecure: bool) -> server::Config {
+    let limits = &config.limits;
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut settings = server::Config::default()
+        .insecure(insecure)
+        .max_connections(size(limits.connections.into()))
+        .head_timeout(limits.head_timeout)
+        .idle_timeout(limits.idle_timeout)
+        .unsent(size(limits.unsent));
+    settings.limits = settings.limits.head(size(limits.head)).headers(size(limits.headers.into())).body(limits.body);
+    settings.allow_origins.clone_from(&config.allow_origins);
+    settings.allow_hosts.clone_from(&config.allow_hosts);
+    settings
+}
+
+/// Gives the unix sockets of an endpoint to their owner.
+fn own(endpoint: &Endpoint) -> Result<()> {
+    if endpoint.owner.is_none() && endpoint.group.is_none() {
+        return Ok(());
+    }
+    let paths = endpoint.bind.iter().filter_map(|address| match address {
+        Address::Unix(path) => Some(path),
+        Address::Tcp { .. } => None,
+    });
+    for path in paths {
+        let about = |e: Error| e.context(format_args!("the owner of '{}'", path.display()));
+        let owner = users::resolve(endpoint.owner.as_ref(), endpoint.group.as_ref()).map_err(about)?;
+        let uid = endpoint.owner.as_ref().and(owner.as_ref().map(|owner| owner.uid));
+        let gid = endpoint.group.as_ref().and(owner.as_ref().map(|owner| owner.gid));
+        std::os::unix::fs::chown(path, uid, gid)
+            .map_err(|e| Error::io(format!("cannot give '{}' to its owner", path.display()), e))?;
+    }
+    Ok(())
+}

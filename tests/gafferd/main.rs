@@ -1,0 +1,8 @@
+//! gafferd as it is run.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod background;
+mod life;
+mod manager;
+mod reload;
+mod util;
