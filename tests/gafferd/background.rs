@@ -39,7 +39,7 @@ fn the_caller_learns_of_success() {
     eventually("its end", || (!alive(pid)).then_some(()));
     assert!(!folder.path("pid").exists());
     let text = folder.read("log");
-    assert!(text.contains("ready: 1 jobs") && text.ends_with("[INFO] stopped\n"), "{text}");
+    assert!(text.contains("ready: 1 job,") && text.ends_with("[INFO] stopped\n"), "{text}");
 }
 
 #[test]

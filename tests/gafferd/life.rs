@@ -22,7 +22,7 @@ fn starts_and_stops() {
         gafferd.signal(signal);
         assert_eq!(gafferd.end(), 0);
         assert!(!pids.into_iter().any(alive));
-        gafferd.line(&format!("stopping on {signal}: 3 processes are asked to end"));
+        gafferd.line(&format!("stopping on {signal}: asking 3 processes to end"));
         gafferd.line("[INFO] stopped");
         // Nothing is said twice.
         let log = gafferd.log();
@@ -193,4 +193,25 @@ fn children_get_the_old_limit_of_files() {
     gafferd.stop();
     let ours = Command::new("sh").args(["-c", "ulimit -n"]).output().expect("sh");
     assert_eq!(folder.read("limit"), String::from_utf8_lossy(&ours.stdout));
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    use std::io::Read;
+    use std::process::Stdio;
+
+    let folder = Folder::new();
+    let job = "[job:a]\nshell = yes\ncmd = echo >>count\nbackoff = 0\nnumprocesses = 4\ncwd = %(here)s\n";
+    let mut command = super::util::command(&["-c"]);
+    command.arg(folder.write("c.ini", &ini(job))).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("gafferd");
+    // More than a pipe takes: two lines for each, of 60 bytes at least.
+    eventually("a thousand starts", || (folder.read("count").len() > 1000).then_some(()));
+    super::util::signal(i32::try_from(child.id()).expect("a pid"), Signal::TERM);
+    let status = eventually("its end", || child.try_wait().expect("it is a child"));
+    assert_eq!(status.code(), Some(0));
+    let mut log = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("UTF-8");
+    assert!(log.contains("ready: 1 job") && !log.contains("stopped"), "{} bytes", log.len());
+    assert!(log.ends_with('\n'), "whole lines only");
 }

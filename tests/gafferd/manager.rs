@@ -43,13 +43,13 @@ fn notified(socket: &UnixDatagram, folder: &Folder, config: &std::path::Path, ad
     start.arg(config).env("NOTIFY_SOCKET", address);
     let mut gafferd = Gafferd::spawn(start);
     let ready = next();
-    let want = format!("READY=1\nMAINPID={}\nSTATUS=1 jobs, 1 processes wanted; listening on ", gafferd.child.id());
+    let want = format!("READY=1\nMAINPID={}\nSTATUS=1 job, 1 process wanted; listening on ", gafferd.child.id());
     assert!(ready.starts_with(&want), "{ready}");
     gafferd.signal(Signal::HUP);
     let reloading = next();
     let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("its lines");
     assert!(time.parse::<u64>().is_ok(), "{reloading}");
-    assert!(next().starts_with("READY=1\nSTATUS=1 jobs"));
+    assert!(next().starts_with("READY=1\nSTATUS=1 job,"));
     let good = std::fs::read_to_string(config).expect("it is there");
     std::fs::write(config, "nonsense\n").expect("write");
     gafferd.signal(Signal::HUP);

@@ -76,19 +76,20 @@ impl Control {
 
     /// `3 jobs, 5 processes wanted; listening on 127.0.0.1:5000`.
     fn status(&self, cx: &Cx<'_>) -> String {
-        let (mut jobs, mut wanted) = (0, 0);
+        let (mut jobs, mut wanted) = (0, 0_u32);
         cx.walk(|job| {
             jobs += 1;
-            wanted += if job.state == JobState::Stopped { 0 } else { job.numprocesses };
+            wanted = wanted.saturating_add(if job.state == JobState::Stopped { 0 } else { job.numprocesses });
         });
-        format!("{jobs} jobs, {wanted} processes wanted; listening on {}", self.endpoints)
+        let (jobs, wanted) = (count(jobs, "job", "s"), count(wanted, "process", "es"));
+        format!("{jobs}, {wanted} wanted; listening on {}", self.endpoints)
     }
 
     fn stop_on(&mut self, cx: &mut Cx<'_>, signal: Signal) {
         self.state.stops += 1;
         if self.state.stops == 1 {
-            let n = cx.list().len();
-            self.log.info(format_args!("stopping on {signal}: {n} processes are asked to end; a second signal kills"));
+            let n = count(u32::try_from(cx.list().len()).unwrap_or(u32::MAX), "process", "es");
+            self.log.info(format_args!("stopping on {signal}: asking {n} to end; a second signal kills"));
             cx.stop();
         } else {
             self.log.warning(format_args!("killing on {signal}: {}", awaited(cx)));
@@ -192,6 +193,11 @@ impl Control {
         }
         outcome.is_ok()
     }
+}
+
+/// `1 job`, `2 jobs`.
+fn count(n: u32, what: &str, plural: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { plural })
 }
 
 /// `waiting for web.1 (pid 4711), web.2 (pid 4712)`.
