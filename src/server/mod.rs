@@ -72,6 +72,7 @@ pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
 pub use socket::{Message, SocketAddress, SocketOut};
 
+use metrics::Metrics;
 use conn::{Clock, Conn, Mode};
 use feeds::History;
 use hosts::Access;
@@ -111,6 +112,7 @@ pub struct HttpServer {
     addresses: Vec<LocalAddr>,
     connections: HashMap<SourceId, Box<Conn>>,
     counters: Counters,
+    metrics: Metrics,
     history: History,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
@@ -157,6 +159,7 @@ impl HttpServer {
             addresses,
             connections: HashMap::new(),
             counters: Counters::default(),
+            metrics: Metrics::default(),
             history,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
@@ -423,6 +426,7 @@ impl App for HttpServer {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {
+        self.metrics.observe(event);
         self.feed_event(cx, event);
     }
 
