@@ -72,6 +72,10 @@ impl Children {
         self.map.values_mut().flat_map(|child| child.streams.iter_mut().flatten())
     }
 
+    pub(super) fn streams_of(&self, pid: Pid) -> impl Iterator<Item = &Stream> {
+        self.map.get(&pid).into_iter().flat_map(|child| child.streams.iter().flatten())
+    }
+
     pub(super) fn stream_count(&self, pid: Pid) -> usize {
         self.map.get(&pid).map_or(0, |child| child.streams.len())
     }

@@ -179,6 +179,12 @@ impl Supervisor {
         }
     }
 
+    /// Whether this process has an output stream of this label that has not ended.
+    #[must_use]
+    pub fn has_stream(&self, pid: Pid, label: &str) -> bool {
+        self.children.streams_of(pid).any(|stream| &*stream.origin.label == label)
+    }
+
     /// A stream of a new child, read from now on.
     pub(super) fn open_stream(&mut self, origin: StreamOrigin, fd: OwnedFd, index: usize) -> crate::Result<Stream> {
         let source = self.io.register(fd, Interest::READ, Owner::Stream(origin.pid, index))?;
