@@ -74,6 +74,8 @@ pub fn event_json(event: &Event, topic: &str) -> Value {
 pub fn stats_json(sample: &Sample) -> Value {
     let mut value = figures(&sample.stats);
     value["pid"] = sample.pid.0.into();
+    // As 0.4 calls it.
+    value["id"] = sample.pid.0.into();
     value["name"] = sample.name.as_str().into();
     value
 }

@@ -77,6 +77,7 @@ use conn::{Clock, Conn, Mode};
 use feeds::History;
 use hosts::Access;
 use listen::Listener;
+use metrics::Metrics;
 use route::Router;
 use socket::SocketMail;
 
@@ -180,7 +181,7 @@ impl HttpServer {
 
     /// Adds a route that a closure answers. It takes the place of one of the same method and pattern.
     ///
-    /// In a pattern, `:name` is one segment, and `*name` at its end is the rest of the path. Literal segments are preferred. A `GET` answers `HEAD` too.
+    /// In a pattern, `:name` is one segment (`:pid` one of decimal digits), and `*name` at its end is the rest of the path. Literal segments are preferred. A `GET` answers `HEAD` too.
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::process::{JobName, Pid, Signal};
+use crate::server::route::is_number;
 use crate::server::{Call, FeedMode, Refusal, Reply};
 use crate::suggest;
 
@@ -56,12 +57,7 @@ pub(super) fn named(call: &Call<'_, '_>) -> Result<Named, Refusal> {
 
 /// The `:pid` of a path.
 pub(super) fn pid(call: &Call<'_, '_>) -> Result<Pid, Refusal> {
-    let text = call.param("pid");
-    if is_number(text) { number(text) } else { Err(refuse(404, "not_found", format!("no such process {text:?}"))) }
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+    number(call.param("pid"))
 }
 
 /// A number that is too large for a process's is that of no process.

@@ -6,6 +6,7 @@ use super::params::{done, pid, refuse, signal as signal_of};
 use super::shapes;
 use crate::manager::Target;
 use crate::process::Pid;
+use crate::server::json::stats_json;
 use crate::server::{Call, Refusal, Reply};
 
 pub(super) fn info(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -34,5 +35,5 @@ pub(super) fn stats(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 pub(super) fn sample(call: &Call<'_, '_>, pid: Pid) -> Result<serde_json::Value, Refusal> {
     let samples = call.cx.stats(&Target::Process(pid))?;
     let gone = || refuse(404, "not_found", format!("process {pid} does not run"));
-    samples.first().map(shapes::sample).ok_or_else(gone)
+    samples.first().map(stats_json).ok_or_else(gone)
 }

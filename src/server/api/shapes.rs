@@ -141,14 +141,6 @@ fn user(user: Option<&UserRef>) -> Value {
     }
 }
 
-/// What a process uses, with `id`, as 0.4 calls the manager's number.
-#[must_use]
-pub fn sample(sample: &Sample) -> Value {
-    let mut value = stats_json(sample);
-    value["id"] = sample.pid.0.into();
-    value
-}
-
 fn tenths(percent: f64) -> f64 {
     (percent * 10.0).round() / 10.0
 }
@@ -160,7 +152,7 @@ pub fn job_stats(name: &JobName, samples: &[Sample]) -> Value {
     let [cpu, max_cpu, min_cpu] = sums(samples.iter().map(|sample| cpu(&sample.stats)));
     json!({
         "name": name.as_str(),
-        "stats": samples.iter().map(sample).collect::<Vec<_>>(),
+        "stats": samples.iter().map(stats_json).collect::<Vec<_>>(),
         "mem": mem, "max_mem": max_mem, "min_mem": min_mem,
         "cpu": cpu, "max_cpu": max_cpu, "min_cpu": min_cpu,
     })

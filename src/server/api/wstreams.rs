@@ -16,7 +16,7 @@ use super::params::pid;
 use crate::ErrorKind;
 use crate::events::SubscriptionId;
 use crate::manager::{Cx, Flow, StreamData, StreamSelector, TapId};
-use crate::process::Pid;
+use crate::process::{Pid, ProcessState};
 use crate::proto::ws::CloseCode;
 use crate::server::{Call, Refusal, Reply, Socket};
 use crate::server::{Message, SocketOut};
@@ -71,13 +71,10 @@ enum Mail {
 impl Socket for Console {
     fn open(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {
         let address = out.address();
-        if cx.process(self.pid).is_err() {
-            out.close(CloseCode::NORMAL, "the process has ended");
-            return;
-        }
+        self.exited = cx.process(self.pid).map_or(true, |process| process.state == ProcessState::Exited);
         let topic = format!("proc.{}.exit", self.pid);
         self.exit = Some(cx.on(&topic, move |cx, _, _| address.send(cx, Mail::Exited)));
-        match self.label.clone() {
+        match self.label.clone().filter(|label| cx.has_stream(self.pid, label)) {
             None => self.output_ended = true,
             Some(label) => {
                 let which = StreamSelector::pid(self.pid).label(label);
@@ -91,6 +88,7 @@ impl Socket for Console {
                 }));
             }
         }
+        self.end_if_over(out);
     }
 
     fn message(&mut self, cx: &mut Cx<'_>, message: Message, out: &mut SocketOut<'_>) {
@@ -128,9 +126,7 @@ impl Socket for Console {
             Mail::Look => {}
         }
         self.pace(cx, out, looked);
-        if self.exited && self.output_ended {
-            out.close(CloseCode::NORMAL, "the process has ended");
-        }
+        self.end_if_over(out);
     }
 
     fn close(&mut self, cx: &mut Cx<'_>) {
@@ -144,6 +140,12 @@ impl Socket for Console {
 }
 
 impl Console {
+    fn end_if_over(&self, out: &mut SocketOut<'_>) {
+        if self.exited && self.output_ended {
+            out.close(CloseCode::NORMAL, "the process has ended");
+        }
+    }
+
     /// Holds the process up while the client is behind. There is one timer at most: only its own mail sets it again.
     fn pace(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>, looked: bool) {
         let Some(tap) = self.tap else { return };

@@ -7,7 +7,6 @@ mod routes;
 mod schema;
 mod socket;
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,8 +17,8 @@ use super::{ROUTES, openapi as description};
 use crate::manager::{App, Cx, Manager};
 use crate::process::Event;
 use crate::proto::h1::{self, Decoder, Limits, Query, path_segments};
-use crate::server::call::Params;
 use crate::server::metrics::Metrics;
+use crate::server::route::Router;
 use crate::server::{Call, Counters, Peer, Refusal, Reply, Request, Route};
 
 /// A manager and what a server would know of it.
@@ -27,6 +26,9 @@ struct Node {
     manager: Manager,
     metrics: Arc<Mutex<Metrics>>,
     document: Value,
+    router: Router,
+    /// The route that was asked last.
+    hit: Arc<Mutex<Option<&'static Route>>>,
 }
 
 struct Observer(Arc<Mutex<Metrics>>);
@@ -46,7 +48,16 @@ impl Node {
         let mut manager = Manager::new().expect("a manager");
         let metrics = Arc::<Mutex<Metrics>>::default();
         manager.add_app(Observer(metrics.clone()));
-        Self { manager, metrics, document: description::describe(ROUTES) }
+        let (mut router, hit) = (Router::default(), Arc::<Mutex<Option<&'static Route>>>::default());
+        for route in ROUTES {
+            let hit = hit.clone();
+            let handler = move |call: &mut Call<'_, '_>| {
+                *hit.lock().expect("not poisoned") = Some(route);
+                (route.handler)(call)
+            };
+            router.add(route.method, route.pattern, Box::new(handler), route.body_limit).expect(route.pattern);
+        }
+        Self { manager, metrics, document: description::describe(ROUTES), router, hit }
     }
 
     /// Turns until `done` answers something.
@@ -81,17 +92,19 @@ impl Node {
         let mut decoder = Decoder::new(Limits::default());
         let h1::Event::Head(head) = decoder.feed(head.as_bytes()).event else { panic!("not a request: {line}") };
         let request = Request { head, body: body.into(), peer: Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 1))) };
-        let (route, params) = find(method, request.head.path()).unwrap_or_else(|| panic!("no route for {line}"));
+        let path = path_segments(request.head.path()).expect("a path");
+        let found = self.router.find(request.head.method(), &path)?;
+        let (handler, params) = self.router.open(found, &path);
         let metrics = self.metrics.lock().expect("not poisoned");
-        let mut call = Call {
+        let answer = handler(&mut Call {
             cx: &mut self.manager.cx(),
             request: &request,
-            params: Params(params),
+            params,
             counters: Counters { connections: 1, accepted: 2, requests: 3, ..Counters::default() },
             metrics: &metrics,
             query: Query::parse(request.head.query().unwrap_or("")).expect("a query"),
-        };
-        let answer = (route.handler)(&mut call);
+        });
+        let route = self.hit.lock().expect("not poisoned").take().expect("a handler was called");
         schema::check_answer(&self.document, route, &answer);
         answer
     }
@@ -122,33 +135,6 @@ impl Node {
             other => panic!("{line} {body}: expected a refusal with {status}, got {other:?}"),
         }
     }
-}
-
-/// The route of a path: literal segments win over variables, those over tails.
-fn find<'a>(method: &str, path: &'a str) -> Option<(&'static Route, Vec<(&'static str, Cow<'a, str>)>)> {
-    let path = path_segments(path).expect("a path");
-    let candidates = ROUTES.iter().filter(|route| route.method == method);
-    let matching = candidates.filter_map(|route| {
-        let pattern: Vec<&str> = route.pattern.split('/').filter(|segment| !segment.is_empty()).collect();
-        let mut params = Vec::new();
-        let mut rank = Vec::new();
-        for (i, segment) in pattern.iter().enumerate() {
-            let (value, weight) = match (segment.strip_prefix(':'), segment.strip_prefix('*')) {
-                (Some(name), _) => (Some((name, path.get(i)?.clone())), 1),
-                (_, Some(name)) if path.len() > i => (Some((name, path[i..].join("/").into())), 2),
-                _ => (None, 0),
-            };
-            let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-            if value.as_ref().is_none_or(|(name, v)| *name == "pid" && !is_number(v)) && path.get(i)? != segment {
-                return None;
-            }
-            params.extend(value);
-            rank.push(weight);
-        }
-        let whole = pattern.len() == path.len() || rank.last() == Some(&2);
-        whole.then_some((rank, (route, params)))
-    });
-    matching.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, found)| found)
 }
 
 const SLEEP: &str = r#"{"name": "web", "cmd": "sleep 1000"}"#;
