@@ -52,7 +52,7 @@ pub(super) fn schemas() -> Value {
             "name": text, "active": truth, "state": state, "running": whole, "numprocesses": whole,
             "max_processes": whole,
         }))),
-        ("AllStatus", list(reference("Status"))),
+        ("AllStatus", exact(json!({"jobs": list(reference("Status"))}))),
         ("Job", exact(json!({
             "name": text, "active": truth, "state": state, "running": whole, "running_out": whole,
             "numprocesses": whole, "max_processes": whole, "processes": wholes, "config": reference("Definition"),

@@ -1,6 +1,6 @@
 //! `/status`: how jobs stand, in few words.
 
-use serde_json::Value;
+use serde_json::json;
 
 use super::processes::job_of;
 use super::shapes;
@@ -9,7 +9,7 @@ use crate::server::{Call, Refusal, Reply};
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let mut jobs = Vec::new();
     call.cx.walk(|info| jobs.push(shapes::status(&info)));
-    Ok(Reply::Json(200, Value::Array(jobs)))
+    Ok(Reply::Json(200, json!({ "jobs": jobs })))
 }
 
 pub(super) fn one(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {

@@ -22,7 +22,8 @@ fn the_server_itself() {
     assert_eq!(node.json("GET /pids", "", 200), json!({"pids": []}));
     assert_eq!(node.json("GET /sessions", "", 200), json!({"sessions": []}));
     assert_eq!(node.json("GET /jobs", "", 200), json!({"jobs": []}));
-    for list in ["/processes", "/groups", "/status", "/stats"] {
+    assert_eq!(node.json("GET /status", "", 200), json!({"jobs": []}));
+    for list in ["/processes", "/groups", "/stats"] {
         assert_eq!(node.json(&format!("GET {list}"), "", 200), json!([]), "{list}");
     }
 }
