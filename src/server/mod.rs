@@ -72,7 +72,6 @@ pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
 pub use socket::{Message, SocketAddress, SocketOut};
 
-use metrics::Metrics;
 use conn::{Clock, Conn, Mode};
 use feeds::History;
 use hosts::Access;

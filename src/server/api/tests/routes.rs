@@ -199,7 +199,7 @@ fn groups() {
     node.settle("shop.a", 0);
     let active = |node: &mut Node| -> Vec<bool> {
         let all = node.json("GET /status", "", 200);
-        all.as_array().expect("a list").iter().map(|job| job["active"] == true).collect()
+        all["jobs"].as_array().expect("a list").iter().map(|job| job["active"] == true).collect()
     };
     assert_eq!(active(&mut node), [false, false, true]);
     assert_eq!(node.json("POST /groups/shop/_start", "", 200), ok());
