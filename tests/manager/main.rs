@@ -5,6 +5,7 @@
 //! the cases run one after the other.
 
 mod apps;
+mod chaos;
 mod closures;
 mod events;
 mod handle;
