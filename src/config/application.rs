@@ -80,7 +80,7 @@ impl Application {
     ///
     /// [`ErrorKind::NotFound`] where the Procfile, the root or a named file of variables is missing; other kinds where a
     /// file cannot be read; [`ErrorKind::Invalid`] for what the parsers refuse, a file that is not UTF-8 or larger
-    /// than [`MAX_FILE`], and a `PORT` that is no port.
+    /// than [`MAX_FILE`](super::MAX_FILE), and a `PORT` that is no port.
     pub fn load(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>)> {
         load(options, &environment)
     }

@@ -112,6 +112,7 @@ impl ConsoleOutput {
     fn spawned(&mut self, process: &ProcessInfo) {
         let config = &process.config;
         let outputs = match config.redirect_output.as_slice() {
+            [_, _] if config.tty => 1,
             [out, err] if out == err => 1,
             outputs => outputs.len(),
         };

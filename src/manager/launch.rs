@@ -47,6 +47,9 @@ pub(super) fn check(config: &JobConfig) -> Result<Vec<OsString>> {
         let n = config.redirect_output.len();
         return Err(invalid(format!("redirect_output: {n} labels, but only stdout and stderr can be redirected")));
     }
+    if config.tty && config.redirect_output.is_empty() {
+        return Err(invalid("tty: redirect_output must name the stream that the terminal's output goes to".to_owned()));
+    }
     let mut labels: HashSet<&str> = config.redirect_output.iter().map(String::as_str).collect();
     for label in &config.custom_streams {
         if label == STDIN || !labels.insert(label) {
@@ -111,6 +114,8 @@ fn argv(config: &JobConfig, env: &BTreeMap<OsString, OsString>) -> Result<Vec<Os
 pub(super) fn outputs(config: &JobConfig) -> Vec<(Arc<str>, Vec<i32>)> {
     match config.redirect_output.as_slice() {
         [] => vec![],
+        // A terminal has one output.
+        [out, ..] if config.tty => vec![(out.as_str().into(), vec![1, 2])],
         [out] => vec![(out.as_str().into(), vec![1])],
         [out, err, ..] if out == err => vec![(out.as_str().into(), vec![1, 2])],
         [out, err, ..] => vec![(out.as_str().into(), vec![1]), (err.as_str().into(), vec![2])],

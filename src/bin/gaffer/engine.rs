@@ -75,6 +75,7 @@ fn configure(start: &Start, job: &mut JobConfig) {
     if start.flapping.is_some() {
         job.flapping = start.flapping;
     }
+    job.tty = start.tty;
     if let Some(timeout) = start.timeout {
         job.graceful_timeout = timeout;
     }

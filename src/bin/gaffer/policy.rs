@@ -37,11 +37,8 @@ impl ExitPolicy {
     fn exited(&mut self, cx: &mut Cx<'_>, label: &str, exit: &Exit) {
         let set = |code: &Code| code.0.store(exit.shell_code(), Ordering::Relaxed);
         match &self.code_from {
-            Some(name) => {
-                if name == label {
-                    set(&self.code);
-                }
-            }
+            Some(name) if name == label => set(&self.code),
+            Some(_) => {}
             // What ends because we stop it says nothing; the first failure does.
             None if !cx.is_stopping() && self.code.get() == 0 && self.exit_on.is_some() => set(&self.code),
             None => {}
