@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn words() {
         let (pid, os_pid) = (Pid(1), Some(OsPid(42)));
-        let exit = |exit, os_pid| What::Exit { pid, os_pid, exit, once: false };
+        let exit = |exit, os_pid| What::Exit { pid, os_pid, instance: 1, exit, once: false };
         let killed = |core| Exit::Signal { signal: Signal::KILL, core };
         for (what, least, want) in [
             (What::Create, Verbosity::Verbose, "create web"),

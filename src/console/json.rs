@@ -160,15 +160,21 @@ mod tests {
             r#""event":"spawn","name":"web.1","pid":1,"os_pid":42,"detach":true"#,
         );
         check(
-            What::Exit { pid, os_pid, exit: Exit::Code(3), once: false },
+            What::Exit { pid, os_pid, instance: 1, exit: Exit::Code(3), once: false },
             r#""event":"exit","name":"web.1","pid":1,"os_pid":42,"exit_status":3,"exit_code":3,"term_signal":null,"core":false,"reason":null,"once":false"#,
         );
         check(
-            What::Exit { pid, os_pid, exit: Exit::Signal { signal: Signal::KILL, core: true }, once: true },
+            What::Exit {
+                pid,
+                os_pid,
+                instance: 1,
+                exit: Exit::Signal { signal: Signal::KILL, core: true },
+                once: true,
+            },
             r#""event":"exit","name":"web.1","pid":1,"os_pid":42,"exit_status":null,"exit_code":null,"term_signal":9,"core":true,"reason":null,"once":true"#,
         );
         check(
-            What::Exit { pid, os_pid: None, exit: Exit::Failed("no \"x\"".into()), once: false },
+            What::Exit { pid, os_pid: None, instance: 1, exit: Exit::Failed("no \"x\"".into()), once: false },
             r#""event":"exit","name":"web.1","pid":1,"os_pid":null,"exit_status":null,"exit_code":null,"term_signal":null,"core":false,"reason":"no \"x\"","once":false"#,
         );
         check(
