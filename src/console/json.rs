@@ -99,6 +99,13 @@ pub(super) fn event(out: &mut Vec<u8>, event: &Event, name: &str) {
         }
         What::Flap { retry, next: None } => write!(out, ",\"retry\":{retry},\"retry_in\":null"),
         What::Kill { signal, .. } => write!(out, ",\"signum\":{}", signal.number()),
+        What::Fault { source, reason } => {
+            out.extend_from_slice(b",\"source\":");
+            string(out, source);
+            out.extend_from_slice(b",\"reason\":");
+            string(out, reason);
+            Ok(())
+        }
         What::Overflow { dropped } => write!(out, ",\"dropped\":{dropped}"),
         _ => Ok(()),
     }
@@ -191,6 +198,10 @@ mod tests {
             r#""event":"kill","name":"web.1","signum":1"#,
         );
         check(What::Update { numprocesses: 4 }, r#""event":"update","name":"web.1","numprocesses":4"#);
+        check(
+            What::Fault { source: "a \"b\"".into(), reason: "c".into() },
+            r#""event":"fault","name":"web.1","source":"a \"b\"","reason":"c""#,
+        );
         check(What::Overflow { dropped: 4 }, r#""event":"overflow","name":"web.1","dropped":4"#);
     }
 }
