@@ -31,6 +31,7 @@ fn on_failure() {
     check("a: sleep 0.05\nb: sleep 0.3; exit 5\n", "--exit-on failure", 5);
     check("a: sleep 0.05\nb: sleep 0.3; kill -9 $$\n", "--exit-on failure", 137);
     check("a: sleep 0.05\nb: sleep 0.1\n", "--exit-on failure --no-restart", 0);
+    check("a: nonexistent-program\nb: sleep 1000\n", "--exit-on failure", 127);
 }
 
 #[test]
@@ -42,15 +43,28 @@ fn on_all() {
 #[test]
 fn on_a_name() {
     check("a: exit 1\nb: sleep 0.3; exit 7\nc: sleep 1000\n", "--exit-on b --exit-code-from b", 7);
-    check("a: sleep 1000\nb: sleep 0.1; exit 7\n", "--exit-on b", 7);
+    check("a: exit 1\nb: sleep 0.1; exit 7\n", "--exit-on b", 7);
 }
 
 #[test]
 fn with_the_code_of_one() {
     check("a: exit 9\nb: sleep 0.3; exit 7\n", "--exit-code-from b", 7);
     check("a: sleep 1000\nb: kill -KILL $$\n", "--exit-code-from b", 137);
-    check("a: exit 1\nb: trap 'exit 8' TERM; sleep 1000 & wait\n", "--exit-on a --exit-code-from b", 8);
+    check("a: sleep 0.2; exit 1\nb: trap 'exit 8' TERM; sleep 1000 & wait\n", "--exit-on a --exit-code-from b", 8);
     check("a: sleep 0.1; exit 255\n", "--exit-code-from a", 255);
+}
+
+#[test]
+fn what_ends_everything_has_no_successor() {
+    for args in ["--exit-on any", "--exit-on failure", "--exit-on b", "--exit-code-from b", "--exit-on all"] {
+        let room = Room::new("b: echo run >> runs; sleep 0.1; exit 3\n");
+        room.run(&format!("start {args}")).expect(3).quietly();
+        assert_eq!(std::fs::read_to_string(room.path("runs")).expect("a file"), "run\n", "{args}");
+    }
+    let room = Room::new("a: echo run >> runs; sleep 0.05\nb: sleep 1; exit 3\n");
+    room.run("start --exit-on failure").expect(3).quietly();
+    let runs = std::fs::read_to_string(room.path("runs")).expect("a file").lines().count();
+    assert!(runs > 2, "what succeeds comes back: {runs}");
 }
 
 #[test]

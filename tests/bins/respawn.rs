@@ -58,9 +58,8 @@ fn what_a_crashed_program_leaves_behind_ends_before_the_next() {
 fn flapping_pauses_and_gives_up() {
     let room = Room::new("a: exit 5\n");
     let done = room.run("start --no-timestamp --flapping 2,5,0.2,2").expect(1).quietly();
-    let flaps: Vec<String> = done.of("a").into_iter().collect();
     assert_eq!(
-        flaps,
+        done.of("a"),
         [
             "flap a: crashes too often, try 1 in 0.2 s",
             "flap a: crashes too often, try 2 in 0.2 s",

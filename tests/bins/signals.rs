@@ -53,10 +53,8 @@ fn who_is_awaited_is_told_and_the_second_signal_kills() {
         let pid = spawned(&running.text(), "a.1")[0];
         running.signal(Signal::INT);
         running.wait_for("b.1 | exit process");
-        running.wait_for(&format!(
-            "gaffer | stopping, waiting for b.1 (pid {}), a.1 (pid {pid})",
-            spawned(&running.text(), "b.1")[0]
-        ));
+        let other = spawned(&running.text(), "b.1")[0];
+        running.wait_for(&format!("gaffer | stopping, waiting for a.1 (pid {pid}), b.1 (pid {other})"));
         assert_ne!(state(pid), '-', "it does not listen");
         let done = running.stop(Signal::INT).expect(0).quietly();
         let done = done.says(&format!("a.1 | exit process with pid {pid} (SIGKILL)"));

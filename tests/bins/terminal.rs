@@ -10,7 +10,7 @@ use crate::support::{Room, quick, send, state, until};
 fn ctrl_c_stops_everything_within_a_second() {
     let room = Room::new("a: sleep 1000 & echo up; wait\nb: trap '' INT; echo up; while :; do sleep 1000; done\n");
     quick(Duration::from_secs(1), || {
-        let mut terminal = room.on_terminal(&room.gaffer("start"));
+        let mut terminal = room.on_terminal(&room.gaffer("start --no-color"));
         terminal.wait_for("a.1 | up");
         terminal.wait_for("b.1 | up");
         terminal.press("\x03");
@@ -23,7 +23,7 @@ fn ctrl_c_stops_everything_within_a_second() {
 #[test]
 fn ctrl_c_twice_kills() {
     let room = Room::new("a: trap '' TERM; echo up; while :; do sleep 1000; done\n");
-    let mut terminal = room.on_terminal(&room.gaffer("start"));
+    let mut terminal = room.on_terminal(&room.gaffer("start --no-color"));
     terminal.wait_for("a.1 | up");
     terminal.press("\x03");
     terminal.wait_for("waiting for a.1");
@@ -36,7 +36,7 @@ fn ctrl_c_twice_kills() {
 fn modes_that_a_program_has_changed_are_put_back() {
     // A program in the background may not change them, unless it ignores SIGTTOU.
     let room = Room::new("a: trap '' TTOU; stty -echo -icanon -isig < /dev/tty && echo changed; exec sleep 1000\n");
-    let terminal = room.on_terminal(&room.gaffer("start"));
+    let terminal = room.on_terminal(&room.gaffer("start --no-color"));
     let before = terminal.modes();
     terminal.wait_for("| changed");
     assert_ne!(terminal.modes(), before);
@@ -50,7 +50,7 @@ fn a_program_that_wants_the_terminal_does_not_disturb_the_others() {
     // It is in the background, so the terminal stops it.
     let room =
         Room::new("a: echo asking; read line < /dev/tty; echo got it\nb: while :; do echo tick; sleep 0.05; done\n");
-    let mut terminal = room.on_terminal(&room.gaffer("start"));
+    let mut terminal = room.on_terminal(&room.gaffer("start --no-color"));
     terminal.wait_for("asking");
     terminal.wait_for_after("tick", |_| {});
     terminal.press("\x03");
@@ -87,7 +87,7 @@ fn suspended_and_resumed_by_a_shell() {
 #[test]
 fn the_terminal_goes_away() {
     let room = Room::new("a: sleep 1000 & echo up; wait\nb: while :; do echo tick; sleep 0.05; done\n");
-    let mut terminal = room.on_terminal(&room.gaffer("start"));
+    let mut terminal = room.on_terminal(&room.gaffer("start --no-color"));
     terminal.wait_for("up");
     terminal.unplug();
     let done = terminal.end();
