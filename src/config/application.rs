@@ -22,7 +22,7 @@ pub struct Options {
     /// The Procfile. Default `Procfile` in the root.
     pub procfile: Option<PathBuf>,
     /// The folder the programs run in. Default: the folder of the Procfile, which is the current one where neither is
-    /// given.
+    /// given or the Procfile is no regular file.
     pub root: Option<PathBuf>,
     /// Files of variables, later ones winning. Default: `.env` in the root, if there is one.
     pub env_files: Vec<PathBuf>,
@@ -172,8 +172,9 @@ impl Application {
 fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Application, Vec<String>)> {
     let root = match (&options.root, &options.procfile) {
         (Some(root), _) => root,
-        (None, Some(procfile)) => procfile.parent().unwrap_or(Path::new("")),
-        (None, None) => Path::new(""),
+        // The output of a command, `-f <(...)`, is in no folder.
+        (None, Some(procfile)) if procfile.is_file() => procfile.parent().unwrap_or(Path::new("")),
+        (None, _) => Path::new(""),
     };
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
     let metadata = root.metadata().map_err(|e| Error::io(format!("root {}", root.display()), e))?;

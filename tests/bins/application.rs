@@ -62,6 +62,10 @@ fn the_base_port() {
     assert_eq!(ports("worker", &[("PORT", "7000")], ""), ["worker.1 7100"]);
     assert_eq!(ports("--env-override=false worker", &[("PORT", "7000")], "PORT=6000"), ["worker.1 7100"]);
     let room = Room::new(PORTS);
+    let mut command = room.gaffer("start");
+    command.env("PORT", "http");
+    let done = Running::spawn(command).end().expect(1);
+    done.complains("gaffer: invalid PORT \"http\" in the environment: expected 1 to 65535");
     room.run("start -p 65400").expect(1).complains("gaffer: Procfile:3: `clock` would get the ports 65600");
     room.run("start -p 0").expect(2).complains("gaffer: invalid value `0` for -p: expected 1 to 65535");
 }
@@ -145,9 +149,22 @@ fn the_folder() {
         assert_eq!(lines[2], format!("in {folder}"), "{args}: {done}");
     }
     room.run("start").expect(1).complains("gaffer: cannot read Procfile: No such file or directory");
-    room.run("start -f nothing/Procfile").expect(1).complains("gaffer: root nothing: No such file or directory");
+    room.run("start -f nothing/Procfile")
+        .expect(1)
+        .complains("gaffer: cannot read nothing/Procfile: No such file or directory");
     room.run("start -d sub/here").expect(1).complains("gaffer: root sub/here is not a folder");
+    room.run("start -d nothing").expect(1).complains("gaffer: root nothing: No such file or directory");
     room.run("start -f sub").expect(1).complains("gaffer: cannot read sub: Is a directory");
+}
+
+#[test]
+fn a_procfile_that_a_command_writes() {
+    let room = Room::empty().file(".env", "A=1\n");
+    let mut command = room.command("bash");
+    let gaffer = env!("CARGO_BIN_EXE_gaffer");
+    command.arg("-c").arg(format!("{gaffer} start --no-timestamp --no-restart -f <(echo 'a: echo $A $PWD')"));
+    let done = Running::spawn(command).end().expect(0).quietly();
+    assert_eq!(line(&done, "a.1"), format!("1 {}", room.dir()));
 }
 
 #[test]

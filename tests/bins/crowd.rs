@@ -1,10 +1,10 @@
 //! Many programs, and few descriptors.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gaffer::process::Signal;
 
-use crate::support::{Room, Running, quick};
+use crate::support::{Room, Running, switches, until};
 
 fn programs(count: usize) -> String {
     (1..=count).map(|n| format!("p{n}: echo up $PS; exec sleep 1000\n")).collect()
@@ -40,20 +40,44 @@ fn few_descriptors_are_a_clear_error_and_no_hang() {
     let running = Running::spawn(room.shell("ulimit -n 64;", "start --no-timestamp"));
     running.wait_for("p1.1  | up p1.1");
     running.wait_for("p50.1 | exit process not started: cannot make a pipe: Too many open files");
-    quick(Duration::from_secs(10), || Duration::ZERO);
     let done = running.stop(Signal::INT).expect(0).quietly();
     assert!(done.took < Duration::from_secs(10), "{done}");
 }
 
 #[test]
 fn hardly_any_descriptors() {
-    let room = Room::new(&programs(3));
-    for limit in 3..16 {
-        let done = Running::spawn(room.shell(
-            &format!("ulimit -n {limit};"),
-            "start --no-timestamp --no-restart -c all=0,p1=1 --exit-on any -t 0.1",
-        ));
-        // Whatever it says, it says something, and ends.
-        let _ = done;
+    let room = Room::new("a: echo up\n");
+    let mut least = 0;
+    for limit in 4..24 {
+        let command = room.shell(&format!("ulimit -n {limit};"), "start --no-timestamp --exit-on any");
+        let done = Running::spawn(command).end();
+        // It runs the program, or says why not.
+        let ran = done.code == 0 && done.text().contains("a.1 | up\n");
+        let said = format!("{}{}", done.text(), done.err);
+        assert!(ran || done.code != 0 && said.contains("Too many open files"), "{limit}: {done}");
+        assert!(least == 0 || ran, "{limit}: {done}");
+        least = if ran && least == 0 { limit } else { least };
     }
+    assert!((8..24).contains(&least), "{least}");
+}
+
+#[test]
+fn while_nothing_happens_it_sleeps() {
+    let room = Room::new(&programs(50));
+    let running = room.start("start --no-timestamp");
+    running.wait_until("all are up", |text| text.matches("| up").count() == 50);
+    // What it has begun it may finish; then there is a while without a switch of any of its threads.
+    let mut before = switches(running.pid());
+    let mut idle = Instant::now();
+    until(
+        || {
+            let now = switches(running.pid());
+            if now != before {
+                (before, idle) = (now, Instant::now());
+            }
+            idle.elapsed() > Duration::from_millis(400)
+        },
+        || running.dump(),
+    );
+    running.stop(Signal::INT).expect(0);
 }

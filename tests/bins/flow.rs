@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gaffer::process::Signal;
 
-use crate::support::{Room, Running, memory, spawned, state, until};
+use crate::support::{Room, Running, busy, memory, spawned, state, until};
 
 /// 200 000 lines of 100 digits and a newline: 20 MB.
 const NUMBERS: &str = "seq -f %0100g 200000";
@@ -97,6 +97,11 @@ fn nobody_reads_and_it_is_told_to_end() {
     let (mut running, out) = Running::unread(&mut room.gaffer("start"), Stdio::piped());
     let yes = || room.living().into_iter().find(|(_, line)| line == "yes hello");
     until(|| yes().is_some_and(|(pid, _)| state(pid) == 'S'), || format!("{:?}", room.living()));
+    // It does not spin meanwhile.
+    let before = busy(running.pid());
+    std::thread::sleep(Duration::from_millis(300));
+    let ticks = busy(running.pid()) - before;
+    assert!(ticks <= 5, "{ticks} ticks");
     running.signal(Signal::INT);
     let begin = Instant::now();
     until(|| yes().is_none(), || format!("{:?}", room.living()));

@@ -22,3 +22,4 @@ mod run;
 mod signals;
 mod surroundings;
 mod terminal;
+mod tty;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::support::{Done, Room, Running};
+use crate::support::{Done, Room, Running, until};
 
 /// `gaffer run` with these words.
 fn run(room: &Room, options: &str, words: &[&str]) -> Command {
@@ -91,11 +91,8 @@ fn signals_are_as_they_were() {
     // The standard library ignores SIGPIPE, and a program that inherits that complains. Signals from 32 on are the C
     // library's own affair.
     let room = app();
-    let words = [
-        "sh",
-        "-c",
-        "yes | head -n 1; grep -E '^Sig(Ign|Blk)' /proc/self/status | sed 's/[0-9a-f]\\{8\\}\\([0-9a-f]\\{7\\}\\)/\\1/'",
-    ];
+    let words =
+        ["sh", "-c", "yes | head -n 1; grep -E '^Sig(Ign|Blk)' /proc/self/status | sed 's/:.[0-9a-f]\\{9\\}/:/'"];
     let mut plain = room.command(words[0]);
     plain.args(&words[1..]);
     let want = Running::spawn(plain).end().expect(0);
@@ -115,8 +112,8 @@ fn a_terminal_stays_one() {
     terminal.press("\x04");
     terminal.end().expect(0);
 
-    let mut terminal = room.on_terminal(&run(&room, "", &["echo up; sleep 1000"]));
-    terminal.wait_for("up");
+    let mut terminal = room.on_terminal(&run(&room, "", &["sleep", "1000"]));
+    until(|| room.living().iter().any(|(_, line)| line == "sleep 1000"), || format!("{:?}", room.living()));
     terminal.press("\x03");
     terminal.end().expect(130);
     room.assert_empty();

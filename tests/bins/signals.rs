@@ -75,6 +75,15 @@ fn who_does_not_listen_is_killed_in_time() {
 }
 
 #[test]
+fn without_patience() {
+    let room = Room::new("a: trap '' TERM; echo up; while :; do sleep 1000; done\n");
+    let running = room.start("start --no-timestamp -t 0");
+    running.wait_for("| up");
+    let done = running.stop(Signal::TERM).expect(0).quietly().says("(SIGKILL)");
+    assert!(done.took < Duration::from_secs(10), "{done}");
+}
+
+#[test]
 fn a_grandchild_that_does_not_listen_is_killed_too() {
     let room = Room::new("a: (trap '' TERM; echo up; while :; do sleep 1000; done) & wait\n");
     let running = room.start("start --no-timestamp -t 0.3");
@@ -86,7 +95,7 @@ fn a_grandchild_that_does_not_listen_is_killed_too() {
 
 #[test]
 fn last_words_are_heard() {
-    let room = Room::new("a: trap 'echo bye; echo bye >&2; exit 0' TERM; echo up; while :; do sleep 0.01; done\n");
+    let room = Room::new("a: trap 'echo bye; echo bye >&2; exit 0' TERM; sleep 1000 & echo up; wait\n");
     let running = room.start("start --no-timestamp");
     running.wait_for("| up");
     let done = running.stop(Signal::INT).expect(0).quietly();

@@ -43,7 +43,7 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
     }
     let outcome = console.outcome();
     let policy = ExitPolicy::new(start.exit_on(), start.exit_code_from.clone());
-    let code = policy.code();
+    let verdict = policy.verdict();
     // They are stopped from the last to the first. The console waits for whoever reads our output, so
     // the terminal is in order before that, and a signal ends the waiting.
     manager.add_app(console);
@@ -56,13 +56,13 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
     }
 
     manager.run()?;
-    match outcome.take() {
-        Some(error) => Err(error.into()),
-        None => {
-            Ok(u8::try_from(code.get())
-                .map_or(Code::Failed, |code| if code == 0 { Code::Ok } else { Code::Child(code) }))
-        }
+    if let Some(fault) = verdict.fault() {
+        return Err(Failure::new(Code::Failed, fault));
     }
+    if let Some(error) = outcome.take() {
+        return Err(error.into());
+    }
+    Ok(u8::try_from(verdict.code()).map_or(Code::Failed, |code| if code == 0 { Code::Ok } else { Code::Child(code) }))
 }
 
 /// Puts the modes of the terminal back when the last program has ended.

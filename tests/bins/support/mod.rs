@@ -6,6 +6,7 @@ mod running;
 mod said;
 mod terminal;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gaffer::process::{OsPid, Signal};
@@ -49,10 +50,30 @@ pub(crate) fn state(pid: i32) -> char {
     stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('-')
 }
 
+/// How often the threads of a process have gone to sleep.
+pub(crate) fn switches(pid: i32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    tasks.map(|task| figure(&task.expect("a thread").path(), "voluntary_ctxt_switches")).sum()
+}
+
+/// The processor time that a process has had, in hundredths of a second.
+#[track_caller]
+pub(crate) fn busy(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let rest = stat.rsplit_once(") ").expect("a state").1;
+    // proc_pid_stat(5): utime and stime are the 14th and 15th.
+    rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
 /// A figure of `/proc/PID/status` in KiB.
 #[track_caller]
 pub(crate) fn memory(pid: i32, name: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    figure(Path::new(&format!("/proc/{pid}")), name)
+}
+
+#[track_caller]
+fn figure(of: &Path, name: &str) -> u64 {
+    let status = std::fs::read_to_string(of.join("status")).expect("it lives");
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("the kernel tells it");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
