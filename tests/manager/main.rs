@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod apps;
+mod chaos;
 mod closures;
 mod events;
 mod handle;
