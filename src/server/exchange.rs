@@ -166,9 +166,7 @@ impl HttpServer {
         if let (200, true, Some(head)) = (status, content.etag, head) {
             if matches!(head.method(), Method::Get | Method::Head) {
                 let tag = entity_tag(&content.body);
-                let known = head.headers().get("if-none-match").is_some()
-                    && if_none_match(head.headers().all("if-none-match"), Some(&tag));
-                if known {
+                if !if_none_match(head.headers().all("if-none-match"), Some(&tag)) {
                     status = 304;
                 }
                 etag = Some(tag);
@@ -193,7 +191,10 @@ impl HttpServer {
         }
         if let (Some(head), 204) = (head.filter(|head| head.method() == Method::Options), status) {
             let path = path_segments(head.path()).unwrap_or_default();
-            field("Allow", &self.router.allowed(&path).unwrap_or_else(|| "DELETE, GET, HEAD, OPTIONS, POST, PUT".to_owned()));
+            field(
+                "Allow",
+                &self.router.allowed(&path).unwrap_or_else(|| "DELETE, GET, HEAD, OPTIONS, POST, PUT".to_owned()),
+            );
         }
         let date = self.date();
         let mut body = response.encode(exchange, Body::Length(content.body.len() as u64), &date, &mut conn.out);

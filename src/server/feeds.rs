@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::call::{FeedMode, FeedSource, FeedSpec};
 use super::json::event_json;
-use crate::manager::{MonitorId, Target, TapId};
+use crate::manager::{MonitorId, TapId, Target};
 use crate::process::{Event, What};
 use crate::proto::h1::BodyWriter;
 use crate::proto::sse;

@@ -7,7 +7,8 @@ use crate::proto::h1::{Method, RequestHead, ResponseHead, split_authority};
 
 /// What a preflight allows (spec section 5).
 const METHODS: &str = "POST, GET, PUT, DELETE, OPTIONS";
-const FIELDS: &str = "X-Requested-With, X-HTTP-Method-Override, Content-Type, Accept, Authorization, X-Api-Key, Last-Event-ID";
+const FIELDS: &str =
+    "X-Requested-With, X-HTTP-Method-Override, Content-Type, Accept, Authorization, X-Api-Key, Last-Event-ID";
 
 /// The rules.
 #[derive(Debug, Default)]

@@ -66,7 +66,8 @@ impl Listener {
                     }
                     Err(_) => {
                         let unix = UnixListener::from(std::os::fd::OwnedFd::from(tcp));
-                        let address = unix.local_addr().map_err(|e| Error::io("the inherited listener is no socket", e))?;
+                        let address =
+                            unix.local_addr().map_err(|e| Error::io("the inherited listener is no socket", e))?;
                         let address = LocalAddr::Unix(address.as_pathname().unwrap_or(Path::new("")).to_owned());
                         Self { socket: Socket::Unix(unix), address, host: None, file: None, private: false }
                     }
@@ -149,7 +150,9 @@ fn check_public(address: SocketAddr, insecure: bool) -> Result<()> {
     if insecure || address.ip().to_canonical().is_loopback() {
         return Ok(());
     }
-    let message = format!("refusing to listen at {address}: whoever reaches it could run programs here; listen at a loopback address or a unix socket, or allow it as insecure");
+    let message = format!(
+        "refusing to listen at {address}: whoever reaches it could run programs here; listen at a loopback address or a unix socket, or allow it as insecure"
+    );
     Err(Error::new(ErrorKind::Forbidden, message))
 }
 

@@ -114,7 +114,13 @@ pub(super) struct Found {
 
 impl Router {
     /// Adds a route; it takes the place of one of the same method and pattern.
-    pub(super) fn add(&mut self, method: &str, pattern: &str, handler: BoxedHandler, body_limit: Option<usize>) -> Result<()> {
+    pub(super) fn add(
+        &mut self,
+        method: &str,
+        pattern: &str,
+        handler: BoxedHandler,
+        body_limit: Option<usize>,
+    ) -> Result<()> {
         let invalid = |why: &str| Error::new(ErrorKind::Invalid, format!("route '{method} {pattern}': {why}"));
         let method = Method::from_name(method).ok_or_else(|| invalid("unknown method"))?;
         if matches!(method, Method::Head | Method::Options) {
@@ -171,11 +177,7 @@ impl Router {
     }
 
     /// The handler of a route, and its parameters.
-    pub(super) fn open<'a>(
-        &'a mut self,
-        found: Found,
-        path: &'a [Cow<'a, str>],
-    ) -> (&'a mut BoxedHandler, Params<'a>) {
+    pub(super) fn open<'a>(&'a mut self, found: Found, path: &'a [Cow<'a, str>]) -> (&'a mut BoxedHandler, Params<'a>) {
         let Entry { segments, handler, .. } = &mut self.entries[found.index];
         let mut params = Vec::new();
         for (at, segment) in segments.iter().enumerate() {
@@ -233,7 +235,8 @@ mod tests {
         let mut router = Router::default();
         for &(method, pattern) in routes {
             let name = pattern.to_owned();
-            let handler = Box::new(move |call: &mut Call<'_, '_>| Ok(Reply::Text(200, format!("{name} {:?}", call.params))));
+            let handler =
+                Box::new(move |call: &mut Call<'_, '_>| Ok(Reply::Text(200, format!("{name} {:?}", call.params))));
             router.add(method, pattern, handler, None).expect(pattern);
         }
         router
@@ -243,9 +246,9 @@ mod tests {
         let path = h1::path_segments(path).expect("valid");
         match router.find(method, &path) {
             Ok(found) => {
-                let params = router.open(found, &path).1.0.clone();
-                let pattern = format!("{:?}", router.entries[found.index].segments.len());
-                format!("{pattern} {}", params.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(","))
+                let segments = router.entries[found.index].segments.len();
+                let Params(params) = router.open(found, &path).1;
+                format!("{segments} {}", params.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(","))
             }
             Err(e) => format!("{} {}", e.status, e.headers.first().map_or("", |(_, v)| v)),
         }

@@ -43,7 +43,9 @@ impl HttpServer {
         conn: &mut Conn,
         f: impl FnOnce(&mut dyn Socket, &mut Cx<'_>, &mut SocketOut<'_>),
     ) {
-        let (Some(app), connection, sent, limit) = (cx.app_id(), conn.id(), conn.sent, self.config.unsent) else { return };
+        let (Some(app), connection, sent, limit) = (cx.app_id(), conn.id(), conn.sent, self.config.unsent) else {
+            return;
+        };
         let Mode::Socket(web) = &mut conn.mode else { return };
         let Web { connection: machine, socket, overflow, .. } = &mut **web;
         let address = SocketAddress { app, connection };
