@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::supervisor::no_process;
 use super::{Cx, Owner, Supervisor, panic_message};
 use crate::event_loop::TimerId;
-use crate::process::{JobName, Pid, ProcessStats};
+use crate::process::{JobName, OsPid, Pid, ProcessStats};
 use crate::sys::stats::Snapshot;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The shortest interval between two samples of a process.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -127,6 +127,18 @@ impl Supervisor {
         let mut snapshot = Snapshot::new().map_err(|e| Error::io("cannot read what processes use", e))?;
         let processes = self.processes_of(target).into_iter();
         Ok(processes.filter_map(|pid| sample(self, &mut snapshot, pid)).collect())
+    }
+
+    /// What this program itself uses now, and its children, those it supervises among them.
+    ///
+    /// # Errors
+    ///
+    /// The system does not tell.
+    pub fn own_stats(&self) -> Result<ProcessStats> {
+        const WHAT: &str = "cannot read what this process uses";
+        let mut snapshot = Snapshot::new().map_err(|e| Error::io(WHAT, e))?;
+        let own = i32::try_from(std::process::id()).ok();
+        own.and_then(|own| snapshot.sample(OsPid(own))).ok_or_else(|| Error::new(ErrorKind::Unsupported, WHAT))
     }
 
     fn processes_of(&self, target: &Target) -> Vec<Pid> {

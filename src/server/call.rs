@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
@@ -27,6 +28,8 @@ pub struct Call<'a, 'cx> {
     pub params: Params<'a>,
     /// What the server has counted.
     pub counters: Counters,
+    /// What it has learnt of jobs from their events.
+    pub metrics: &'a Metrics,
     pub(super) query: Query<'a>,
 }
 

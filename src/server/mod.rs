@@ -43,6 +43,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 mod call;
 mod config;
 mod conn;
@@ -51,6 +52,7 @@ mod feeds;
 mod hosts;
 pub mod json;
 mod listen;
+pub mod metrics;
 mod route;
 mod socket;
 mod sockets;
@@ -74,6 +76,7 @@ use conn::{Clock, Conn, Mode};
 use feeds::History;
 use hosts::Access;
 use listen::Listener;
+use metrics::Metrics;
 use route::Router;
 use socket::SocketMail;
 
@@ -109,6 +112,7 @@ pub struct HttpServer {
     addresses: Vec<LocalAddr>,
     connections: HashMap<SourceId, Box<Conn>>,
     counters: Counters,
+    metrics: Metrics,
     history: History,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
@@ -155,6 +159,7 @@ impl HttpServer {
             addresses,
             connections: HashMap::new(),
             counters: Counters::default(),
+            metrics: Metrics::default(),
             history,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
@@ -175,7 +180,7 @@ impl HttpServer {
 
     /// Adds a route that a closure answers. It takes the place of one of the same method and pattern.
     ///
-    /// In a pattern, `:name` is one segment, and `*name` at its end is the rest of the path. Literal segments are preferred. A `GET` answers `HEAD` too.
+    /// In a pattern, `:name` is one segment (`:pid` one of decimal digits), and `*name` at its end is the rest of the path. Literal segments are preferred. A `GET` answers `HEAD` too.
     ///
     /// # Errors
     ///
@@ -421,6 +426,7 @@ impl App for HttpServer {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {
+        self.metrics.observe(event);
         self.feed_event(cx, event);
     }
 
