@@ -72,7 +72,7 @@ impl Logger {
     }
 
     fn exit(&mut self, cx: &Cx<'_>, event: &Event, job: &JobName) -> (LogLevel, String) {
-        let What::Exit { pid, os_pid, exit, once } = &event.what else { return (LogLevel::Debug, String::new()) };
+        let What::Exit { pid, os_pid, exit, once, .. } = &event.what else { return (LogLevel::Debug, String::new()) };
         let process = self.process(cx, job, *pid, *os_pid);
         let known = self.processes.remove(pid);
         let told = known.as_ref().is_some_and(|known| known.told);
@@ -95,6 +95,7 @@ fn next(cx: &Cx<'_>, job: &JobName, exit: &Exit, once: bool, told: bool) -> Stri
     let done = match info.config.restart {
         Restart::Always => false,
         Restart::OnFailure => exit.is_success(),
+        Restart::OnSuccess => !exit.is_success(),
         Restart::Never => true,
     };
     if info.state == JobState::Stopped {

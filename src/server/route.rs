@@ -19,7 +19,8 @@ pub(super) type BoxedHandler = Box<dyn FnMut(&mut Call<'_, '_>) -> Result<Reply,
 pub struct Route {
     /// The method, as [`Method::as_str`] spells it. A `GET` answers `HEAD` too.
     pub method: &'static str,
-    /// The path: literal segments, `:name` for one that is handed on, and at the end `*name` for a tail of any number.
+    /// The path: literal segments, `:name` for one that is handed on (`:pid` only
+    /// if it is of decimal digits), and at the end `*name` for a tail of any number.
     pub pattern: &'static str,
     /// Who answers.
     pub handler: Handler,
@@ -202,10 +203,16 @@ impl Entry {
         (if tail { path.len() >= fixed } else { path.len() == fixed })
             && self.segments.iter().zip(path).all(|(segment, part)| match segment {
                 Segment::Literal(text) => text == part,
+                Segment::Name(name) if name == "pid" => is_number(part),
                 Segment::Name(_) => !part.is_empty(),
                 Segment::Tail(_) => true,
             })
     }
+}
+
+/// Whether it can be a `:pid`.
+pub(super) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// As `Allow` has them: `GET` answers `HEAD`, and the server `OPTIONS`.
@@ -269,6 +276,8 @@ mod tests {
             (Method::Get, "/ping", "1 "),
             (Method::Head, "/ping/", "1 "),
             (Method::Get, "/7", "1 pid=7"),
+            (Method::Get, "/1^2", "404 "),
+            (Method::Post, "/nope", "404 "),
             (Method::Get, "/jobs/a%2Fb/c", "3 session=a/b,name=c"),
             (Method::Get, "/jobs/a/reload", "3 session=a,name=reload"),
             (Method::Post, "/jobs/a/reload", "3 session=a"),

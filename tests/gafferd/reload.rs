@@ -1,5 +1,8 @@
 //! SIGHUP.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use gaffer::process::Signal;
 
 use super::util::{Folder, Gafferd, alive, eventually, ini};
@@ -103,4 +106,45 @@ fn endpoints_and_levels_follow() {
     eventually("the socket to go", || inode("three").is_none().then_some(()));
     gafferd.stop();
     assert!(!gafferd.log().iter().any(|line| line.contains("stopped")), "{:#?}", gafferd.log());
+}
+
+/// One request on a connection of its own; the status line and the content.
+fn http(address: &str, method: &str, path: &str, content: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let length = content.len();
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    stream.write_all(format!("{head}\r\n{content}").as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("UTF-8");
+    answer
+}
+
+#[test]
+fn jobs_that_were_loaded_over_http_stay() {
+    let folder = Folder::new();
+    let config = folder.write("c.ini", &ini("[job:a]\ncmd = sleep 1000\n[job:b]\ncmd = sleep 1000\n"));
+    let mut gafferd = Gafferd::start(&config, &[]);
+    let ready = gafferd.line("ready: ");
+    let address = ready.rsplit(' ').next().expect("an address").to_owned();
+    assert!(http(&address, "GET", "/ping", "").starts_with("HTTP/1.1 200 "));
+    let answer = http(&address, "POST", "/jobs/default", r#"{"name": "mine", "cmd": "sleep 1000"}"#);
+    assert!(answer.starts_with("HTTP/1.1 201 ") || answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mine = gafferd.os_pid("mine.1", 0);
+    // Somebody has stopped it: it stays so, though its definition changes.
+    let answer = http(&address, "POST", "/jobs/default/b/state", "0");
+    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    gafferd.line("job b stops");
+
+    folder.write("c.ini", &ini("[job:b]\ncmd = sleep 2000\n[job:mine]\ncmd = sleep 3000\n"));
+    gafferd.signal(Signal::HUP);
+    gafferd.line("reload: 0 kept; changed: b; added: mine; removed: a");
+    gafferd.line("[WARNING] job mine was loaded by somebody else already, and stays as it is");
+    gafferd.line("job a is unloaded");
+    assert!(alive(mine));
+    assert!(http(&address, "GET", "/jobs/default/mine", "").contains("sleep 1000"));
+    assert!(http(&address, "GET", "/jobs/default/b", "").contains("sleep 2000"));
+    assert!(http(&address, "GET", "/jobs/default/b/state", "").ends_with('0'));
+    gafferd.stop();
+    assert_eq!(gafferd.log().iter().filter(|line| line.contains(" b.1 (pid") && line.ends_with("started")).count(), 1);
 }

@@ -18,7 +18,7 @@ pub(crate) fn bind(config: &GafferdConfig, insecure: bool, endpoint: &Endpoint) 
         }
         settings = settings.endpoint(place);
     }
-    let server = with_api(settings)?;
+    let server = open(settings)?;
     own(endpoint)?;
     Ok(server)
 }
@@ -30,10 +30,10 @@ pub(crate) fn inherit(
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    with_api(places.fold(settings(config, insecure), server::Config::endpoint))
+    open(places.fold(settings(config, insecure), server::Config::endpoint))
 }
 
-fn with_api(settings: server::Config) -> Result<server::HttpServer> {
+fn open(settings: server::Config) -> Result<server::HttpServer> {
     let mut server = server::HttpServer::bind(settings)?;
     server.routes(server::api::ROUTES)?;
     Ok(server)
