@@ -44,7 +44,7 @@
 //! | `procfile` | [`config`]: Procfile and .env | |
 //! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
-//! | `server` | `server`: the manager over HTTP | serde_json, httparse, sha1_smol, base64 |
+//! | `server` | [`server`]: the manager over HTTP (with `config`) | serde_json, httparse, sha1_smol, base64 |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
 //! | `gaffer` | the Procfile tool | |
 //!

@@ -158,8 +158,12 @@ impl Draft {
     }
 }
 
-const RESTART: &[(&str, Restart)] =
-    &[("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
+const RESTART: &[(&str, Restart)] = &[
+    ("always", Restart::Always),
+    ("on-failure", Restart::OnFailure),
+    ("on-success", Restart::OnSuccess),
+    ("never", Restart::Never),
+];
 const STDIO: &[(&str, Stdio)] = &[("null", Stdio::Null), ("inherit", Stdio::Inherit)];
 
 macro_rules! table {

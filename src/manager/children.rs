@@ -17,9 +17,9 @@ use crate::sys::{group_alive, signal_group, signal_process, stdio, tty, users};
 use crate::table::Action;
 use crate::{Error, ErrorKind, Result};
 
-/// Spawns in one turn; those beyond come in the next, so that five hundred programs that start do
-/// not keep everybody else waiting.
-const MAX_SPAWNS: usize = 32;
+/// Spawns before the others have their turn, so that five hundred programs that start do not keep
+/// everybody else waiting.
+pub(super) const MAX_SPAWNS: usize = 32;
 
 /// The first pause before a process group that has outlived its leader is looked at again; it
 /// doubles up to [`LINGER_MAX`].
@@ -149,20 +149,20 @@ impl Supervisor {
         }
     }
 
-    /// Carries out what the table has decided; false if that was nothing.
+    /// Carries out what the table has decided, as long as there are `spawns` left; false if that was
+    /// nothing.
     ///
     /// Spawns wait until the events so far are published: who hears of an exit may stop the job, or
     /// everything, before the replacement is there.
-    pub(super) fn act(&mut self) -> bool {
-        let mut spawns = 0;
+    pub(super) fn act(&mut self, spawns: &mut usize) -> bool {
         let mut any = false;
         let unheard = self.table.has_events();
-        while spawns < MAX_SPAWNS && !(unheard && self.table.only_spawns_left()) {
+        while *spawns > 0 && !(unheard && self.table.only_spawns_left()) {
             let Some(action) = self.table.next_action() else { break };
             any = true;
             match action {
                 Action::Spawn { pid, instance, config, env, .. } => {
-                    spawns += 1;
+                    *spawns -= 1;
                     let outcome = self.start(pid, instance, &config, &env);
                     let now = Instant::now();
                     match outcome {

@@ -59,6 +59,9 @@ pub(super) fn check(config: &JobConfig) -> Result<Vec<OsString>> {
     if labels.iter().any(|label| label.is_empty() || label.contains(['/', '\0'])) {
         return Err(invalid("a stream's label must not be empty nor contain '/'".to_owned()));
     }
+    if let Some(port) = config.port {
+        port_of(port, config.numprocesses.max(1)).map_err(about)?;
+    }
     users::resolve(config.uid.as_ref(), config.gid.as_ref()).map_err(about)?;
     Ok(resolve(config, 1, &BTreeMap::new()).map_err(about)?.argv)
 }
@@ -68,11 +71,7 @@ pub(super) fn resolve(config: &JobConfig, instance: u32, extra: &BTreeMap<String
     let mut env: BTreeMap<OsString, OsString> =
         if config.os_env { std::env::vars_os().collect() } else { BTreeMap::new() };
     if let Some(base) = config.port {
-        let port = u32::from(base) + instance.saturating_sub(1);
-        if port > u32::from(u16::MAX) {
-            return Err(Error::new(ErrorKind::Invalid, format!("PORT {port} of process {instance} is above 65535")));
-        }
-        env.insert("PORT".into(), port.to_string().into());
+        env.insert("PORT".into(), port_of(base, instance)?.to_string().into());
     }
     if config.ps {
         env.insert("PS".into(), format!("{}.{instance}", config.name.label()).into());
@@ -82,6 +81,13 @@ pub(super) fn resolve(config: &JobConfig, instance: u32, extra: &BTreeMap<String
         env.insert(name.into(), value.into());
     }
     Ok(Launch { argv: argv(config, &env)?, env })
+}
+
+/// The port of process number `instance`.
+fn port_of(base: u16, instance: u32) -> Result<u16> {
+    let port = u64::from(base) + u64::from(instance.saturating_sub(1));
+    u16::try_from(port)
+        .map_err(|_| Error::new(ErrorKind::Invalid, format!("PORT {port} of process {instance} is above 65535")))
 }
 
 /// Spec 3: `cmd` is split as a shell splits words, then `args` follow, then variables are replaced;

@@ -52,7 +52,8 @@ type Callback = Box<dyn FnMut(&mut Cx<'_>, &Sample) + Send>;
 struct Monitor {
     target: Target,
     interval: Duration,
-    timer: TimerId,
+    /// `None` where the interval goes beyond the clock's end.
+    timer: Option<TimerId>,
     /// Out of its place while it is called.
     f: Option<Callback>,
     last: HashMap<Pid, ProcessStats>,
@@ -95,7 +96,7 @@ impl Cx<'_> {
         let supervisor = &mut *self.supervisor;
         supervisor.monitors.last += 1;
         let id = MonitorId(supervisor.monitors.last);
-        let timer = supervisor.io.set_timer(Instant::now(), Owner::Monitor(id));
+        let timer = Some(supervisor.io.set_timer(Instant::now(), Owner::Monitor(id)));
         let interval = interval.max(MIN_INTERVAL);
         let monitor = Monitor { target, interval, timer, f: Some(Box::new(f)), last: HashMap::new() };
         supervisor.monitors.map.insert(id, monitor);
@@ -107,7 +108,9 @@ impl Supervisor {
     /// Ends a monitor; false if it had ended. Without monitors nothing is sampled.
     pub fn unmonitor(&mut self, id: MonitorId) -> bool {
         let Some(monitor) = self.monitors.map.remove(&id) else { return false };
-        self.io.cancel_timer(monitor.timer);
+        if let Some(timer) = monitor.timer {
+            self.io.cancel_timer(timer);
+        }
         self.monitors.due.retain(|(due, _)| *due != id);
         true
     }
@@ -155,7 +158,8 @@ impl Supervisor {
         let pids = self.processes_of(&monitor.target);
         let Some(monitor) = self.monitors.map.get_mut(&id) else { return };
         monitor.last.retain(|pid, _| pids.contains(pid));
-        monitor.timer = self.io.set_timer(Instant::now() + monitor.interval, Owner::Monitor(id));
+        let next = Instant::now().checked_add(monitor.interval);
+        monitor.timer = next.map(|at| self.io.set_timer(at, Owner::Monitor(id)));
         // Those of the time before that are still due are done once, not twice.
         self.monitors.due.retain(|(due, _)| *due != id);
         self.monitors.due.extend(pids.into_iter().map(|pid| (id, pid)));

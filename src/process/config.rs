@@ -225,6 +225,8 @@ pub enum Restart {
     Always,
     /// Replace it unless it ended with code 0.
     OnFailure,
+    /// Replace it only if it ended with code 0.
+    OnSuccess,
     /// Leave it ended.
     Never,
 }

@@ -360,7 +360,7 @@ impl HttpServer {
         if self.date.0 != second {
             self.date = (second, HttpDate::new(now));
         }
-        self.date.1.clone()
+        self.date.1
     }
 
     /// Has a connection flushed at the end of this round, together with all others that get something in it.

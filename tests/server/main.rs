@@ -1,5 +1,8 @@
 //! The HTTP server, from outside: plain sockets, and curl where it is there.
 
+// A test that is skipped says so.
+#![allow(clippy::print_stderr)]
+
 mod access;
 mod feeds;
 mod http;

@@ -5,21 +5,21 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use gaffer::Manager;
 use gaffer::manager::Handle;
+use gaffer::manager::{Cx, Target};
 use gaffer::process::{JobConfig, Pid, Restart};
 use gaffer::server::{
     Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
 };
-use gaffer::manager::{Cx, Target};
-use gaffer::Manager;
 
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Node {
-    pub address: SocketAddr,
-    pub addresses: Vec<LocalAddr>,
-    pub handle: Handle,
+pub(crate) struct Node {
+    pub(crate) address: SocketAddr,
+    pub(crate) addresses: Vec<LocalAddr>,
+    pub(crate) handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -39,9 +39,7 @@ impl Socket for Echo {
     fn message(&mut self, cx: &mut Cx<'_>, message: Message, out: &mut SocketOut<'_>) {
         match message {
             Message::Text(text) if text == "panic" => panic!("as asked"),
-            Message::Text(text) if text == "flood" => {
-                while out.send(vec![0; 1 << 16]) {}
-            }
+            Message::Text(text) if text == "flood" => while out.send(vec![0; 1 << 16]) {},
             Message::Text(text) if text == "stop" => cx.stop(),
             message => drop(out.send(message)),
         }
@@ -67,9 +65,10 @@ fn mode(feed: Option<&str>) -> FeedMode {
 }
 
 fn routes(server: &mut HttpServer) {
-    let mut route = |method: &str, pattern: &str, f: fn(&mut gaffer::server::Call<'_, '_>) -> Result<Reply, Refusal>| {
-        server.route(method, pattern, f).expect("a valid route");
-    };
+    let mut route =
+        |method: &str, pattern: &str, f: fn(&mut gaffer::server::Call<'_, '_>) -> Result<Reply, Refusal>| {
+            server.route(method, pattern, f).expect("a valid route");
+        };
     route("GET", "/ping", |_| Ok(Reply::Text(200, "OK".to_owned())));
     route("GET", "/hello/:name", |call| {
         Ok(Reply::Text(200, format!("{} {}", call.param("name"), call.query("q").unwrap_or("-"))))
@@ -103,11 +102,11 @@ fn routes(server: &mut HttpServer) {
 }
 
 impl Node {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Config::default())
     }
 
-    pub fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
         routes(&mut server);
@@ -123,30 +122,30 @@ impl Node {
         node
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::new(TcpStream::connect(self.address).expect("it listens"))
     }
 
     /// Sends one request and reads one answer.
-    pub fn ask(&self, method: &str, path: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str) -> Answer {
         let mut client = self.connect();
         client.send(&format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         client.answer_to(method)
     }
 
-    pub fn load(&self, name: &str, cmd: &str) {
+    pub(crate) fn load(&self, name: &str, cmd: &str) {
         let job = JobConfig::new(name, "/bin/sh").expect("valid").arg("-c").arg(cmd);
         let job = job.redirect_output(["out", "err"]).restart(Restart::Never).redirect_input(true);
         self.handle.call(move |cx| cx.load(job, true).map(drop)).expect("it runs").expect("it loads");
     }
 
     /// The first process of a job, once it is there.
-    pub fn pid(&self, name: &'static str) -> u64 {
+    pub(crate) fn pid(&self, name: &'static str) -> u64 {
         self.handle.call(move |cx| cx.pids(name)).expect("it runs").expect("loaded")[0].0
     }
 
     /// Waits until so many connections are open.
-    pub fn wait_connections(&self, want: u64) {
+    pub(crate) fn wait_connections(&self, want: u64) {
         let mut client = self.connect();
         let start = Instant::now();
         loop {
@@ -173,35 +172,35 @@ impl Drop for Node {
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 }
 
-pub struct Client<S = TcpStream> {
-    pub stream: S,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     /// What came and was not looked at.
-    pub input: Vec<u8>,
+    pub(crate) input: Vec<u8>,
 }
 
 impl Client {
-    pub fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
         Self { stream, input: Vec::new() }
@@ -209,12 +208,12 @@ impl Client {
 }
 
 impl<S: Read + Write> Client<S> {
-    pub fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).expect("it takes what we send");
     }
 
     /// Reads more; false at the end.
-    pub fn more(&mut self) -> bool {
+    pub(crate) fn more(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {
             Ok(0) => false,
@@ -228,7 +227,7 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// Everything up to and with `mark`.
-    pub fn until(&mut self, mark: &[u8]) -> Vec<u8> {
+    pub(crate) fn until(&mut self, mark: &[u8]) -> Vec<u8> {
         loop {
             if let Some(at) = self.input.windows(mark.len()).position(|w| w == mark) {
                 return self.input.drain(..at + mark.len()).collect();
@@ -237,17 +236,17 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    pub fn head(&mut self) -> Answer {
+    pub(crate) fn head(&mut self) -> Answer {
         let head = String::from_utf8(self.until(b"\r\n\r\n")).expect("a head is text");
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status line");
         Answer { status, head, body: Vec::new() }
     }
 
-    pub fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         self.answer_to("GET")
     }
 
-    pub fn answer_to(&mut self, method: &str) -> Answer {
+    pub(crate) fn answer_to(&mut self, method: &str) -> Answer {
         let mut answer = self.head();
         if method == "HEAD" || matches!(answer.status, 100..=199 | 204 | 304) {
             return answer;
@@ -267,7 +266,7 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// The next chunk; `None` for the last.
-    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
         let line = String::from_utf8(self.until(b"\r\n")).expect("a size");
         let size = usize::from_str_radix(line.trim(), 16).expect("a size");
         while self.input.len() < size + 2 {
@@ -279,7 +278,7 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// Everything up to the end of the connection.
-    pub fn rest(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.more() {}
         std::mem::take(&mut self.input)
     }

@@ -14,7 +14,8 @@ struct Ws {
 
 impl Ws {
     fn new(node: &Node) -> Self {
-        let handshake = Handshake::new("localhost", "/socket", [3; 16]).and_then(|h| h.protocol("echo")).expect("valid");
+        let handshake =
+            Handshake::new("localhost", "/socket", [3; 16]).and_then(|h| h.protocol("echo")).expect("valid");
         let mut client = node.connect();
         let mut request = Vec::new();
         handshake.write(&mut request);
@@ -142,11 +143,8 @@ fn the_server_says_goodbye() {
 fn foreign_origins_are_refused() {
     let node = Node::new();
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n";
-    for (fields, status) in [
-        ("Origin: http://evil.example\r\n", 403),
-        ("Origin: http://localhost\r\n", 101),
-        ("", 101),
-    ] {
+    for (fields, status) in [("Origin: http://evil.example\r\n", 403), ("Origin: http://localhost\r\n", 101), ("", 101)]
+    {
         let mut client = node.connect();
         client.send(&format!("GET /socket HTTP/1.1\r\nHost: localhost\r\n{upgrade}{fields}\r\n"));
         assert_eq!(client.head().status, status, "{fields}");

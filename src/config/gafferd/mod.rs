@@ -39,7 +39,7 @@
 //! | `cwd` `uid` `gid` `umask` | none; a path, names or numbers, octal digits |
 //! | `redirect_output` `custom_streams` | none; up to 2 and 64 labels |
 //! | `stdio` | `null`, `inherit` |
-//! | `restart` | `always`, `on-failure`, `never` |
+//! | `restart` | `always`, `on-failure`, `on-success`, `never` |
 //! | `flapping` | none; `attempts, window, retry_in, max_retry` (2, 1, 7, 5), fewer take these; in JSON also an object |
 //! | `backoff` | `0.1, 5`: the first and the longest pause, or the first alone, 0 for none; in JSON also an object (`first`, `max`) or number |
 //! | `graceful_timeout` `stop_signal` | 30; `TERM`, names and numbers |

@@ -52,6 +52,7 @@ fn every_key_is_read_and_written() {
     key("detach", &[json!(true)], base().detach(true));
     key("numprocesses", &[json!(0), json!(0.0)], base().numprocesses(0));
     key("restart", &[json!("on-failure")], base().restart(Restart::OnFailure));
+    key("restart", &[json!("on-success")], base().restart(Restart::OnSuccess));
     key("restart", &[json!("never")], base().restart(Restart::Never));
     let rule = Flapping::new(3, Duration::from_millis(1500), Duration::from_secs(7), 0);
     let forms = [
@@ -186,8 +187,12 @@ fn says_what_was_expected() {
         ("numprocesses", json!(10001), "numprocesses: expected a number from 0 to 10000, found 10001".to_owned()),
         ("start", json!("no"), "start: expected true or false, found \"no\"".to_owned()),
         ("priority", json!(1e300), "priority: expected a whole number, found 1e+300".to_owned()),
-        ("restart", json!("maybe"), "restart: expected always, on-failure or never, found \"maybe\"".to_owned()),
-        ("restart", json!(true), "restart: expected always, on-failure or never, found true".to_owned()),
+        (
+            "restart",
+            json!("maybe"),
+            "restart: expected always, on-failure, on-success or never, found \"maybe\"".to_owned(),
+        ),
+        ("restart", json!(true), "restart: expected always, on-failure, on-success or never, found true".to_owned()),
         ("flapping", json!(2), "flapping: expected an object, or text, found 2".to_owned()),
         ("flapping", json!("a, 2"), format!("flapping: {form} \"a, 2\"")),
         ("flapping", json!("1,2,3,4,5"), format!("flapping: {form} \"1,2,3,4,5\"")),
@@ -229,7 +234,11 @@ fn says_what_was_expected() {
             json!("NOPE"),
             "stop_signal: expected a signal's name such as TERM, or its number, found \"NOPE\"".to_owned(),
         ),
-        ("restart", json!(long), format!("restart: expected always, on-failure or never, found {:?}…", &long[..40])),
+        (
+            "restart",
+            json!(long),
+            format!("restart: expected always, on-failure, on-success or never, found {:?}…", &long[..40]),
+        ),
     ] {
         let e = read(with(key, &value)).expect_err(&want);
         assert_eq!((e.kind(), e.to_string()), (ErrorKind::Invalid, want), "{key}: {value}");
