@@ -20,7 +20,7 @@ const MAX_ENDINGS: usize = 64;
 ///
 /// let mut metrics = Metrics::default();
 /// let job = Arc::new("web".parse()?);
-/// let exit = What::Exit { pid: Pid(1), os_pid: None, exit: Exit::Code(3), once: false };
+/// let exit = What::Exit { pid: Pid(1), os_pid: None, instance: 1, exit: Exit::Code(3), once: false };
 /// for what in [What::Create, exit] {
 ///     metrics.observe(&Event::new(SystemTime::now(), Some(Arc::clone(&job)), what));
 /// }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn exit(pid: u64, exit: Exit) -> What {
-        What::Exit { pid: Pid(pid), os_pid: None, exit, once: false }
+        What::Exit { pid: Pid(pid), os_pid: None, instance: 1, exit, once: false }
     }
 
     fn kill() -> Exit {

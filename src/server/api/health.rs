@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::shapes;
+use crate::manager::Supervisor;
 use crate::process::{JobInfo, JobState, ProcessState};
 use crate::server::metrics::Metrics;
 use crate::server::{Call, Refusal, Reply};
@@ -48,7 +49,7 @@ fn not_ready(reason: String, jobs: Vec<Value>) -> Reply {
 }
 
 /// What is wrong with a job, if something is. One that somebody has stopped is as it is wanted.
-fn missing(supervisor: &crate::manager::Supervisor, metrics: &Metrics, info: &JobInfo) -> Option<String> {
+fn missing(supervisor: &Supervisor, metrics: &Metrics, info: &JobInfo) -> Option<String> {
     match info.state {
         JobState::Flapping => Some("flapping".to_owned()),
         JobState::Stopped if metrics.job(&info.name).is_some_and(|job| job.is_given_up()) => {

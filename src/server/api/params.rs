@@ -9,7 +9,7 @@ use crate::server::route::is_number;
 use crate::server::{Call, FeedMode, Refusal, Reply};
 use crate::suggest;
 
-/// Every second a feed is silent costs nothing; proxies close what is silent for longer.
+/// What `heartbeat=true` means; proxies tend to close what is silent for longer.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// The longest heartbeat, and the longest interval between samples.

@@ -6,7 +6,7 @@ use super::jobs::named_like;
 use super::params::{Named, bad, done, job_name, named, signal as signal_of};
 use super::shapes;
 use crate::config::job_from_json;
-use crate::process::{Pid, Scale, Signal};
+use crate::process::{JobName, Pid, Scale, Signal};
 use crate::server::{Call, Refusal, Reply};
 
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -126,6 +126,6 @@ fn not_for_a_process(verb: &str) -> Refusal {
 }
 
 /// The job of `/status/:name` and `/stats/:name`.
-pub(super) fn job_of(call: &Call<'_, '_>) -> Result<crate::process::JobName, Refusal> {
+pub(super) fn job_of(call: &Call<'_, '_>) -> Result<JobName, Refusal> {
     job_name(call.param("name"))
 }

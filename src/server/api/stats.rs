@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::params::{feed, heartbeat, interval, pid};
+use super::params::{feed, heartbeat, interval, pid, refuse};
 use super::processes::job_of;
 use super::{pids, shapes};
 use crate::manager::{Sample, Target};
@@ -35,7 +35,7 @@ pub(super) fn process(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let (name, pid) = (job_of(call)?, pid(call)?);
     if *call.cx.process(pid)?.name != name {
         let reason = format!("process {pid} is none of {name}");
-        return Err(super::params::refuse(404, "not_found", reason));
+        return Err(refuse(404, "not_found", reason));
     }
     answer(call, Target::Process(pid), |call| pids::sample(call, pid))
 }

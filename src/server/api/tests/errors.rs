@@ -6,7 +6,7 @@ use super::{Node, SLEEP};
 fn refusals() {
     let mut node = Node::new();
     node.json("POST /processes", SLEEP, 200);
-    node.json("POST /processes", r#"{"name": "cat", "cmd": "cat", "redirect_output": ["out"]}"#, 200);
+    node.json("POST /processes", r#"{"name": "cat", "cmd": "sleep 1000", "redirect_output": ["out"]}"#, 200);
     node.settle("web", 1);
     node.settle("cat", 1);
     // Request, body, status, word, part of the reason.

@@ -1,6 +1,7 @@
 //! Every route against a manager, without sockets: what comes out must have the documented status and shape.
 
 mod errors;
+mod live;
 mod openapi;
 mod openmetrics;
 mod routes;
