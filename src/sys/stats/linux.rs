@@ -501,7 +501,12 @@ mod tests {
     fn descriptors_are_counted_on_old_kernels_too() {
         let mut snapshot = Snapshot::new().expect("a snapshot");
         let spawned = Spawner::new().expect("spawner").spawn(&SpawnPlan::new(["/bin/sleep", "60"])).expect("spawn");
-        assert_eq!(snapshot.count_fds(spawned.os_pid.0), Some(3));
+        // exec lets the parent go on (execve(2), vfork(2)) a moment before it closes descriptors.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while snapshot.count_fds(spawned.os_pid.0) != Some(3) {
+            assert!(Instant::now() < deadline, "{:?}", snapshot.count_fds(spawned.os_pid.0));
+            std::thread::yield_now();
+        }
         assert_eq!(snapshot.num_fds(spawned.os_pid.0), Some(3));
         // SAFETY: our own child.
         unsafe { libc::kill(spawned.os_pid.0, libc::SIGKILL) };
