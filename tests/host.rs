@@ -2,6 +2,7 @@
 //!
 //! It owns its `main`, because what it does to signals holds for the whole process: the cases run one after
 //! the other, and each leaves everything as it was.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests say what they saw")]
 
 use std::fs::File;
 use std::io::{self, Read};
