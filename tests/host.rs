@@ -49,6 +49,8 @@ const CASES: &[(&str, fn())] = &[
     ("signals_restart_and_call", signals_restart_and_call),
     #[cfg(feature = "signals")]
     ("signals_suspend_and_go_on", signals_suspend_and_go_on),
+    #[cfg(feature = "signals")]
+    ("signals_that_cannot_be_handled", signals_that_cannot_be_handled),
 ];
 
 fn main() -> ExitCode {
@@ -101,7 +103,7 @@ fn end(watch: ExitWatch) -> Exit {
 fn output(spawner: &mut Spawner, mut plan: SpawnPlan<'_>) -> String {
     let (read, write) = stdio::pipe().expect("pipe");
     plan.fds.resize(plan.fds.len().max(3), ChildFd::Null);
-    let text = {
+    {
         let mut plan = plan;
         plan.fds[1] = ChildFd::Fd(write.as_fd());
         let spawned = spawner.spawn(&plan).expect("spawn");
@@ -111,8 +113,7 @@ fn output(spawner: &mut Spawner, mut plan: SpawnPlan<'_>) -> String {
         File::from(read).read_to_string(&mut text).expect("text");
         assert_eq!(end(spawned.exit), Exit::Code(0), "{text}");
         text
-    };
-    text
+    }
 }
 
 /// The handler of a signal replaced until this is dropped.
@@ -787,5 +788,17 @@ fn signals_suspend_and_go_on() {
     assert_eq!(status.and_then(|status| status.code()), Some(0));
     until(&mut manager, "the child goes on", |_| state(child) == Some('S'));
     assert_eq!(running(&manager, "a"), 1);
+    finish(&mut manager);
+}
+
+#[cfg(feature = "signals")]
+fn signals_that_cannot_be_handled() {
+    use gaffer::signals::{SigHandler, SignalAction};
+    let mut manager = Manager::new().expect("a manager");
+    let faults = manager.cx().subscribe("fault", 10);
+    manager.add_app(SigHandler::new().on(Signal::KILL, SignalAction::Stop));
+    let _ = manager.turn(Some(Duration::ZERO)).expect("turn");
+    let fault = faults.try_recv().expect("a fault").payload;
+    assert!(format!("{:?}", fault.what).contains("SIGKILL cannot be handled"), "{fault:?}");
     finish(&mut manager);
 }
