@@ -154,7 +154,9 @@ fn added_in_a_callback() {
     let mut w = Watch::new();
     let seen = Notes::default();
     let app = Tell::new("late", &seen);
-    w.manager.cx().once("create", move |cx, _, _| drop(cx.add_app(app)));
+    w.manager.cx().once("create", move |cx, _, _| {
+        cx.add_app(app);
+    });
     w.manager.load(sleeper("a"), false).expect("load");
     let _ = w.manager.turn(Some(Duration::ZERO)).expect("turn");
     assert_eq!(notes(&seen), ["late start"], "within the turn");

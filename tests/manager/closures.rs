@@ -23,7 +23,9 @@ fn every() {
     let mut w = Watch::new();
     let (count, shared) = counter();
     let began = Instant::now();
-    let id = w.manager.cx().every(20 * MS, move |_| drop(shared.fetch_add(1, Ordering::Relaxed)));
+    let id = w.manager.cx().every(20 * MS, move |_| {
+        shared.fetch_add(1, Ordering::Relaxed);
+    });
     w.until("five calls", |_| count.load(Ordering::Relaxed) == 5);
     assert!(began.elapsed() >= 100 * MS);
     // A late turn brings one call, not a burst.
@@ -147,7 +149,9 @@ fn closures_that_panic_are_removed_and_told() {
 fn once_and_unsubscribing_in_a_callback() {
     let mut w = Watch::new();
     let (count, shared) = counter();
-    w.manager.cx().once("create", move |_, _, _| drop(shared.fetch_add(1, Ordering::Relaxed)));
+    w.manager.cx().once("create", move |_, _, _| {
+        shared.fetch_add(1, Ordering::Relaxed);
+    });
     let (twice, shared) = counter();
     let id = Arc::new(Mutex::new(None));
     let own = Arc::clone(&id);
@@ -186,7 +190,9 @@ fn a_listener_that_panics_is_told_and_stays() {
     let mut w = Watch::new();
     w.manager.cx().on("create", |_, _, _| panic!("a listener"));
     let (count, shared) = counter();
-    w.manager.cx().on("create", move |_, _, _| drop(shared.fetch_add(1, Ordering::Relaxed)));
+    w.manager.cx().on("create", move |_, _, _| {
+        shared.fetch_add(1, Ordering::Relaxed);
+    });
     for name in ["a", "b"] {
         w.manager.load(sleeper(name), true).expect("load");
     }

@@ -42,7 +42,10 @@ fn many_threads() {
                     assert!(n >= 1);
                     handle.call(|m| m.scale("a", Scale::By(-1))).expect("call").expect("scale");
                     let posted = Arc::clone(&posted);
-                    handle.post(move |_| drop(posted.fetch_add(1, Ordering::Relaxed))).expect("post");
+                    let count = move |_: &mut gaffer::manager::Cx<'_>| {
+                        posted.fetch_add(1, Ordering::Relaxed);
+                    };
+                    handle.post(count).expect("post");
                 }
                 let got = (0..40).map(|_| events.recv_timeout(DEADLINE).expect("an event"));
                 assert!(got.into_iter().all(|event| event.topic == "update"));

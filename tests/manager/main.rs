@@ -3,9 +3,10 @@
 //! Every test waits for conditions with a deadline and says what it saw when one does not come. What
 //! holds for the whole process (descriptors, threads, `SIGCHLD`) is tested in `tests/host.rs`, where
 //! the cases run one after the other.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout, clippy::print_stderr, dropping_copy_types)]
 
 mod apps;
+mod chaos;
 mod closures;
 mod events;
 mod handle;

@@ -10,7 +10,7 @@ use gaffer::Manager;
 use gaffer::manager::{Flow, Output, OutputLimit, Piece, StreamData, StreamSelector, TapId};
 use gaffer::process::{Backoff, JobConfig, Pid, Restart, Signal, What};
 
-use crate::watch::{DEADLINE, Running, Scratch, Seen, Watch, sh, signal};
+use crate::watch::{DEADLINE, Running, Scratch, Seen, Watch, sh, signal, wait_for};
 
 /// Bytes that look like nothing else, so that what is lost, doubled or moved shows.
 fn noise(n: usize) -> Vec<u8> {
@@ -316,6 +316,32 @@ fn a_stop_loses_nothing() {
         }
     }
     assert_eq!((total, ends), (60_006, 1));
+}
+
+#[test]
+fn chatty_children_keep_nobody_waiting() {
+    let running = Running::new();
+    running.start(JobConfig::new("yes", "yes").expect("job").redirect_output(["out", "err"]).numprocesses(4));
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&bytes);
+    let tap = move |chunk: StreamData<'_>| {
+        if let StreamData::Bytes(bytes) = chunk {
+            count.fetch_add(bytes.len(), Ordering::Relaxed);
+        }
+        Flow::Continue
+    };
+    running.handle.call(|m| m.tap(StreamSelector::all(), move |_, chunk| tap(chunk.data))).expect("call");
+    wait_for("a lot of output", || bytes.load(Ordering::Relaxed) > 10_000_000);
+    let mut longest = Duration::ZERO;
+    for _ in 0..50 {
+        let began = Instant::now();
+        running.handle.call(|_| ()).expect("call");
+        longest = longest.max(began.elapsed());
+    }
+    println!("longest call {longest:?}, {} bytes", bytes.load(Ordering::Relaxed));
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    running.handle.stop().expect("stop");
+    running.join();
 }
 
 /// A daemon that a child leaves behind has the pipe for as long as it likes.

@@ -226,7 +226,7 @@ fn manager_process_exit_event() {
     let [event] = &exits[..] else { panic!("{}", w.dump()) };
     assert_eq!(event.job.as_ref().expect("a job").as_str(), "default.dummy");
     let exit = Exit::Signal { signal: Signal::TERM, core: false };
-    assert_eq!(event.what, What::Exit { pid: Pid(1), os_pid: Some(os), exit, once: false });
+    assert_eq!(event.what, What::Exit { pid: Pid(1), os_pid: Some(os), instance: 1, exit, once: false });
     w.finish();
 }
 
@@ -332,7 +332,7 @@ fn manager_process_commit() {
     w.until("its exit", |w| w.exits().len() == 1);
     let exit = w.events().pop().expect("an event");
     let how = Exit::Signal { signal: Signal::TERM, core: false };
-    assert_eq!(exit.what, What::Exit { pid, os_pid, exit: how, once: true });
+    assert_eq!(exit.what, What::Exit { pid, os_pid, instance: 1, exit: how, once: true });
     w.finish();
 }
 
