@@ -35,9 +35,12 @@ fn ctrl_c_twice_kills() {
 #[test]
 fn modes_that_a_program_has_changed_are_put_back() {
     // A program in the background may not change them, unless it ignores SIGTTOU.
-    let room = Room::new("a: trap '' TTOU; stty -echo -icanon -isig < /dev/tty && echo changed; exec sleep 1000\n");
+    let room = Room::new(
+        "a: trap '' TTOU; until test -e go; do sleep 0.02; done; stty -echo -icanon -isig < /dev/tty && echo changed; exec sleep 1000\n",
+    );
     let terminal = room.on_terminal(&room.gaffer("start --no-color"));
     let before = terminal.modes();
+    std::fs::write(room.path("go"), "").expect("a file");
     terminal.wait_for("| changed");
     assert_ne!(terminal.modes(), before);
     send(terminal.pid(), Signal::INT);
@@ -72,8 +75,12 @@ fn suspended_and_resumed_by_a_shell() {
     let pid = gaffer();
     terminal.wait_for_after("$ ", |terminal| terminal.press("\x1a"));
     until(|| state(pid) == 'T', || state(pid).to_string());
-    let stopped =
-        || room.living().into_iter().filter(|(_, line)| !line.starts_with("sh -i")).all(|(pid, _)| state(pid) == 'T');
+    let stopped = || {
+        room.living()
+            .into_iter()
+            .filter(|(_, line)| !line.starts_with("sh -i"))
+            .all(|(pid, _)| "TD".contains(state(pid)))
+    };
     until(stopped, || format!("{:?}", room.living()));
     // The shell has the terminal for itself.
     terminal.wait_for_after("4\r\n$ ", |terminal| terminal.press("echo $((2+2))\n"));
