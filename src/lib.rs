@@ -45,7 +45,9 @@
 //! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
+//! | `client` | [`client`]: a blocking client for a node | ureq, serde_json |
 //! | `gaffer` | the Procfile tool | |
+//! | `gafferctl` | the tool that controls a node | |
 //!
 //! All are on by default; a library user turns them off and gets the core alone.
 //!
@@ -96,6 +98,8 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(any(feature = "procfile", feature = "config"))]
 pub mod config;
 #[cfg(feature = "console")]
