@@ -94,7 +94,8 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text).expect(text).to_string(), want);
         }
-        for bad in ["", "unix:", "http://", "ftp://x", "http://:5000", "http://a b", "http://u@h", "h?x", "http://h#x"] {
+        for bad in ["", "unix:", "http://", "ftp://x", "http://:5000", "http://a b", "http://u@h", "h?x", "http://h#x"]
+        {
             assert_eq!(Address::parse(bad).expect_err(bad).kind(), ErrorKind::Invalid, "{bad}");
         }
         assert_eq!(Address::parse("https://x").expect_err("TLS").kind(), ErrorKind::Unsupported);

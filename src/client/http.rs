@@ -89,12 +89,8 @@ impl Http {
     fn call(&self, method: Method, path: &str, content: Content<'_>) -> Result<Vec<u8>> {
         let response = self.send(method, path, content, None)?;
         let status = response.status().as_u16();
-        let body = response
-            .into_body()
-            .into_with_config()
-            .limit(MAX_ANSWER)
-            .read_to_vec()
-            .map_err(|e| self.failed(e))?;
+        let body =
+            response.into_body().into_with_config().limit(MAX_ANSWER).read_to_vec().map_err(|e| self.failed(e))?;
         if (200..300).contains(&status) { Ok(body) } else { Err(answer::refusal(status, path, &body)) }
     }
 
@@ -140,11 +136,7 @@ impl Http {
             request = request.header("Content-Type", media_type);
         }
         let needs_body = request.method_ref().is_some_and(|method| [Method::POST, Method::PUT].contains(method));
-        let sent = if needs_body {
-            self.run(request.body(bytes), feed)
-        } else {
-            self.run(request.body(()), feed)
-        };
+        let sent = if needs_body { self.run(request.body(bytes), feed) } else { self.run(request.body(()), feed) };
         sent?.map_err(|e| self.failed(e))
     }
 
@@ -154,8 +146,9 @@ impl Http {
         feed: Option<Feed<'_>>,
     ) -> Result<Result<Response<ureq::Body>, ureq::Error>> {
         // The address was checked and paths are encoded; what is left is the key.
-        let request = request
-            .map_err(|e| Error::new(ErrorKind::Invalid, format!("the request cannot be sent ({e}); is the API key right?")))?;
+        let request = request.map_err(|e| {
+            Error::new(ErrorKind::Invalid, format!("the request cannot be sent ({e}); is the API key right?"))
+        })?;
         let scope = self.agent.configure_request(request);
         let request = match feed {
             None => scope.timeout_global(Some(self.timeout)).build(),
@@ -171,7 +164,8 @@ impl Http {
 
     /// What has happened to a request that got no answer.
     fn failed(&self, error: ureq::Error) -> Error {
-        let unreachable = |why: String| Error::new(ErrorKind::Unreachable, format!("cannot reach {}: {why}", self.address));
+        let unreachable =
+            |why: String| Error::new(ErrorKind::Unreachable, format!("cannot reach {}: {why}", self.address));
         match error {
             ureq::Error::Timeout(_) => self.timed_out(),
             ureq::Error::HostNotFound => unreachable("the host is not known".to_owned()),

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::answer::{missing, number, pids};
 use super::http::{Content, Http};
 use super::values::{JobInfo, JobStatus};
-use crate::process::{JobName, Pid, Signal};
 use crate::Result;
+use crate::process::{JobName, Pid, Signal};
 
 /// A job of a node, by its name.
 #[derive(Clone, Debug)]

@@ -79,7 +79,7 @@ impl Server {
         }
     }
 
-    /// All processes, those that were told to end and committed ones included.
+    /// All processes, committed ones included; those that were told to end are not among them.
     pub fn pids(&self) -> Result<Vec<Pid>> {
         pids(&self.http.get("/pids")?["pids"])
     }
@@ -138,7 +138,11 @@ impl Server {
             crate::process::JobName::new(session, name)?
         };
         if own.is_some_and(|own| own != name.session()) {
-            return Err(invalid(&format!("names two sessions: {:?} and {:?}", own.unwrap_or_default(), name.session())));
+            return Err(invalid(&format!(
+                "names two sessions: {:?} and {:?}",
+                own.unwrap_or_default(),
+                name.session()
+            )));
         }
         object.insert("name".to_owned(), name.label().into());
         object.insert("start".to_owned(), start.into());

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::answer::{job_name, missing, number, pids};
-use crate::process::{JobName, JobState, OsPid, Pid, ProcessState};
 use crate::Result;
+use crate::process::{JobName, JobState, OsPid, Pid, ProcessState};
+use crate::sys::clock::local_time;
 
 /// How a job stands, in few words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +136,13 @@ pub struct Event {
 }
 
 impl Event {
+    /// When, as `HH:MM:SS` in the local time zone.
+    #[must_use]
+    pub fn time_of_day(&self) -> String {
+        let (hour, minute, second) = local_time(self.time);
+        format!("{hour:02}:{minute:02}:{second:02}")
+    }
+
     /// `kind` is the name the feed gives it: its topic.
     pub(super) fn read(kind: &str, fields: Value) -> Result<Self> {
         let event = fields["event"].as_str().ok_or_else(|| missing("event"))?.to_owned();
@@ -189,6 +197,8 @@ mod tests {
         let event = Event::read("proc.web.exit", fields).expect("an event");
         assert_eq!((event.topic.as_str(), event.pid), ("proc.web.exit", Some(Pid(3))));
         assert_eq!(event.time, UNIX_EPOCH + Duration::from_millis(1500));
+        // Zones are whole minutes away from each other nowadays.
+        assert!(event.time_of_day().ends_with(":01"), "{}", event.time_of_day());
         assert!(Event::read("x", json!({"event": "gap", "dropped": null})).is_ok());
         assert!(Event::read("x", json!({})).is_err());
     }

@@ -8,7 +8,7 @@
 //! start, or changes the environment, the working directory or the umask of this process.
 
 mod child;
-#[cfg(feature = "console")]
+#[cfg(any(feature = "console", feature = "client"))]
 pub(crate) mod clock;
 pub mod exit;
 mod fork;
