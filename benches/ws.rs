@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench ws`
 
+#![allow(clippy::print_stdout, reason = "a bench is there to print")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use signal_hook::flag;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
@@ -41,10 +44,15 @@ impl fmt::Debug for SignalAction {
 /// [`SigHandler::default`] stops on SIGTERM, SIGINT and SIGQUIT and restarts on SIGHUP. Children are
 /// not affected: they start with default dispositions whatever is handled here.
 ///
+/// Where SIGHUP would stop the manager and is ignored when that starts, it stays ignored: whoever
+/// uses nohup(1) wants it so.
+///
 /// The handlers of a program are its own: a library that embeds a manager leaves this to `main`.
 pub struct SigHandler {
     actions: Vec<(Signal, SignalAction)>,
     delivery: Option<SignalDelivery<UnixStream, SignalOnly>>,
+    /// True once signals are to have their default effect again.
+    ended: Option<Arc<AtomicBool>>,
     /// Wakes the loop: a duplicate of the delivery's reading end.
     source: Option<Source<UnixStream>>,
     stops: u32,
@@ -54,7 +62,7 @@ impl SigHandler {
     /// A handler of no signal yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { actions: Vec::new(), delivery: None, source: None, stops: 0 }
+        Self { actions: Vec::new(), delivery: None, ended: None, source: None, stops: 0 }
     }
 
     /// Acts on `signal`, in place of what was set for it before.
@@ -66,6 +74,18 @@ impl SigHandler {
             self.actions.push((Signal::CONT, SignalAction::Call(Box::new(|cx, signal| cx.signal_groups(signal)))));
         }
         self.actions.push((signal, action));
+        self
+    }
+
+    /// Once the manager has ended, the signals that stop it have their default effect again, for a
+    /// program that ends then, too: a Ctrl-C ends it at once while it waits for the reader of its
+    /// last words.
+    ///
+    /// An app that is stopped after this one (those that were added before it) is within its reach.
+    /// Without this, such signals have no effect then.
+    #[must_use]
+    pub fn default_at_end(mut self) -> Self {
+        self.ended = Some(Arc::default());
         self
     }
 
@@ -106,10 +126,21 @@ impl App for SigHandler {
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<()> {
         let pipe = UnixStream::pair().and_then(|(read, write)| Ok((read.try_clone()?, read, write)));
         let (wake, read, write) = pipe.map_err(|e| Error::io("cannot make a pipe for signals", e))?;
+        let nohup = |(signal, action): &(Signal, SignalAction)| {
+            *signal == Signal::HUP && matches!(action, SignalAction::Stop) && sys::signal::is_ignored(*signal)
+        };
+        self.actions.retain(|action| !nohup(action));
         let signals = self.actions.iter().map(|(signal, _)| signal.number());
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals);
         self.delivery = Some(delivery.map_err(|e| Error::io("cannot handle signals", e))?);
         self.source = Some(cx.register(wake, Interest::READ)?);
+        let stops = self.actions.iter().filter(|(_, action)| matches!(action, SignalAction::Stop));
+        if let Some(ended) = &self.ended {
+            for (signal, _) in stops {
+                flag::register_conditional_default(signal.number(), Arc::clone(ended))
+                    .map_err(|e| Error::io(format!("cannot handle {signal}"), e))?;
+            }
+        }
         Ok(())
     }
 
@@ -118,6 +149,12 @@ impl App for SigHandler {
         let pending: Vec<_> = delivery.pending().collect();
         for signal in pending.into_iter().filter_map(|number| Signal::new(number).ok()) {
             self.act(cx, signal);
+        }
+    }
+
+    fn stop(&mut self, _: &mut Cx<'_>) {
+        if let Some(ended) = &self.ended {
+            ended.store(true, Ordering::SeqCst);
         }
     }
 }

@@ -13,10 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gaffer::process::{Exit, Signal};
+use gaffer::Manager;
+use gaffer::manager::{Flow, OutputLimit, Status, StreamSelector, Target};
+use gaffer::process::{Backoff, Exit, JobConfig, Restart, Signal, What};
 use gaffer::sys::stdio::{self, Moved};
 use gaffer::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawner, Step};
 
@@ -32,6 +35,21 @@ const CASES: &[(&str, fn())] = &[
     ("dropping_a_watch_reaps_nothing", dropping_a_watch_reaps_nothing),
     ("threads_may_spawn_at_once", threads_may_spawn_at_once),
     ("a_thousand_spawns_leave_nothing", a_thousand_spawns_leave_nothing),
+    ("a_manager_with_sigchld_ignored", a_manager_with_sigchld_ignored),
+    ("a_manager_with_a_thief", a_manager_with_a_thief),
+    ("a_manager_beside_a_sigchld_handler", a_manager_beside_a_sigchld_handler),
+    ("a_manager_beside_children_of_the_host", a_manager_beside_children_of_the_host),
+    ("a_dropped_manager_leaves_nothing", a_dropped_manager_leaves_nothing),
+    ("five_hundred_children_leave_nothing", five_hundred_children_leave_nothing),
+    ("two_thousand_respawns_leave_nothing", two_thousand_respawns_leave_nothing),
+    ("a_line_of_ten_megabytes_takes_little_memory", a_line_of_ten_megabytes_takes_little_memory),
+    ("out_of_descriptors", out_of_descriptors),
+    #[cfg(feature = "signals")]
+    ("signals_stop_then_kill", signals_stop_then_kill),
+    #[cfg(feature = "signals")]
+    ("signals_restart_and_call", signals_restart_and_call),
+    #[cfg(feature = "signals")]
+    ("signals_suspend_and_go_on", signals_suspend_and_go_on),
 ];
 
 fn main() -> ExitCode {
@@ -411,4 +429,365 @@ fn settle(threads: usize) {
         assert!(Instant::now() < deadline, "threads are left");
         thread::yield_now();
     }
+}
+
+/// Turns until the condition holds, at most 20 s.
+#[track_caller]
+fn until(manager: &mut Manager, what: &str, mut holds: impl FnMut(&mut Manager) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds(manager) {
+        let _ = manager.turn(Some(Duration::from_millis(20))).expect("turn");
+        assert!(Instant::now() < deadline, "waited in vain for: {what}\n{manager:#?}");
+    }
+}
+
+/// Stops the manager and waits for its end, at most 20 s.
+#[track_caller]
+fn finish(manager: &mut Manager) {
+    manager.stop();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while manager.turn(Some(Duration::from_millis(20))).expect("turn") == Status::Running {
+        assert!(Instant::now() < deadline, "it does not stop\n{manager:#?}");
+    }
+}
+
+fn job(name: &str, script: &str) -> JobConfig {
+    JobConfig::new(name, script).expect("a name").shell(true).backoff(Backoff::OFF)
+}
+
+/// Exits of the manager's processes, as they come.
+fn exits(manager: &mut Manager) -> Arc<Mutex<Vec<Exit>>> {
+    let exits = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&exits);
+    manager.cx().on("exit", move |_, _, event| {
+        if let What::Exit { exit, .. } = &event.what {
+            notes.lock().expect("notes").push(exit.clone());
+        }
+    });
+    exits
+}
+
+fn running(manager: &Manager, job: &str) -> usize {
+    let pids = manager.pids(job).unwrap_or_default();
+    pids.into_iter().filter(|pid| manager.process(*pid).is_ok_and(|process| process.os_pid.is_some())).count()
+}
+
+/// A job that ends again and again, one whose leader leaves a child behind, and one that is stopped.
+#[track_caller]
+fn supervise() {
+    let mut manager = Manager::new().expect("a manager");
+    let exits = exits(&mut manager);
+    manager.load(job("short", "exit 3"), true).expect("load");
+    manager.load(job("left", "sleep 1000 & exit 3"), true).expect("load");
+    manager.load(job("long", "exec sleep 1000").numprocesses(3), true).expect("load");
+    until(&mut manager, "many exits", |_| exits.lock().expect("notes").len() >= 60);
+    until(&mut manager, "three that stay", |manager| running(manager, "long") == 3);
+    finish(&mut manager);
+    let exits = exits.lock().expect("notes");
+    let known = exits.iter().filter(|exit| matches!(exit, Exit::Code(3))).count();
+    let told = exits.iter().filter(|exit| exit.signal() == Some(Signal::TERM)).count();
+    let lost = exits.iter().filter(|exit| **exit == Exit::Lost).count();
+    assert_eq!(known + told + lost, exits.len(), "{exits:?}");
+    println!("    {} exits, {lost} of them lost", exits.len());
+}
+
+fn a_manager_with_sigchld_ignored() {
+    let _ignored = Handler::set(libc::SIGCHLD, libc::SIG_IGN);
+    supervise();
+}
+
+fn a_manager_with_a_thief() {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                // SAFETY: waits for any child, as careless programs do.
+                if unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } <= 0 {
+                    thread::yield_now();
+                }
+            }
+        });
+        let result = catch_unwind(supervise);
+        stop.store(true, Ordering::SeqCst);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
+fn a_manager_beside_a_sigchld_handler() {
+    let handler = counting();
+    let _handler = Handler::set(libc::SIGCHLD, handler);
+    supervise();
+    assert!(Handler::now(libc::SIGCHLD) == handler);
+    assert!(CALLS.load(Ordering::SeqCst) > 0, "the host's handler is still called");
+}
+
+fn a_manager_beside_children_of_the_host() {
+    let mut manager = Manager::new().expect("a manager");
+    let exits = exits(&mut manager);
+    manager.load(job("short", "exit 3"), true).expect("load");
+    let mut mine = Vec::new();
+    for code in 0..20 {
+        let _ = manager.turn(Some(Duration::from_millis(1))).expect("turn");
+        mine.push((code, Command::new("/bin/sh").args(["-c", &format!("exit {code}")]).spawn().expect("spawn")));
+    }
+    until(&mut manager, "many exits", |_| exits.lock().expect("notes").len() >= 20);
+    finish(&mut manager);
+    drop(manager);
+    for (code, mut child) in mine {
+        assert_eq!(child.wait().expect("ours to wait for").code(), Some(code));
+    }
+}
+
+/// No child of any kind, not even a zombie.
+#[track_caller]
+fn no_children() {
+    // SAFETY: asks for any child, of any kind.
+    let left = unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
+    assert_eq!((left, io::Error::last_os_error().raw_os_error()), (-1, Some(libc::ECHILD)), "a child is left");
+}
+
+fn a_dropped_manager_leaves_nothing() {
+    settle(1);
+    let before = descriptors();
+    for stopped in [false, true] {
+        let mut manager = Manager::new().expect("a manager");
+        let stubborn = job("a", "trap '' TERM; while :; do sleep 0.05; done").redirect_output(["out", "err"]);
+        let stubborn = stubborn.redirect_input(true).custom_stream("ctrl").numprocesses(3);
+        manager.load(stubborn.graceful_timeout(Duration::from_millis(100)), true).expect("load");
+        manager.load(job("b", "exit 0").redirect_output(["out"]), true).expect("load");
+        let mut cx = manager.cx();
+        cx.every(Duration::from_millis(1), |_| ());
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("sockets");
+        cx.watch(ours, gaffer::event_loop::Interest::READ, |cx, _, _| cx.stop()).expect("watch");
+        cx.tap(StreamSelector::all(), |_, _| Flow::Pause);
+        cx.monitor(Target::All, Duration::ZERO, |_, _| ());
+        let handle = manager.handle();
+        let listens = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&listens);
+        let thread = thread::spawn(move || {
+            let events = handle.subscribe(".", 10).expect("subscribe");
+            let output = handle.output(StreamSelector::all(), OutputLimit::Wait(1)).expect("output");
+            flag.store(true, Ordering::SeqCst);
+            // Until the manager has stopped or is gone.
+            while handle.call(|_| ()).is_ok() {
+                thread::yield_now();
+            }
+            drop((events, output));
+        });
+        until(&mut manager, "the thread", |_| listens.load(Ordering::SeqCst));
+        until(&mut manager, "three", |manager| running(manager, "a") == 3);
+        if stopped {
+            finish(&mut manager);
+        }
+        drop(manager);
+        drop(theirs);
+        thread.join().expect("the thread");
+        settle(1);
+        assert_eq!(descriptors(), before, "stopped before: {stopped}");
+        no_children();
+    }
+}
+
+fn five_hundred_children_leave_nothing() {
+    settle(1);
+    let outside = descriptors();
+    let mut manager = Manager::new().expect("a manager");
+    manager.load(job("warm", "exit 0").restart(Restart::Never), true).expect("load");
+    until(&mut manager, "the first", |manager| manager.list().is_empty() && manager.ending().is_empty());
+    settle(1);
+    let before = descriptors();
+    // Two descriptors or three for each, and two for each thread that waits.
+    gaffer::sys::limits::raise_nofile().expect("limits");
+    let all = job("all", "exec sleep 1000").numprocesses(500).redirect_output(["out"]);
+    manager.load(all, true).expect("load");
+    until(&mut manager, "all", |manager| running(manager, "all") == 500);
+    assert!(descriptors() >= before + 1000);
+    manager.stop_job("all").expect("stop");
+    until(&mut manager, "none", |manager| manager.list().is_empty() && manager.ending().is_empty());
+    settle(1);
+    assert_eq!(descriptors(), before);
+    no_children();
+    finish(&mut manager);
+    drop(manager);
+    assert_eq!(descriptors(), outside);
+}
+
+/// A number of `/proc/self/status`, in KiB.
+fn memory(field: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("a line");
+    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+}
+
+fn two_thousand_respawns_leave_nothing() {
+    let mut manager = Manager::new().expect("a manager");
+    let exits = exits(&mut manager);
+    let crashing = JobConfig::new("a", "/bin/false").expect("job").backoff(Backoff::OFF);
+    let crashing = crashing.redirect_output(["out", "err"]).redirect_input(true).numprocesses(2);
+    manager.load(crashing, true).expect("load");
+    manager.cx().tap(StreamSelector::all(), |_, _| Flow::Continue);
+    let mut at = Vec::new();
+    for n in [500, 2500] {
+        until(&mut manager, "many exits", |_| exits.lock().expect("notes").len() >= n);
+        at.push((descriptors(), memory("RssAnon")));
+    }
+    println!("    descriptors and KiB of memory after 500 and 2500: {at:?}");
+    // A moment more or less in the life of two processes.
+    assert!(at[1].0 <= at[0].0 + 20, "{at:?}");
+    // The list of exits itself is 100 KiB.
+    assert!(at[1].1 <= at[0].1 + 512, "{at:?}");
+    finish(&mut manager);
+    settle(1);
+}
+
+fn a_line_of_ten_megabytes_takes_little_memory() {
+    let before = memory("VmRSS");
+    // Writing 5 to clear_refs starts VmHWM anew (proc_pid_clear_refs(5)).
+    if std::fs::write("/proc/self/clear_refs", "5").is_err() {
+        println!("    SKIPPED: the peak cannot be started anew");
+        return;
+    }
+    let mut manager = Manager::new().expect("a manager");
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    manager.cx().tap_lines(StreamSelector::all(), 64 * 1024, move |_, _, line| {
+        count.fetch_add(line.bytes.len(), Ordering::SeqCst);
+        Flow::Continue
+    });
+    let long = job("a", "head -c 10485760 /dev/zero; echo").redirect_output(["out"]).restart(Restart::Never);
+    manager.load(long, true).expect("load");
+    until(&mut manager, "all of it", |_| seen.load(Ordering::SeqCst) == 10 << 20);
+    let peak = memory("VmHWM");
+    assert!(peak < before + 1024, "{before} KiB before, {peak} at most");
+    finish(&mut manager);
+}
+
+/// The limit of open files, until this is dropped.
+struct Limit(libc::rlimit);
+
+impl Limit {
+    fn set(soft: usize) -> Self {
+        // SAFETY: reads and writes a struct of ours.
+        unsafe {
+            let mut old: libc::rlimit = mem::zeroed();
+            assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut old), 0);
+            let new = libc::rlimit { rlim_cur: soft as _, ..old };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &new), 0);
+            Self(old)
+        }
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // SAFETY: what was there before.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &self.0) };
+    }
+}
+
+/// What cannot be started for want of descriptors is tried again, and the rest goes on.
+fn out_of_descriptors() {
+    let mut manager = Manager::new().expect("a manager");
+    let exits = exits(&mut manager);
+    manager.load(job("first", "exec sleep 1000"), true).expect("load");
+    until(&mut manager, "the first", |manager| running(manager, "first") == 1);
+    let limit = Limit::set(descriptors() + 20);
+    let many = job("many", "exec sleep 1000").numprocesses(20).redirect_output(["out", "err"]);
+    manager.load(many.backoff(Backoff::new(Duration::from_millis(20), Duration::from_millis(20))), true).expect("load");
+    until(&mut manager, "failures", |_| {
+        exits.lock().expect("notes").iter().any(|exit| matches!(exit, Exit::Failed(why) if why.contains("open files")))
+    });
+    assert_eq!(running(&manager, "first"), 1);
+    drop(limit);
+    until(&mut manager, "all", |manager| running(manager, "many") == 20);
+    finish(&mut manager);
+    drop(manager);
+    settle(1);
+    no_children();
+}
+
+#[cfg(feature = "signals")]
+fn raise(signal: Signal) {
+    // SAFETY: to this thread; a handler is installed.
+    assert_eq!(unsafe { libc::raise(signal.number()) }, 0);
+}
+
+#[cfg(feature = "signals")]
+fn signals_stop_then_kill() {
+    use gaffer::signals::SigHandler;
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+        let mut manager = Manager::new().expect("a manager");
+        let exits = exits(&mut manager);
+        manager.add_app(SigHandler::default());
+        let stubborn = job("a", "trap '' TERM; echo; while :; do sleep 0.05; done").redirect_output(["out"]);
+        manager.load(stubborn, true).expect("load");
+        let ready = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&ready);
+        manager.cx().tap(StreamSelector::all(), move |_, _| {
+            flag.store(true, Ordering::SeqCst);
+            Flow::Continue
+        });
+        until(&mut manager, "it is deaf", |_| ready.load(Ordering::SeqCst));
+        raise(signal);
+        until(&mut manager, "the stop", |manager| manager.is_stopping());
+        assert!(exits.lock().expect("notes").is_empty());
+        raise(signal);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while manager.turn(Some(Duration::from_millis(20))).expect("turn") == Status::Running {
+            assert!(Instant::now() < deadline, "the second signal kills");
+        }
+        assert_eq!(*exits.lock().expect("notes"), [Exit::Signal { signal: Signal::KILL, core: false }]);
+    }
+}
+
+#[cfg(feature = "signals")]
+fn signals_restart_and_call() {
+    use gaffer::signals::{SigHandler, SignalAction};
+    let mut manager = Manager::new().expect("a manager");
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let call = SignalAction::Call(Box::new(move |_, signal| {
+        assert_eq!(signal, Signal::USR1);
+        count.fetch_add(1, Ordering::SeqCst);
+    }));
+    manager.add_app(SigHandler::default().on(Signal::USR1, call));
+    manager.load(job("a", "exec sleep 1000"), true).expect("load");
+    until(&mut manager, "the first", |manager| running(manager, "a") == 1);
+    let first = manager.pids("a").expect("pids");
+    raise(Signal::USR1);
+    until(&mut manager, "the call", |_| calls.load(Ordering::SeqCst) == 1);
+    raise(Signal::HUP);
+    until(&mut manager, "the second", |manager| {
+        running(manager, "a") == 1 && manager.pids("a").expect("pids") != first && manager.ending().is_empty()
+    });
+    finish(&mut manager);
+}
+
+#[cfg(feature = "signals")]
+fn signals_suspend_and_go_on() {
+    use gaffer::signals::{SigHandler, SignalAction};
+    let state = |os_pid: libc::pid_t| {
+        let stat = std::fs::read_to_string(format!("/proc/{os_pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next())
+    };
+    let mut manager = Manager::new().expect("a manager");
+    manager.add_app(SigHandler::default().on(Signal::TSTP, SignalAction::Suspend));
+    manager.load(job("a", "exec sleep 1000"), true).expect("load");
+    until(&mut manager, "the first", |manager| running(manager, "a") == 1);
+    let child = manager.process(manager.pids("a").expect("pids")[0]).expect("process").os_pid.expect("started").0;
+    // Somebody outside sees both of us stopped, and lets us go on.
+    let script = "us=$0 child=$1; until grep -q '^State:.T' /proc/$us/status && grep -q '^State:.T' /proc/$child/status
+        do sleep 0.01; done; kill -CONT $us";
+    let args = ["-c", script, &std::process::id().to_string(), &child.to_string()];
+    let mut helper = Command::new("/bin/sh").args(args).spawn().expect("spawn");
+    raise(Signal::TSTP);
+    let mut status = None;
+    until(&mut manager, "the helper", |_| {
+        status = helper.try_wait().expect("wait");
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(0));
+    until(&mut manager, "the child goes on", |_| state(child) == Some('S'));
+    assert_eq!(running(&manager, "a"), 1);
+    finish(&mut manager);
 }

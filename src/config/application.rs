@@ -22,7 +22,7 @@ pub struct Options {
     /// The Procfile. Default `Procfile` in the root.
     pub procfile: Option<PathBuf>,
     /// The folder the programs run in. Default: the folder of the Procfile, which is the current one where neither is
-    /// given.
+    /// given or the Procfile is no regular file.
     pub root: Option<PathBuf>,
     /// Files of variables, later ones winning. Default: `.env` in the root, if there is one.
     pub env_files: Vec<PathBuf>,
@@ -80,7 +80,7 @@ impl Application {
     ///
     /// [`ErrorKind::NotFound`] where the Procfile, the root or a named file of variables is missing; other kinds where a
     /// file cannot be read; [`ErrorKind::Invalid`] for what the parsers refuse, a file that is not UTF-8 or larger
-    /// than [`MAX_FILE`], and a `PORT` that is no port.
+    /// than [`MAX_FILE`](super::MAX_FILE), and a `PORT` that is no port.
     pub fn load(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>)> {
         load(options, &environment)
     }
@@ -100,23 +100,38 @@ impl Application {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] for a name the Procfile does not have, in any of the three places, with the nearest one;
-    /// [`ErrorKind::Invalid`] for a type that cannot be a job's label (digits alone) or whose ports go beyond 65535.
+    /// [`ErrorKind::Invalid`] for a Procfile without any, a type that cannot be a job's label (digits alone) or whose ports go beyond 65535.
     pub fn jobs<S: AsRef<str>>(&self, concurrency: &Concurrency, only: &[S]) -> Result<Vec<JobConfig>> {
-        let known: Vec<&str> = self.entries.iter().map(|e| e.name.as_str()).collect();
-        concurrency.check(&known)?;
+        if self.entries.is_empty() {
+            return Err(Error::new(ErrorKind::Invalid, format!("{}: there is no program in it", self.origin)));
+        }
+        self.check_names(concurrency, only)?;
         let redirected: Vec<&str> =
             self.variable("GAFFER_REDIRECT_INPUT").unwrap_or_default().split_ascii_whitespace().collect();
-        let asked = only.iter().map(|name| (name.as_ref(), ""));
-        let unknown = |(name, _): &(&str, &str)| !known.contains(name);
-        if let Some((name, of)) =
-            asked.chain(redirected.iter().map(|name| (*name, "GAFFER_REDIRECT_INPUT: "))).find(unknown)
-        {
-            let what = format!("{of}the Procfile has no process type `{name}`{}", hint(name, known));
-            return Err(Error::new(ErrorKind::NotFound, what));
-        }
+        self.known("GAFFER_REDIRECT_INPUT: ", redirected.iter().copied())?;
         let wanted = |entry: &Entry| only.is_empty() || only.iter().any(|name| name.as_ref() == entry.name);
         let entries = self.entries.iter().enumerate().filter(|(_, entry)| wanted(entry));
         entries.map(|(nth, entry)| self.job(nth, entry, concurrency.of(&entry.name), &redirected)).collect()
+    }
+
+    /// Refuses names that the Procfile does not have, as [`jobs`](Self::jobs) does: those are mistakes of whoever asked,
+    /// not of the files.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] with the nearest name.
+    pub fn check_names<S: AsRef<str>>(&self, concurrency: &Concurrency, only: &[S]) -> Result<()> {
+        let known: Vec<&str> = self.entries.iter().map(|e| e.name.as_str()).collect();
+        concurrency.check(&known)?;
+        self.known("", only.iter().map(AsRef::as_ref))
+    }
+
+    fn known<'a>(&self, of: &str, mut names: impl Iterator<Item = &'a str>) -> Result<()> {
+        let known = || self.entries.iter().map(|e| e.name.as_str());
+        names.find(|name| known().all(|k| k != *name)).map_or(Ok(()), |name| {
+            let what = format!("{of}the Procfile has no process type `{name}`{}", hint(name, known()));
+            Err(Error::new(ErrorKind::NotFound, what))
+        })
     }
 
     fn job(&self, nth: usize, entry: &Entry, count: u32, redirected: &[&str]) -> Result<JobConfig> {
@@ -157,8 +172,9 @@ impl Application {
 fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Application, Vec<String>)> {
     let root = match (&options.root, &options.procfile) {
         (Some(root), _) => root,
-        (None, Some(procfile)) => procfile.parent().unwrap_or(Path::new("")),
-        (None, None) => Path::new(""),
+        // The output of a command, `-f <(...)`, is in no folder.
+        (None, Some(procfile)) if procfile.is_file() => procfile.parent().unwrap_or(Path::new("")),
+        (None, _) => Path::new(""),
     };
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
     let metadata = root.metadata().map_err(|e| Error::io(format!("root {}", root.display()), e))?;

@@ -277,7 +277,7 @@ mod tests {
         let section = &ini.sections[0];
         assert_eq!((section.line, section.column), (2, 4));
         let places: Vec<_> = section.entries.iter().map(|e| (e.line, e.column, e.value_column)).collect();
-        assert_eq!(places, [(3, 3, 8), (4, 1, 3)]);
+        assert_eq!(places, [(3, 3, 9), (4, 1, 3)]);
     }
 
     #[test]

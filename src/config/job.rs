@@ -158,8 +158,12 @@ impl Draft {
     }
 }
 
-const RESTART: &[(&str, Restart)] =
-    &[("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
+const RESTART: &[(&str, Restart)] = &[
+    ("always", Restart::Always),
+    ("on-failure", Restart::OnFailure),
+    ("on-success", Restart::OnSuccess),
+    ("never", Restart::Never),
+];
 const STDIO: &[(&str, Stdio)] = &[("null", Stdio::Null), ("inherit", Stdio::Inherit)];
 
 macro_rules! table {
@@ -175,7 +179,7 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
         None => v.text().map(|name| d.name = Some(name.to_owned())),
         Some(_) => Err("the section has the name already".to_owned()),
     }, |d| d.name.clone().map(Value::from);
-    "session" or "group" or "sessionid": |d, _, v| v.optional().map(|s| d.session = s.map(str::to_owned)),
+    "session" or "group" or "sessionid": |d, _, v| set_session(d, v),
         |d| d.session.clone().map(Value::from);
     "cmd": |d, _, v| {
         v.text()?.clone_into(&mut d.job.config.cmd);
@@ -197,6 +201,8 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
     "gid": |d, _, v| user(v).map(|gid| d.job.config.gid = gid), |d| d.job.config.gid.as_ref().map(user_json);
     "umask": |d, _, v| v.octal(0o777).map(|umask| d.job.config.umask = Some(umask)),
         |d| d.job.config.umask.map(|umask| format!("{umask:03o}").into());
+    "tty": |d, _, v| v.boolean().map(|tty| d.job.config.tty = tty),
+        |d| unless(&d.job.config.tty, &false);
     "detach": |d, _, v| v.boolean().map(|detach| d.job.config.detach = detach),
         |d| unless(&d.job.config.detach, &false);
     "numprocesses": |d, _, v| v.number(0, MAX_PROCESSES).map(|n| d.job.config.numprocesses = n),
@@ -231,6 +237,15 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
 
 /// More descriptors than this a program does not know what to do with.
 const MAX_STREAMS: usize = 64;
+
+fn set_session(draft: &mut Draft, given: Given<'_>) -> Parsed<()> {
+    let session = given.optional()?;
+    if let Some(session) = session {
+        JobName::new(session, "any").map_err(|e| e.to_string())?;
+    }
+    draft.session = session.map(str::to_owned);
+    Ok(())
+}
 
 fn set_env(draft: &mut Draft, given: Given<'_>) -> Parsed<()> {
     match given {

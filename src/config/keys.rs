@@ -198,8 +198,8 @@ impl<'a> Given<'a> {
     /// Words with commas, blanks or line ends between them, or a list of texts.
     pub(super) fn list(self) -> Parsed<Vec<String>> {
         match self {
-            Given::Text(text) => Ok(split_list(text)),
-            Given::Json(Value::String(text)) => Ok(split_list(text)),
+            Given::Text(text) => no_nul(text).map(split_list),
+            Given::Json(Value::String(text)) => no_nul(text).map(split_list),
             Given::Json(Value::Bool(false)) => Ok(Vec::new()),
             Given::Json(Value::Array(items)) => texts(items),
             Given::Json(_) => self.expected("a list of texts"),
@@ -214,7 +214,7 @@ impl<'a> Given<'a> {
             Given::Json(Value::String(text)) => text,
             Given::Json(_) => return self.expected("a list of texts, or a text"),
         };
-        words::split_or_fault(text).map_err(|(column, what)| format!("character {column}: {what}"))
+        words::split_or_fault(no_nul(text)?).map_err(|(column, what)| format!("character {column}: {what}"))
     }
 
     /// One of the given words.

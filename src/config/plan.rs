@@ -107,7 +107,8 @@ mod tests {
             let mut rng = Rng(seed);
             let mut jobs = || -> Vec<Job> {
                 let names = ["a", "b", "s.a", "s.b", "t.a"].iter();
-                names.filter_map(|name| (rng.below(3) > 0).then(|| job(name, ["x", "y"][rng.below(2)]))).collect()
+                let jobs: Vec<Job> = names.map(|name| job(name, ["x", "y"][rng.below(2)])).collect();
+                jobs.into_iter().filter(|_| rng.below(3) > 0).collect()
             };
             let (old, new) = (jobs(), jobs());
             let plan = Plan::new(&old, &new);

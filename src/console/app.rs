@@ -20,6 +20,9 @@ const FINISH: Duration = Duration::from_secs(30);
 /// While the manager stops, the console says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
 
+/// So many of those that are awaited are named.
+const NAMED: usize = 10;
+
 /// Shows what all programs write and what happens to them, on one descriptor.
 ///
 /// A slow reader makes the programs wait; when it has gone (`EPIPE`) the manager is stopped. While
@@ -112,6 +115,7 @@ impl ConsoleOutput {
     fn spawned(&mut self, process: &ProcessInfo) {
         let config = &process.config;
         let outputs = match config.redirect_output.as_slice() {
+            [_, _] if config.tty => 1,
             [out, err] if out == err => 1,
             outputs => outputs.len(),
         };
@@ -131,7 +135,7 @@ impl ConsoleOutput {
     }
 
     fn tell_awaited(&mut self, cx: &mut Cx<'_>) {
-        let awaited: Vec<String> = cx
+        let mut awaited: Vec<String> = cx
             .ending()
             .into_iter()
             .filter_map(|pid| cx.process(pid).ok())
@@ -141,7 +145,10 @@ impl ConsoleOutput {
             })
             .collect();
         if !awaited.is_empty() {
-            let text = format!("stopping, waiting for {}", awaited.join(", "));
+            let more = awaited.len().saturating_sub(NAMED);
+            awaited.truncate(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let text = format!("stopping, waiting for {}{more}", awaited.join(", "));
             self.show(cx, |console| console.notice(&text, Now::read()));
         }
         self.awaited = Some(cx.set_timer(Instant::now() + AWAITED));
@@ -194,16 +201,19 @@ impl App for ConsoleOutput {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {
-        let pid = event.what.pid();
         if let (What::Spawn { pid, .. }, true) = (&event.what, self.console.is_some()) {
             if let Ok(process) = cx.process(*pid) {
                 self.spawned(&process);
             }
         }
-        let instance = pid.and_then(|pid| {
-            let shown = self.processes.get(&pid).map(|shown| shown.instance);
-            shown.or_else(|| cx.process(pid).ok().map(|process| process.instance))
-        });
+        let instance = match event.what {
+            // One that could not be started is not known any more.
+            What::Exit { instance, .. } => Some(instance),
+            _ => event.what.pid().and_then(|pid| {
+                let shown = self.processes.get(&pid).map(|shown| shown.instance);
+                shown.or_else(|| cx.process(pid).ok().map(|process| process.instance))
+            }),
+        };
         // Events are few: they are shown even while the programs wait for the reader.
         let _ = self.show(cx, |console| console.event(event, instance));
         if let What::Exit { pid, .. } = event.what {

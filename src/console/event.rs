@@ -7,8 +7,8 @@ use crate::process::{Event, Exit, OsPid, What};
 /// Which events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
-    /// Only what somebody must look at: a program that cannot be started, a job given up, events
-    /// lost.
+    /// Only what somebody must look at: a program that cannot be started, a job given up, a fault,
+    /// events lost.
     Quiet,
     /// What happens to processes: spawn, reap, exit, stop_pid, flap, kill.
     #[default]
@@ -22,9 +22,10 @@ impl Verbosity {
     #[must_use]
     pub fn shows(self, what: &What) -> bool {
         let least = match what {
-            What::Exit { exit: Exit::Failed(_), .. } | What::Flap { next: None, .. } | What::Overflow { .. } => {
-                Self::Quiet
-            }
+            What::Exit { exit: Exit::Failed(_), .. }
+            | What::Flap { next: None, .. }
+            | What::Fault { .. }
+            | What::Overflow { .. } => Self::Quiet,
             What::Create | What::Start | What::Stop | What::Restart | What::Update { .. } | What::Delete => {
                 Self::Verbose
             }
@@ -53,6 +54,7 @@ impl Display for Words<'_> {
             What::Flap { next: None, .. } => write!(f, "{name} {label}: crashes too often, given up"),
             What::Update { numprocesses: 1 } => write!(f, "{name} {label} (1 process)"),
             What::Update { numprocesses } => write!(f, "{name} {label} ({numprocesses} processes)"),
+            What::Fault { source, reason } => write!(f, "{name} of {source}: {reason}"),
             What::Overflow { dropped } => write!(f, "{name}: {dropped} events were not shown"),
             _ => write!(f, "{name} {label}"),
         }
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn words() {
         let (pid, os_pid) = (Pid(1), Some(OsPid(42)));
-        let exit = |exit, os_pid| What::Exit { pid, os_pid, exit, once: false };
+        let exit = |exit, os_pid| What::Exit { pid, os_pid, instance: 1, exit, once: false };
         let killed = |core| Exit::Signal { signal: Signal::KILL, core };
         for (what, least, want) in [
             (What::Create, Verbosity::Verbose, "create web"),
@@ -125,6 +127,11 @@ mod tests {
                 What::Kill { pid: None, os_pid: None, signal: Signal::USR1 },
                 Verbosity::Normal,
                 "kill all processes (SIGUSR1)",
+            ),
+            (
+                What::Fault { source: "stream 'out'".into(), reason: "no".into() },
+                Verbosity::Quiet,
+                "fault of stream 'out': no",
             ),
             (What::Overflow { dropped: 3 }, Verbosity::Quiet, "overflow: 3 events were not shown"),
         ] {

@@ -99,6 +99,13 @@ pub(super) fn event(out: &mut Vec<u8>, event: &Event, name: &str) {
         }
         What::Flap { retry, next: None } => write!(out, ",\"retry\":{retry},\"retry_in\":null"),
         What::Kill { signal, .. } => write!(out, ",\"signum\":{}", signal.number()),
+        What::Fault { source, reason } => {
+            out.extend_from_slice(b",\"source\":");
+            string(out, source);
+            out.extend_from_slice(b",\"reason\":");
+            string(out, reason);
+            Ok(())
+        }
         What::Overflow { dropped } => write!(out, ",\"dropped\":{dropped}"),
         _ => Ok(()),
     }
@@ -160,15 +167,21 @@ mod tests {
             r#""event":"spawn","name":"web.1","pid":1,"os_pid":42,"detach":true"#,
         );
         check(
-            What::Exit { pid, os_pid, exit: Exit::Code(3), once: false },
+            What::Exit { pid, os_pid, instance: 1, exit: Exit::Code(3), once: false },
             r#""event":"exit","name":"web.1","pid":1,"os_pid":42,"exit_status":3,"exit_code":3,"term_signal":null,"core":false,"reason":null,"once":false"#,
         );
         check(
-            What::Exit { pid, os_pid, exit: Exit::Signal { signal: Signal::KILL, core: true }, once: true },
+            What::Exit {
+                pid,
+                os_pid,
+                instance: 1,
+                exit: Exit::Signal { signal: Signal::KILL, core: true },
+                once: true,
+            },
             r#""event":"exit","name":"web.1","pid":1,"os_pid":42,"exit_status":null,"exit_code":null,"term_signal":9,"core":true,"reason":null,"once":true"#,
         );
         check(
-            What::Exit { pid, os_pid: None, exit: Exit::Failed("no \"x\"".into()), once: false },
+            What::Exit { pid, os_pid: None, instance: 1, exit: Exit::Failed("no \"x\"".into()), once: false },
             r#""event":"exit","name":"web.1","pid":1,"os_pid":null,"exit_status":null,"exit_code":null,"term_signal":null,"core":false,"reason":"no \"x\"","once":false"#,
         );
         check(
@@ -185,6 +198,10 @@ mod tests {
             r#""event":"kill","name":"web.1","signum":1"#,
         );
         check(What::Update { numprocesses: 4 }, r#""event":"update","name":"web.1","numprocesses":4"#);
+        check(
+            What::Fault { source: "a \"b\"".into(), reason: "c".into() },
+            r#""event":"fault","name":"web.1","source":"a \"b\"","reason":"c""#,
+        );
         check(What::Overflow { dropped: 4 }, r#""event":"overflow","name":"web.1","dropped":4"#);
     }
 }

@@ -234,7 +234,7 @@ fn events() {
     let mut test = Test::plain();
     test.event("shop.web", What::Spawn { pid: Pid(7), os_pid: OsPid(77), detach: false }, Some(2));
     test.out(7, "hello\nlast words", 0);
-    let exit = |pid, os_pid, exit| What::Exit { pid: Pid(pid), os_pid, exit, once: false };
+    let exit = |pid, os_pid, exit| What::Exit { pid: Pid(pid), os_pid, instance: 1, exit, once: false };
     test.event("shop.web", exit(7, Some(OsPid(77)), Exit::Code(1)), None);
     test.event("shop.web", exit(8, None, Exit::Failed("no such file".to_owned())), Some(3));
     test.event("shop.web", What::Start, None);

@@ -129,7 +129,7 @@ impl Cx<'_> {
             Err(panic) => {
                 let name = app.name().to_owned();
                 self.fault(&name, &format!("it panicked and was dropped: {}", panic_message(&*panic)));
-                self.apps.remove(id);
+                self.remove_app(id);
                 // Its Drop may panic too; the app is lost either way.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(app)));
                 None
@@ -139,13 +139,12 @@ impl Cx<'_> {
 
     /// Calls every app that has been started, in order.
     pub(super) fn each_app(&mut self, mut f: impl FnMut(&mut dyn App, &mut Cx<'_>)) {
-        let mut index = 0;
-        while let Some(slot) = self.apps.slots.get(index) {
-            index += 1;
-            if slot.started {
-                let id = slot.id;
-                self.with_app(id, &mut f);
-            }
+        // By number: any of them may be removed meanwhile.
+        let mut last = 0;
+        while let Some(slot) = self.apps.slots.iter().find(|slot| slot.started && slot.id.0 > last) {
+            let id = slot.id;
+            last = id.0;
+            self.with_app(id, &mut f);
         }
     }
 }

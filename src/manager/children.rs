@@ -2,6 +2,7 @@
 //! back what became of it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,14 +12,14 @@ use super::streams::{self, Stream, StreamOrigin};
 use super::{Cx, Owner, Supervisor, launch};
 use crate::event_loop::{Interest, Source};
 use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio};
-use crate::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawned, Spawner};
-use crate::sys::{group_alive, signal_group, signal_process, stdio, users};
+use crate::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawned, Spawner, Terminal};
+use crate::sys::{group_alive, signal_group, signal_process, stdio, tty, users};
 use crate::table::Action;
 use crate::{Error, ErrorKind, Result};
 
-/// Spawns in one turn; those beyond come in the next, so that five hundred programs that start do
-/// not keep everybody else waiting.
-const MAX_SPAWNS: usize = 32;
+/// Spawns before the others have their turn, so that five hundred programs that start do not keep
+/// everybody else waiting.
+pub(super) const MAX_SPAWNS: usize = 32;
 
 /// The first pause before a process group that has outlived its leader is looked at again; it
 /// doubles up to [`LINGER_MAX`].
@@ -69,6 +70,10 @@ impl Children {
 
     pub(super) fn streams_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
         self.map.values_mut().flat_map(|child| child.streams.iter_mut().flatten())
+    }
+
+    pub(super) fn streams_of(&self, pid: Pid) -> impl Iterator<Item = &Stream> {
+        self.map.get(&pid).into_iter().flat_map(|child| child.streams.iter().flatten())
     }
 
     pub(super) fn stream_count(&self, pid: Pid) -> usize {
@@ -144,16 +149,20 @@ impl Supervisor {
         }
     }
 
-    /// Carries out what the table has decided; false if that was nothing.
-    pub(super) fn act(&mut self) -> bool {
-        let mut spawns = 0;
+    /// Carries out what the table has decided, as long as there are `spawns` left; false if that was
+    /// nothing.
+    ///
+    /// Spawns wait until the events so far are published: who hears of an exit may stop the job, or
+    /// everything, before the replacement is there.
+    pub(super) fn act(&mut self, spawns: &mut usize) -> bool {
         let mut any = false;
-        while spawns < MAX_SPAWNS {
+        let unheard = self.table.has_events();
+        while *spawns > 0 && !(unheard && self.table.only_spawns_left()) {
             let Some(action) = self.table.next_action() else { break };
             any = true;
             match action {
                 Action::Spawn { pid, instance, config, env, .. } => {
-                    spawns += 1;
+                    *spawns -= 1;
                     let outcome = self.start(pid, instance, &config, &env);
                     let now = Instant::now();
                     match outcome {
@@ -182,12 +191,21 @@ impl Supervisor {
         let mut writers: Vec<(Arc<str>, OwnedFd)> = Vec::new();
         // The children's ends; they close here once the child has them.
         let mut theirs: Vec<(OwnedFd, Vec<i32>)> = Vec::new();
-        if config.redirect_input {
+        if config.tty {
+            let (label, mut children) = launch::outputs(config).swap_remove(0);
+            let pty = open_terminal().map_err(|e| Error::io("cannot open a terminal", e))?;
+            if config.redirect_input {
+                writers.push((STDIN.into(), pty.master.try_clone().map_err(ours)?));
+                children.push(0);
+            }
+            readers.push((label, children[0], pty.master));
+            theirs.push((pty.slave, children));
+        } else if config.redirect_input {
             let pipe = stdio::input_pipe().map_err(ours)?;
             writers.push((STDIN.into(), pipe.ours));
             theirs.push((pipe.child, vec![0]));
         }
-        for (label, descriptors) in launch::outputs(config) {
+        for (label, descriptors) in launch::outputs(config).into_iter().filter(|_| !config.tty) {
             let pipe = stdio::output_pipe().map_err(ours)?;
             readers.push((label, descriptors[0], pipe.ours));
             theirs.push((pipe.child, descriptors));
@@ -217,7 +235,10 @@ impl Supervisor {
         plan.cwd = config.cwd.clone();
         plan.credentials = users::resolve(config.uid.as_ref(), config.gid.as_ref())?;
         plan.umask = config.umask;
-        plan.group = if config.detach { Group::Session } else { Group::Own };
+        plan.group = if config.detach || config.tty { Group::Session } else { Group::Own };
+        if config.tty {
+            plan.terminal = Terminal::Control(1);
+        }
         plan.fds = fds;
         plan.nofile = self.children.nofile;
         let spawner = match &mut self.children.spawner {
@@ -337,6 +358,15 @@ impl Supervisor {
         child.watch = Some(watch);
         Ok(child)
     }
+}
+
+/// A terminal for a child: as wide as ours, if we have one.
+fn open_terminal() -> io::Result<tty::Pty> {
+    let pty = tty::open_pty()?;
+    stdio::set_nonblocking(&pty.master)?;
+    // Without a terminal of our own the child's has no size, which programs take for 80 columns.
+    let _ = tty::copy_window_size(io::stdout().as_fd(), pty.slave.as_fd());
+    Ok(pty)
 }
 
 /// An exit watch is ready: tells the table how the process ended, after what it has written.

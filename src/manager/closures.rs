@@ -51,7 +51,8 @@ impl Supervisor {
     pub(super) fn put_work(&mut self, id: ClosureId, work: Work) {
         let timer = match &work {
             Work::Every { period: wait, .. } | Work::After { delay: wait, .. } => {
-                Some(self.io.set_timer(Instant::now() + *wait, Owner::Closure(id)))
+                // A time beyond the clock's end is never.
+                Instant::now().checked_add(*wait).map(|at| self.io.set_timer(at, Owner::Closure(id)))
             }
             Work::Watch { .. } => None,
         };

@@ -1,11 +1,12 @@
 //! The manager from other threads.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use super::{Cx, Output, OutputLimit, StreamSelector};
+use super::{Cx, Output, OutputLimit, StreamSelector, panic_message};
 use crate::event_loop::Waker;
 use crate::events;
 use crate::process::Event;
@@ -50,18 +51,26 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Stopping`] if the manager is gone or goes before `f` has run;
-    /// [`ErrorKind::Invalid`] if called from the loop's own thread, which has a [`Cx`].
+    /// [`ErrorKind::Stopping`] if the manager has stopped or is gone, or stops before `f` has run;
+    /// [`ErrorKind::Invalid`] if called from the loop's own thread, which has a [`Cx`], or if `f` panics.
     pub fn call<R: Send + 'static>(&self, f: impl FnOnce(&mut Cx<'_>) -> R + Send + 'static) -> Result<R> {
         if self.is_home() {
             return Err(Error::new(ErrorKind::Invalid, "a handle waits for its own thread; use the Cx instead"));
         }
         let (answer, receiver) = sync_channel(1);
         self.post(move |cx| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| f(cx)));
             // The caller waits for the answer; if it does not any more, nobody needs it.
-            let _ = answer.send(f(cx));
+            match outcome {
+                Ok(value) => drop(answer.send(Ok(value))),
+                Err(panic) => {
+                    drop(answer.send(Err(panic_message(&*panic))));
+                    resume_unwind(panic)
+                }
+            }
         })?;
-        receiver.recv().map_err(|_| stopped())
+        let outcome = receiver.recv().map_err(|_| stopped())?;
+        outcome.map_err(|message| Error::new(ErrorKind::Invalid, format!("the call panicked: {message}")))
     }
 
     /// Runs `f` on the loop's thread some time later, without waiting.
@@ -70,7 +79,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Stopping`] if the manager is gone; [`ErrorKind::Full`] if there is no room and
+    /// [`ErrorKind::Stopping`] if the manager has stopped or is gone; [`ErrorKind::Full`] if there is no room and
     /// the caller is the loop's own thread, which cannot wait for itself.
     pub fn post(&self, f: impl FnOnce(&mut Cx<'_>) + Send + 'static) -> Result<()> {
         match self.calls.try_send(Box::new(f)) {
@@ -96,7 +105,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// The manager is gone already.
+    /// The manager has stopped already.
     pub fn stop(&self) -> Result<()> {
         self.post(|cx| cx.stop())
     }
@@ -135,14 +144,15 @@ fn stopped() -> Error {
 
 /// The loop's end of the handles.
 pub(super) struct Calls {
-    receiver: Receiver<Call>,
+    /// `None` once the manager has stopped.
+    receiver: Option<Receiver<Call>>,
     handle: Handle,
 }
 
 impl Calls {
     pub(super) fn new(waker: Waker) -> Self {
         let (calls, receiver) = sync_channel(MAX_CALLS);
-        Self { receiver, handle: Handle { calls, waker, home: Arc::default() } }
+        Self { receiver: Some(receiver), handle: Handle { calls, waker, home: Arc::default() } }
     }
 
     pub(super) fn handle(&self) -> Handle {
@@ -150,7 +160,12 @@ impl Calls {
     }
 
     pub(super) fn next(&self) -> Option<Call> {
-        self.receiver.try_recv().ok()
+        self.receiver.as_ref()?.try_recv().ok()
+    }
+
+    /// Answers those who wait, and those who come later: the manager has stopped.
+    pub(super) fn close(&mut self) {
+        self.receiver = None;
     }
 
     /// Remembers which thread turns the loop, `None` while none does.

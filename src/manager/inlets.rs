@@ -1,7 +1,9 @@
 //! What is written to children: standard input and custom streams.
 
 use std::collections::VecDeque;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use super::Supervisor;
@@ -14,6 +16,9 @@ use crate::{Error, ErrorKind, Result};
 /// How many bytes may wait for a child that does not read.
 const MAX_WAITING: usize = 1024 * 1024;
 
+/// How much goes into a stream in one turn before the others have theirs.
+const BUDGET: usize = 256 * 1024;
+
 /// The label of standard input.
 pub(super) const STDIN: &str = "stdin";
 
@@ -22,73 +27,80 @@ pub(super) const STDIN: &str = "stdin";
 pub(super) struct Inlet {
     pub(super) label: Arc<str>,
     source: Option<Source<OwnedFd>>,
-    waiting: VecDeque<Vec<u8>>,
-    /// How much of the first waiting write has gone.
-    sent: usize,
-    bytes: usize,
+    /// What the child has not taken yet, one write after the other.
+    waiting: VecDeque<u8>,
     closing: bool,
 }
 
 impl Inlet {
     pub(super) fn new(label: Arc<str>, source: Source<OwnedFd>) -> Self {
-        Self { label, source: Some(source), waiting: VecDeque::new(), sent: 0, bytes: 0, closing: false }
+        Self { label, source: Some(source), waiting: VecDeque::new(), closing: false }
     }
 
     fn push(&mut self, data: &[u8]) -> Result<()> {
-        if self.closing || self.source.is_none() {
-            return Err(Error::new(ErrorKind::Closed, format!("'{}' is closed", self.label)));
+        let is_first = self.waiting.is_empty();
+        if self.source.is_some() && !self.closing {
+            // One write is taken whole however long it is, so that none can be refused for ever.
+            if !is_first && self.waiting.len() + data.len() > MAX_WAITING {
+                let n = self.waiting.len();
+                let reason = format!("{n} bytes wait already for the process to read '{}'", self.label);
+                return Err(Error::new(ErrorKind::Full, reason));
+            }
+            self.waiting.extend(data);
+            // Behind others it waits until the poller says that there is room.
+            if is_first {
+                self.flush();
+            }
+            if self.source.is_some() {
+                return Ok(());
+            }
         }
-        // One write is taken whole however long it is, so that none can be refused for ever.
-        if self.bytes > 0 && self.bytes + data.len() > MAX_WAITING {
-            return Err(Error::new(
-                ErrorKind::Full,
-                format!("{} bytes wait already for the process to read '{}'", self.bytes, self.label),
-            ));
-        }
-        self.bytes += data.len();
-        self.waiting.push_back(data.to_vec());
-        self.flush();
-        Ok(())
+        Err(Error::new(ErrorKind::Closed, format!("'{}' is closed", self.label)))
     }
 
     /// Closes after what waits has gone.
     fn close(&mut self) {
         self.closing = true;
-        self.flush();
-    }
-
-    /// Writes what the child takes now; registers for more only while something waits.
-    pub(super) fn flush(&mut self) {
-        let Some(source) = &mut self.source else { return };
-        while let Some(front) = self.waiting.front() {
-            match stdio::write(source.get_ref().as_fd(), &front[self.sent..]) {
-                Ok(Moved::Bytes(n)) => {
-                    self.sent += n;
-                    self.bytes -= n;
-                    if self.sent == front.len() {
-                        self.waiting.pop_front();
-                        self.sent = 0;
-                    }
-                }
-                Ok(Moved::Blocked) => {
-                    if source.set_interest(Interest::WRITE).is_err() {
-                        self.hang_up();
-                    }
-                    return;
-                }
-                // The child has closed its end: nothing can arrive any more.
-                Ok(Moved::Closed) | Err(_) => return self.hang_up(),
-            }
-        }
-        if self.closing || source.set_interest(Interest::NONE).is_err() {
+        if self.waiting.is_empty() {
             self.hang_up();
         }
     }
 
+    /// Writes what the child takes now, up to a turn's share; registers for more only while something waits.
+    pub(super) fn flush(&mut self) {
+        let Some(source) = &mut self.source else { return };
+        let mut budget = BUDGET;
+        while budget > 0 && !self.waiting.is_empty() {
+            let (front, _) = self.waiting.as_slices();
+            let front = &front[..front.len().min(budget)];
+            match stdio::write(source.get_ref().as_fd(), front) {
+                Ok(Moved::Bytes(n)) => {
+                    // The pipe is full after a short write.
+                    budget = if n < front.len() { 0 } else { budget - n };
+                    self.waiting.drain(..n);
+                }
+                Ok(Moved::Blocked) => break,
+                // The child has closed its end: nothing can arrive any more.
+                Ok(Moved::Closed) | Err(_) => return self.hang_up(),
+            }
+        }
+        let interest = if self.waiting.is_empty() { Interest::NONE } else { Interest::WRITE };
+        if source.set_interest(interest).is_err() || (self.closing && self.waiting.is_empty()) {
+            self.hang_up();
+        } else if self.waiting.is_empty() {
+            // A child that has caught up costs nothing.
+            self.waiting = VecDeque::new();
+        }
+    }
+
+    /// The end of file for the child; what waits is lost.
     pub(super) fn hang_up(&mut self) {
-        self.source = None;
         self.waiting = VecDeque::new();
-        self.bytes = 0;
+        if let Some(source) = self.source.take() {
+            // A custom stream is a socket that is read through a copy of this descriptor: to close this one
+            // alone would tell the child nothing. A pipe is no socket, and is simply closed.
+            let _ = UnixStream::from(source.into_inner()).shutdown(Shutdown::Write);
+        }
     }
 }
 
@@ -100,7 +112,8 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] if there is no such process or stream; [`ErrorKind::Forbidden`] if its
+    /// [`ErrorKind::NotFound`] if there is no such process or stream, or it is not started yet (its `spawn`
+    /// event was not published); [`ErrorKind::Forbidden`] if its
     /// standard input is not redirected; [`ErrorKind::Closed`] if it was closed at either end;
     /// [`ErrorKind::Full`] if too much waits, and nothing of `data` is taken.
     pub fn send(&mut self, pid: Pid, stream: Option<&str>, data: &[u8]) -> Result<()> {
@@ -120,8 +133,9 @@ impl Supervisor {
 
     fn inlet(&mut self, pid: Pid, stream: Option<&str>) -> Result<&mut Inlet> {
         let label = stream.unwrap_or(STDIN);
-        if self.table.process(pid).is_none() {
-            return Err(no_process(pid));
+        let process = self.table.process(pid).ok_or_else(|| no_process(pid))?;
+        if process.os_pid.is_none() {
+            return Err(Error::new(ErrorKind::NotFound, format!("process {pid} is not started yet")));
         }
         self.children.inlet_mut(pid, label).ok_or_else(|| match label {
             STDIN => Error::new(ErrorKind::Forbidden, format!("process {pid}: its standard input is not redirected")),

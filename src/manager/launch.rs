@@ -47,6 +47,9 @@ pub(super) fn check(config: &JobConfig) -> Result<Vec<OsString>> {
         let n = config.redirect_output.len();
         return Err(invalid(format!("redirect_output: {n} labels, but only stdout and stderr can be redirected")));
     }
+    if config.tty && config.redirect_output.is_empty() {
+        return Err(invalid("tty: redirect_output must name the stream that the terminal's output goes to".to_owned()));
+    }
     let mut labels: HashSet<&str> = config.redirect_output.iter().map(String::as_str).collect();
     for label in &config.custom_streams {
         if label == STDIN || !labels.insert(label) {
@@ -55,6 +58,9 @@ pub(super) fn check(config: &JobConfig) -> Result<Vec<OsString>> {
     }
     if labels.iter().any(|label| label.is_empty() || label.contains(['/', '\0'])) {
         return Err(invalid("a stream's label must not be empty nor contain '/'".to_owned()));
+    }
+    if let Some(port) = config.port {
+        port_of(port, config.numprocesses.max(1)).map_err(about)?;
     }
     users::resolve(config.uid.as_ref(), config.gid.as_ref()).map_err(about)?;
     Ok(resolve(config, 1, &BTreeMap::new()).map_err(about)?.argv)
@@ -65,11 +71,7 @@ pub(super) fn resolve(config: &JobConfig, instance: u32, extra: &BTreeMap<String
     let mut env: BTreeMap<OsString, OsString> =
         if config.os_env { std::env::vars_os().collect() } else { BTreeMap::new() };
     if let Some(base) = config.port {
-        let port = u32::from(base) + instance.saturating_sub(1);
-        if port > u32::from(u16::MAX) {
-            return Err(Error::new(ErrorKind::Invalid, format!("PORT {port} of process {instance} is above 65535")));
-        }
-        env.insert("PORT".into(), port.to_string().into());
+        env.insert("PORT".into(), port_of(base, instance)?.to_string().into());
     }
     if config.ps {
         env.insert("PS".into(), format!("{}.{instance}", config.name.label()).into());
@@ -79,6 +81,13 @@ pub(super) fn resolve(config: &JobConfig, instance: u32, extra: &BTreeMap<String
         env.insert(name.into(), value.into());
     }
     Ok(Launch { argv: argv(config, &env)?, env })
+}
+
+/// The port of process number `instance`.
+fn port_of(base: u16, instance: u32) -> Result<u16> {
+    let port = u64::from(base) + u64::from(instance.saturating_sub(1));
+    u16::try_from(port)
+        .map_err(|_| Error::new(ErrorKind::Invalid, format!("PORT {port} of process {instance} is above 65535")))
 }
 
 /// Spec 3: `cmd` is split as a shell splits words, then `args` follow, then variables are replaced;
@@ -111,6 +120,8 @@ fn argv(config: &JobConfig, env: &BTreeMap<OsString, OsString>) -> Result<Vec<Os
 pub(super) fn outputs(config: &JobConfig) -> Vec<(Arc<str>, Vec<i32>)> {
     match config.redirect_output.as_slice() {
         [] => vec![],
+        // A terminal has one output.
+        [out, ..] if config.tty => vec![(out.as_str().into(), vec![1, 2])],
         [out] => vec![(out.as_str().into(), vec![1])],
         [out, err, ..] if out == err => vec![(out.as_str().into(), vec![1, 2])],
         [out, err, ..] => vec![(out.as_str().into(), vec![1]), (err.as_str().into(), vec![2])],

@@ -65,6 +65,9 @@ pub type Emitter = EventEmitter<Arc<Event>, Supervisor>;
 /// Calls of handles that are run in one turn.
 const MAX_CALLS_A_TURN: usize = 256;
 
+/// Events that are published before what they have caused is carried out.
+const MAX_EVENTS_A_ROUND: usize = 64;
+
 /// Rounds of acting and publishing in one turn.
 const MAX_ROUNDS: usize = 16;
 
@@ -93,7 +96,8 @@ pub(crate) enum Owner {
 pub enum Status {
     /// It has more to do; turn again.
     Running,
-    /// It was stopped, its last child is gone, and its apps are stopped.
+    /// It was stopped, its last child is gone, and its apps are stopped. Handles are told so, receivers and
+    /// outputs on other threads end when they are empty.
     Stopped,
 }
 
@@ -134,16 +138,20 @@ impl Manager {
     /// The system refuses a poller.
     pub fn new() -> Result<Self> {
         let io = EventLoop::new()?;
-        let waker = io.waker();
         let calls = Calls::new(io.waker());
         let mut events = Emitter::new();
+        let waker = io.waker();
+        events.set_waker(Arc::new(move || waker.wake()));
         let panics = Arc::new(Mutex::new(Vec::new()));
         let report = Arc::clone(&panics);
         events.on_panic(move |delivery, panic| {
+            // A listener that panics at its own fault would go on for ever; the panic hook has told.
+            if matches!(delivery.payload.what, What::Fault { .. }) {
+                return;
+            }
             let message = format!("listener of '{}'", delivery.topic);
             report.lock().unwrap_or_else(|e| e.into_inner()).push((message, panic_message(&*panic)));
         });
-        events.set_waker(Arc::new(move || waker.wake()));
         Ok(Self {
             supervisor: Supervisor {
                 io,
@@ -220,8 +228,12 @@ impl Manager {
         self.ready = ready;
         waited?;
 
+        let mut calls_left = true;
         for _ in 0..MAX_CALLS_A_TURN {
-            let Some(call) = self.supervisor.calls.next() else { break };
+            let Some(call) = self.supervisor.calls.next() else {
+                calls_left = false;
+                break;
+            };
             let mut cx = self.cx();
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(&mut cx))) {
                 self.supervisor.fault("call of a handle", &panic_message(&*panic));
@@ -236,8 +248,8 @@ impl Manager {
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
-        if self.has_work() {
-            // For those who poll our descriptor: what is left to do makes it readable.
+        if calls_left || self.has_work() {
+            // What is left to do ends the next wait, also that of those who poll our descriptor.
             self.supervisor.io.waker().wake();
         }
         Ok(Status::Running)
@@ -269,9 +281,10 @@ impl Manager {
     /// nothing to do.
     fn settle(&mut self) -> bool {
         let mut did = false;
+        let mut spawns = children::MAX_SPAWNS;
         for _ in 0..MAX_ROUNDS {
             self.sort_apps();
-            let acted = self.supervisor.act();
+            let acted = self.supervisor.act(&mut spawns);
             if !(acted | self.publish() | self.deliver_mail()) {
                 break;
             }
@@ -314,7 +327,8 @@ impl Manager {
     /// Tells everybody what happened; false if nothing did.
     fn publish(&mut self) -> bool {
         let mut any = false;
-        loop {
+        // A guest may answer each event with another one.
+        for _ in 0..MAX_EVENTS_A_ROUND {
             let (job, what) = match self.supervisor.table.next_event() {
                 Some((job, what)) => (Some(job), what),
                 None if self.supervisor.notices.is_empty() => break,
@@ -324,8 +338,16 @@ impl Manager {
             let event = Arc::new(Event::new(SystemTime::now(), job, what));
             self.cx().each_app(|app, cx| app.event(cx, &event));
             topics::publish(&mut self.events, &mut self.topic, &event);
+            // At once: however many events there are, the queue does not overflow with our own.
+            self.dispatch();
         }
-        any |= self.events.dispatch(&mut self.supervisor) > 0;
+        // What other threads have published.
+        any | self.dispatch()
+    }
+
+    /// Delivers what was published; false if that was nothing.
+    fn dispatch(&mut self) -> bool {
+        let any = self.events.dispatch(&mut self.supervisor) > 0;
         for (listener, reason) in self.panics.lock().unwrap_or_else(|e| e.into_inner()).drain(..) {
             self.supervisor.fault(&listener, &reason);
         }
@@ -346,6 +368,10 @@ impl Manager {
             }
             // What the apps did last is published to those that listen from other threads.
             self.publish();
+            // Whoever waits for us on another thread waits no longer, also if our host keeps us.
+            self.events.close();
+            self.supervisor.taps.close();
+            self.supervisor.calls.close();
             self.stopped = true;
         }
         self.stopped

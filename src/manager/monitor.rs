@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::supervisor::no_process;
 use super::{Cx, Owner, Supervisor, panic_message};
 use crate::event_loop::TimerId;
-use crate::process::{JobName, Pid, ProcessStats};
+use crate::process::{JobName, OsPid, Pid, ProcessStats};
 use crate::sys::stats::Snapshot;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The shortest interval between two samples of a process.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -52,7 +52,8 @@ type Callback = Box<dyn FnMut(&mut Cx<'_>, &Sample) + Send>;
 struct Monitor {
     target: Target,
     interval: Duration,
-    timer: TimerId,
+    /// `None` where the interval goes beyond the clock's end.
+    timer: Option<TimerId>,
     /// Out of its place while it is called.
     f: Option<Callback>,
     last: HashMap<Pid, ProcessStats>,
@@ -95,7 +96,7 @@ impl Cx<'_> {
         let supervisor = &mut *self.supervisor;
         supervisor.monitors.last += 1;
         let id = MonitorId(supervisor.monitors.last);
-        let timer = supervisor.io.set_timer(Instant::now(), Owner::Monitor(id));
+        let timer = Some(supervisor.io.set_timer(Instant::now(), Owner::Monitor(id)));
         let interval = interval.max(MIN_INTERVAL);
         let monitor = Monitor { target, interval, timer, f: Some(Box::new(f)), last: HashMap::new() };
         supervisor.monitors.map.insert(id, monitor);
@@ -107,7 +108,9 @@ impl Supervisor {
     /// Ends a monitor; false if it had ended. Without monitors nothing is sampled.
     pub fn unmonitor(&mut self, id: MonitorId) -> bool {
         let Some(monitor) = self.monitors.map.remove(&id) else { return false };
-        self.io.cancel_timer(monitor.timer);
+        if let Some(timer) = monitor.timer {
+            self.io.cancel_timer(timer);
+        }
         self.monitors.due.retain(|(due, _)| *due != id);
         true
     }
@@ -129,6 +132,18 @@ impl Supervisor {
         Ok(processes.filter_map(|pid| sample(self, &mut snapshot, pid)).collect())
     }
 
+    /// What this program itself uses now, and its children, those it supervises among them.
+    ///
+    /// # Errors
+    ///
+    /// The system does not tell.
+    pub fn own_stats(&self) -> Result<ProcessStats> {
+        const WHAT: &str = "cannot read what this process uses";
+        let mut snapshot = Snapshot::new().map_err(|e| Error::io(WHAT, e))?;
+        let own = i32::try_from(std::process::id()).ok();
+        own.and_then(|own| snapshot.sample(OsPid(own))).ok_or_else(|| Error::new(ErrorKind::Unsupported, WHAT))
+    }
+
     fn processes_of(&self, target: &Target) -> Vec<Pid> {
         match target {
             Target::All => self.list(),
@@ -143,7 +158,8 @@ impl Supervisor {
         let pids = self.processes_of(&monitor.target);
         let Some(monitor) = self.monitors.map.get_mut(&id) else { return };
         monitor.last.retain(|pid, _| pids.contains(pid));
-        monitor.timer = self.io.set_timer(Instant::now() + monitor.interval, Owner::Monitor(id));
+        let next = Instant::now().checked_add(monitor.interval);
+        monitor.timer = next.map(|at| self.io.set_timer(at, Owner::Monitor(id)));
         // Those of the time before that are still due are done once, not twice.
         self.monitors.due.retain(|(due, _)| *due != id);
         self.monitors.due.extend(pids.into_iter().map(|pid| (id, pid)));

@@ -12,10 +12,10 @@ use super::{Cx, Flow, Handle, StreamData, StreamOrigin, StreamSelector, TapId};
 #[non_exhaustive]
 pub enum OutputLimit {
     /// At most about so many bytes wait; then the streams are not read any more and the children
-    /// wait. Nothing is lost.
+    /// wait. Nothing is lost: what the pipes hold when the manager ends is added.
     Wait(usize),
     /// The newest so many bytes are kept; the oldest are dropped and counted in a
-    /// [`Piece::Gap`]. No child waits.
+    /// [`Piece::Gap`]. No child waits. An end that nobody has taken counts as 64 bytes, and may be dropped too.
     Newest(usize),
 }
 
@@ -96,7 +96,7 @@ impl Output {
         Self { shared, handle, tap, limit }
     }
 
-    /// The next piece; waits for it. `None` once the manager is gone and everything was taken.
+    /// The next piece; waits for it. `None` once the manager has stopped and everything was taken.
     #[must_use]
     pub fn recv(&self) -> Option<Piece> {
         self.take(None)
@@ -105,7 +105,8 @@ impl Output {
     /// The next piece, if one comes within `timeout`.
     #[must_use]
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Piece> {
-        self.take(Some(Instant::now() + timeout))
+        // A time beyond the clock's end is no limit.
+        self.take(Instant::now().checked_add(timeout))
     }
 
     fn take(&self, until: Option<Instant>) -> Option<Piece> {
@@ -145,6 +146,30 @@ impl Output {
     }
 }
 
+impl State {
+    /// Drops the oldest bytes beyond the limit.
+    fn trim(&mut self, limit: usize) {
+        while self.bytes > limit {
+            let excess = self.bytes - limit;
+            match self.queue.front_mut() {
+                Some(Piece::Bytes(_, bytes)) if bytes.len() > excess => {
+                    bytes.drain(..excess);
+                    self.bytes -= excess;
+                    self.gap += excess as u64;
+                }
+                Some(oldest) => {
+                    self.bytes -= cost(oldest);
+                    if let Piece::Bytes(_, bytes) = oldest {
+                        self.gap += bytes.len() as u64;
+                    }
+                    self.queue.pop_front();
+                }
+                None => return,
+            }
+        }
+    }
+}
+
 impl Shared {
     fn push(&self, piece: Piece, limit: OutputLimit) -> Flow {
         let mut state = self.lock();
@@ -157,13 +182,7 @@ impl Shared {
             }
             OutputLimit::Wait(_) => Flow::Continue,
             OutputLimit::Newest(limit) => {
-                while state.bytes > limit {
-                    let Some(old) = state.queue.pop_front() else { break };
-                    state.bytes -= cost(&old);
-                    if let Piece::Bytes(_, bytes) = old {
-                        state.gap += bytes.len() as u64;
-                    }
-                }
+                state.trim(limit);
                 Flow::Continue
             }
         };

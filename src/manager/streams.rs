@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Cx, Owner, Supervisor, panic_message};
+use super::{AppId, Cx, Owner, Supervisor, panic_message};
 use crate::event_loop::{Interest, Source};
 use crate::process::{JobName, OsPid, Pid};
 use crate::proto::lines::{Line, Lines};
@@ -110,6 +110,8 @@ pub enum Flow {
     /// More, please.
     Continue,
     /// This piece was taken; read no more of this stream until [`Supervisor::resume`].
+    ///
+    /// When the manager ends, what the pipe still holds comes all the same: nobody could ask for it later.
     Pause,
 }
 
@@ -137,6 +139,13 @@ pub(super) struct Taps {
 impl fmt::Debug for Taps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.slots.iter().map(|(id, (which, _))| (id, which))).finish()
+    }
+}
+
+impl Taps {
+    /// Ends all subscriptions: nothing comes any more.
+    pub(super) fn close(&mut self) {
+        self.slots.clear();
     }
 }
 
@@ -172,11 +181,27 @@ impl Supervisor {
         known
     }
 
+    /// Ends the subscriptions of an app that has gone; what it has paused goes on.
+    pub(super) fn untap_app(&mut self, app: AppId) {
+        let is_its = |receiver: &Receiver| matches!(receiver, Receiver::App(Owner::App(id)) if *id == app);
+        let slots = self.taps.slots.iter();
+        let ids: Vec<TapId> = slots.filter(|(_, (_, receiver))| is_its(receiver)).map(|(&id, _)| id).collect();
+        for id in ids {
+            self.untap(id);
+        }
+    }
+
     /// Goes on with every stream that this subscriber has paused.
     pub fn resume(&mut self, id: TapId) {
         for stream in self.children.streams_mut() {
             stream.unpause(id);
         }
+    }
+
+    /// Whether this process has an output stream of this label that has not ended.
+    #[must_use]
+    pub fn has_stream(&self, pid: Pid, label: &str) -> bool {
+        self.children.streams_of(pid).any(|stream| &*stream.origin.label == label)
     }
 
     /// A stream of a new child, read from now on.
@@ -212,31 +237,41 @@ impl Stream {
 
 /// Reads what a ready stream has, up to its share of a turn.
 pub(super) fn ready(cx: &mut Cx<'_>, pid: Pid, index: usize) {
-    read(cx, pid, index, BUDGET, false);
+    read(cx, pid, index, BUDGET, Reading::Ready);
 }
 
 /// Reads what is left of all streams of a process that has ended, as far as nobody has paused them.
 pub(super) fn drain(cx: &mut Cx<'_>, pid: Pid) {
     for index in 0..cx.children.stream_count(pid) {
-        read(cx, pid, index, DRAIN, true);
+        read(cx, pid, index, DRAIN, Reading::Drain);
     }
 }
 
-/// Reads a stream until it has ended, is paused, or has brought `budget` bytes; and until it is
-/// empty, of which a short read is sign enough unless `thorough` (the poller tells again).
-fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, thorough: bool) {
+/// Why a stream is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is ready. A short read is sign enough that it is empty: the poller tells again.
+    Ready,
+    /// Its process has ended: until it is empty.
+    Drain,
+    /// The manager ends: even if it is paused.
+    Last,
+}
+
+/// Reads a stream until it is empty, has ended, is paused, or has brought `budget` bytes.
+fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, why: Reading) {
     let mut buffer = std::mem::take(&mut cx.taps.buffer);
     buffer.resize(CHUNK, 0);
     while budget > 0 {
         let Some(stream) = cx.children.stream_mut(pid, index) else { break };
-        if stream.is_paused() {
+        if stream.is_paused() && why != Reading::Last {
             break;
         }
         match stdio::read(stream.source.get_ref().as_fd(), &mut buffer) {
             Ok(Moved::Bytes(n)) => {
                 deliver(cx, pid, index, StreamData::Bytes(&buffer[..n]));
                 budget = budget.saturating_sub(n);
-                if n < CHUNK && !thorough {
+                if n < CHUNK && why == Reading::Ready {
                     break;
                 }
             }
@@ -295,10 +330,8 @@ fn call(cx: &mut Cx<'_>, id: TapId, chunk: &StreamChunk<'_>) -> Flow {
         Some((_, Receiver::Closure(f))) => f.take(),
         Some(&mut (_, Receiver::App(Owner::App(app)))) => {
             let answer = cx.with_app(app, |app, cx| app.output(cx, id, chunk));
-            return answer.unwrap_or_else(|| {
-                cx.untap(id);
-                Flow::Continue
-            });
+            // An app that has gone meanwhile, or has ended the subscription, wants nothing any more.
+            return answer.filter(|_| cx.taps.slots.contains_key(&id)).unwrap_or(Flow::Continue);
         }
         _ => None,
     };
@@ -352,11 +385,11 @@ impl Cx<'_> {
     }
 }
 
-/// The manager ends: reads what is left everywhere, and tells the end of every stream.
+/// The manager ends: reads what is left everywhere, up to 1 MiB of each stream, and tells its end.
 pub(super) fn drain_all(cx: &mut Cx<'_>) {
     for pid in cx.children.pids_with_streams() {
-        drain(cx, pid);
         for index in 0..cx.children.stream_count(pid) {
+            read(cx, pid, index, DRAIN, Reading::Last);
             end(cx, pid, index);
         }
     }

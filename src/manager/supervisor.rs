@@ -214,6 +214,10 @@ impl Supervisor {
     ///
     /// The manager is stopping.
     pub fn restart(&mut self) -> Result<()> {
+        if self.is_stopping() {
+            // The table refuses only if it has a job to restart; the apps are not restarted either.
+            return Err(Error::new(ErrorKind::Stopping, "the manager is stopping"));
+        }
         self.table.restart_all(Instant::now())?;
         self.restart_apps = true;
         Ok(())
@@ -371,10 +375,14 @@ impl Supervisor {
         self.apps.add(Box::new(app))
     }
 
-    /// Removes an app without calling its [`stop`](App::stop); its sources end with it. False if there is
-    /// none of this number.
+    /// Removes an app without calling its [`stop`](App::stop); its sources and its subscriptions to output
+    /// end with it. False if there is none of this number.
     pub fn remove_app(&mut self, id: AppId) -> bool {
-        self.apps.remove(id)
+        let known = self.apps.remove(id);
+        if known {
+            self.untap_app(id);
+        }
+        known
     }
 
     /// A handle by which other threads use this manager.

@@ -68,6 +68,12 @@ pub struct JobConfig {
     pub custom_streams: Vec<String>,
     /// Descriptors handed down to the child, after the custom streams.
     pub custom_channels: Vec<Channel>,
+    /// Give each process a terminal of its own in place of the pipes for its output (and its input,
+    /// where [`redirect_input`](Self::redirect_input) is set), so that it keeps its colours and
+    /// writes line by line. Standard output and error are then one stream, with the first label of
+    /// [`redirect_output`](Self::redirect_output), which must have one. The process leads a session
+    /// of its own. Default false.
+    pub tty: bool,
     /// Where standard streams go that are not redirected. Default [`Stdio::Null`].
     pub stdio: Stdio,
     /// The time between the stop signal and SIGKILL. Default 30 s.
@@ -113,6 +119,7 @@ impl JobConfig {
             redirect_input: false,
             custom_streams: Vec::new(),
             custom_channels: Vec::new(),
+            tty: false,
             stdio: Stdio::Null,
             graceful_timeout: Duration::from_secs(30),
             stop_signal: Signal::TERM,
@@ -178,6 +185,7 @@ setters! {
     flapping: Flapping => Some(flapping);
     backoff: Backoff => backoff;
     redirect_input: bool => redirect_input;
+    tty: bool => tty;
     stdio: Stdio => stdio;
     graceful_timeout: Duration => graceful_timeout;
     stop_signal: Signal => stop_signal;
@@ -217,6 +225,8 @@ pub enum Restart {
     Always,
     /// Replace it unless it ended with code 0.
     OnFailure,
+    /// Replace it only if it ended with code 0.
+    OnSuccess,
     /// Leave it ended.
     Never,
 }

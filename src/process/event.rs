@@ -66,6 +66,8 @@ pub enum What {
         pid: Pid,
         /// The system's number; `None` if it could not be started.
         os_pid: Option<OsPid>,
+        /// The N of `label.N`; it may be another's by now.
+        instance: u32,
         /// How it ended.
         exit: Exit,
         /// Whether it was committed: one run outside the count, not replaced.

@@ -22,6 +22,8 @@ pub struct JobInfo {
     pub running_out: u32,
     /// How many are wanted.
     pub numprocesses: u32,
+    /// How many of these have ended for good, as the job's restart rule says.
+    pub completed: u32,
     /// Those processes, kept-alive ones first, then committed ones.
     pub processes: Vec<Pid>,
     /// Its definition.

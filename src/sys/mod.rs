@@ -14,6 +14,8 @@ pub mod exit;
 mod fork;
 pub mod limits;
 pub mod signal;
+#[cfg(feature = "server")]
+pub(crate) mod socket;
 pub mod spawn;
 pub mod stats;
 pub mod stdio;

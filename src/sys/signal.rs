@@ -99,6 +99,16 @@ pub(super) fn without_sigpipe(
     }
 }
 
+/// Whether this process ignores `signal`, as nohup(1) makes a program ignore SIGHUP.
+#[must_use]
+pub fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: all zeroes is a valid value, overwritten by the call.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: asks only, and points to an action.
+    let asked = unsafe { libc::sigaction(signal.number(), std::ptr::null(), &mut action) };
+    asked == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
 /// Stops this process as Ctrl-Z does, until somebody sends SIGCONT. SIGSTOP is used because a handler of
 /// SIGTSTP is what calls this.
 pub fn suspend_self() {

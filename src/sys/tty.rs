@@ -127,6 +127,15 @@ impl Modes {
         Some(Self { terminal, modes })
     }
 
+    /// Whether our process group is in the foreground of the terminal. From the background its modes
+    /// are somebody else's business: the shell's, or those of the editor that it runs now.
+    #[must_use]
+    pub fn in_foreground(&self) -> bool {
+        // SAFETY: no arguments.
+        let ours = unsafe { libc::getpgrp() };
+        foreground(self.terminal.as_fd()).is_ok_and(|group| group.0 == ours)
+    }
+
     /// Puts the modes back, also from the background.
     ///
     /// # Errors

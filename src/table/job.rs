@@ -142,6 +142,7 @@ impl Job {
         match self.config.restart {
             Restart::Always => true,
             Restart::OnFailure => !exit.is_success(),
+            Restart::OnSuccess => exit.is_success(),
             Restart::Never => false,
         }
     }

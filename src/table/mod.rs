@@ -190,6 +190,18 @@ impl ProcessTable {
         })
     }
 
+    /// Whether an event waits to be fetched.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Whether only spawns are left to be done.
+    #[must_use]
+    pub fn only_spawns_left(&self) -> bool {
+        self.actions.is_empty()
+    }
+
     /// Whether an action or event waits to be fetched.
     #[must_use]
     pub fn has_output(&self) -> bool {

@@ -30,6 +30,7 @@ impl ProcessTable {
             running: count(job.live.len() + job.once.len()),
             running_out: count(job.once.len()),
             numprocesses: job.target,
+            completed: job.completed,
             processes: job.live.iter().chain(&job.once).copied().collect(),
             config: job.config.clone(),
         })

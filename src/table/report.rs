@@ -119,8 +119,8 @@ impl ProcessTable {
     fn note_exit(&mut self, pid: Pid, exit: Exit, now: Instant) {
         let process = self.processes.get_mut(&pid).expect("the caller has just seen it");
         let job = self.jobs.get_mut(&process.job).expect("a process has a job");
-        let (os_pid, once) = (process.os_pid, process.once);
-        self.events.push_back((job.name.clone(), What::Exit { pid, os_pid, exit: exit.clone(), once }));
+        let (os_pid, instance, once) = (process.os_pid, process.instance, process.once);
+        self.events.push_back((job.name.clone(), What::Exit { pid, os_pid, instance, exit: exit.clone(), once }));
         process.phase = Phase::Exited;
         let newcomer = job.roll.as_ref().is_some_and(|roll| !roll.old.contains(&pid));
         job.leave(pid);

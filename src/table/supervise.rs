@@ -69,7 +69,7 @@ impl ProcessTable {
             return;
         }
         let job = self.jobs.get_mut(&process.job).expect("a process has a job");
-        let (os_pid, once) = (process.os_pid, process.once);
+        let (os_pid, instance, once) = (process.os_pid, process.instance, process.once);
         if process.phase != Phase::Queued || once {
             let what = match why {
                 Why::Stop => What::StopPid { pid, os_pid },
@@ -83,7 +83,7 @@ impl ProcessTable {
                 // Whoever committed it waits for its exit.
                 if once {
                     let exit = Exit::Failed("stopped before it was started".to_owned());
-                    self.events.push_back((job.name.clone(), What::Exit { pid, os_pid, exit, once }));
+                    self.events.push_back((job.name.clone(), What::Exit { pid, os_pid, instance, exit, once }));
                 }
                 self.forget(pid);
                 return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gaffer::cli::{ColorChoice, Command, Failure, Opt, Value, parse_duration};
 use gaffer::config::{Application, Concurrency, Options};
-use gaffer::process::Flapping;
+use gaffer::process::{Flapping, JobConfig};
 
 /// Which application: its Procfile, its folder, its variables.
 #[derive(Debug, PartialEq)]
@@ -45,13 +45,26 @@ impl App {
     }
 }
 
-/// Reads the values of `-c`, each adding to those before.
-pub(crate) fn read_concurrency(values: &[String]) -> Result<Concurrency, Failure> {
-    let mut concurrency = Concurrency::default();
-    for value in values {
-        concurrency.add(value).map_err(|e| Failure::usage(e.to_string()))?;
+/// The jobs of the types in `only`, or of all; `concurrency` has the values of `-c`, each adding to
+/// those before.
+pub(crate) fn jobs(
+    application: &Application,
+    concurrency: &[String],
+    only: &[String],
+) -> Result<Vec<JobConfig>, Failure> {
+    let usage = |e: gaffer::Error| Failure::usage(e.to_string());
+    let mut numbers = Concurrency::default();
+    for value in concurrency {
+        numbers.add(value).map_err(usage)?;
     }
-    Ok(concurrency)
+    if !application.entries.is_empty() {
+        application.check_names(&numbers, only).map_err(usage)?;
+    }
+    let jobs = application.jobs(&numbers, only)?;
+    if jobs.iter().all(|job| job.numprocesses == 0) {
+        return Err(Failure::usage("nothing to run: every program has 0 processes"));
+    }
+    Ok(jobs)
 }
 
 /// Adds the options of [`App`] to a command.

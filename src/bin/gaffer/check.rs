@@ -36,8 +36,7 @@ pub(crate) fn command() -> Command<Check> {
 /// Reads the application as `start` does, and prints what it would run.
 pub(crate) fn check(check: &Check) -> Result<Code, Failure> {
     let (application, warnings) = check.app.load(false)?;
-    let concurrency = app::read_concurrency(&check.concurrency)?;
-    let jobs = application.jobs::<&str>(&concurrency, &[])?;
+    let jobs = app::jobs(&application, &check.concurrency, &[])?;
     let mut programs = Vec::new();
     for job in &jobs {
         // What is refused at start is refused here.

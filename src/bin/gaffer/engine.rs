@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use gaffer::cli::{self, Code, Failure};
 use gaffer::console::ConsoleOutput;
+use gaffer::manager::{App, Cx};
 use gaffer::process::{JobConfig, Restart, Signal};
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::suggest::hint;
@@ -21,8 +22,7 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
     for warning in warnings {
         cli::complain("gaffer", warning);
     }
-    let concurrency = app::read_concurrency(&start.concurrency)?;
-    let mut jobs = application.jobs(&concurrency, &start.names)?;
+    let mut jobs = app::jobs(&application, &start.concurrency, &start.names)?;
     check_names(start, &jobs)?;
     for job in &mut jobs {
         configure(start, job);
@@ -34,7 +34,6 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
     if let Ok(before) = limits::raise_nofile() {
         manager.set_child_nofile(before);
     }
-    let terminal = tty::Modes::of_stdin();
     let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(|e| Error::io("standard output", e))?;
     let mut console = ConsoleOutput::new(start.console(), stdout);
     for job in &jobs {
@@ -44,37 +43,74 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
     }
     let outcome = console.outcome();
     let policy = ExitPolicy::new(start.exit_on(), start.exit_code_from.clone());
-    let code = policy.code();
-    manager.add_app(SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend));
+    let verdict = policy.verdict();
+    // They are stopped from the last to the first. The console waits for whoever reads our output, so
+    // the terminal is in order before that, and a signal ends the waiting.
     manager.add_app(console);
     manager.add_app(policy);
+    let signals = SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend);
+    manager.add_app(signals.default_at_end());
+    manager.add_app(Terminal(tty::Modes::of_stdin()));
     for job in jobs {
         manager.load(job, true)?;
     }
 
-    let ended = manager.run();
-    if let Some(terminal) = terminal {
-        // A terminal that has gone needs no restoring.
-        let _ = terminal.restore();
+    manager.run()?;
+    if let Some(fault) = verdict.fault() {
+        return Err(Failure::new(Code::Failed, fault));
     }
-    ended?;
-    match outcome.take() {
-        Some(error) => Err(error.into()),
-        None => {
-            Ok(u8::try_from(code.get())
-                .map_or(Code::Failed, |code| if code == 0 { Code::Ok } else { Code::Child(code) }))
+    if let Some(error) = outcome.take() {
+        return Err(error.into());
+    }
+    Ok(u8::try_from(verdict.code()).map_or(Code::Failed, |code| if code == 0 { Code::Ok } else { Code::Child(code) }))
+}
+
+/// Puts the modes of the terminal back when the last program has ended.
+struct Terminal(Option<tty::Modes>);
+
+impl Terminal {
+    fn put_back(&mut self) {
+        if let Some(modes) = self.0.take().filter(tty::Modes::in_foreground) {
+            // A terminal that has gone needs no restoring.
+            let _ = modes.restore();
         }
+    }
+}
+
+impl App for Terminal {
+    fn name(&self) -> &str {
+        "terminal"
+    }
+
+    fn start(&mut self, _: &mut Cx<'_>) -> gaffer::Result<()> {
+        Ok(())
+    }
+
+    fn stop(&mut self, _: &mut Cx<'_>) {
+        self.put_back();
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.put_back();
     }
 }
 
 /// What the command line says about every job.
 fn configure(start: &Start, job: &mut JobConfig) {
-    if !start.restart || start.exit_on() == Some(ExitOn::All) {
-        job.restart = Restart::Never;
-    }
+    job.restart = match start.exit_on() {
+        _ if !start.restart => Restart::Never,
+        // What ends everything needs no successor, not even a short-lived one.
+        Some(ExitOn::All | ExitOn::Any) => Restart::Never,
+        Some(ExitOn::Name(name)) if name == job.name.label() => Restart::Never,
+        Some(ExitOn::Failure) => Restart::OnSuccess,
+        Some(ExitOn::Name(_)) | None => Restart::Always,
+    };
     if start.flapping.is_some() {
         job.flapping = start.flapping;
     }
+    job.tty = start.tty;
     if let Some(timeout) = start.timeout {
         job.graceful_timeout = timeout;
     }

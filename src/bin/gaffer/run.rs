@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command as Program;
 
 use gaffer::cli::{self, Code, Command, Failure};
+use gaffer::config::Concurrency;
 
 use crate::app::{self, App};
 
@@ -28,8 +29,8 @@ impl AsMut<App> for Run {
 const DETAILS: &str = "\
 The command takes the place of gaffer: the terminal, the signals and the exit
 code are its own. A single word that is a process type of the Procfile runs that
-type's command; a single word with blanks or other shell syntax in it goes to
-/bin/sh.
+type's command, with the PORT and PS of its first process; a single word with
+blanks or other shell syntax in it goes to /bin/sh.
 
 Examples:
   gaffer run rake db:migrate
@@ -57,11 +58,20 @@ pub(crate) fn run(run: &Run) -> Result<Code, Failure> {
     for warning in warnings {
         cli::complain("gaffer", warning);
     }
-    let command = |name: &str| {
-        let entry = application.entries.iter().find(|entry| entry.name == name);
-        entry.map(|entry| entry.command.clone())
-    };
-    Err(exec(&resolve(&run.words, command), &application.root, &application.env))
+    let entry = |name: &str| application.entries.iter().find(|entry| entry.name == name);
+    let mut env = application.env.clone();
+    match &run.words[..] {
+        // It is what `start` would run as the first of its type.
+        [name] if name.to_str().is_some_and(|name| entry(name).is_some()) => {
+            let name = name.to_string_lossy();
+            let jobs = application.jobs(&Concurrency::default(), &[&*name])?;
+            let port = jobs.iter().find_map(|job| job.port).unwrap_or(application.port);
+            env.extend([("PORT".to_owned(), port.to_string()), ("PS".to_owned(), format!("{name}.1"))]);
+        }
+        _ => env.extend(run.app.port.map(|port| ("PORT".to_owned(), port.to_string()))),
+    }
+    let words = resolve(&run.words, |name| entry(name).map(|entry| entry.command.clone()));
+    Err(exec(&words, &application.root, &env))
 }
 
 /// The program and the arguments that `words` mean; `lookup` finds the command of a process type.

@@ -31,6 +31,8 @@ pub(crate) struct Start {
     pub(crate) restart: bool,
     /// `--flapping`.
     pub(crate) flapping: Option<Flapping>,
+    /// `--tty`.
+    pub(crate) tty: bool,
     /// `--exit-on`.
     pub(crate) exit_on: Option<ExitOn>,
     /// `--exit-code-from`.
@@ -65,6 +67,7 @@ impl Default for Start {
             verbose: false,
             restart: true,
             flapping: None,
+            tty: false,
             exit_on: None,
             exit_code_from: None,
             names: Vec::new(),
@@ -144,6 +147,10 @@ pub(crate) fn command() -> Command<Start> {
         .option(
             Opt::value("flapping", "A,W,R,M", "A exits within W seconds pause a type for R seconds, M times at most."),
             |a, v| set(&mut a.flapping, Some(v.read(app::flapping)?)),
+        )
+        .option(
+            Opt::switch("tty", "Give each program a terminal of its own: it keeps its colours and writes line by line."),
+            |a, _| set(&mut a.tty, true),
         )
         .option(
             Opt::value("exit-on", "WHAT", "Stop everything when: any process ends, one ends in failure, all have ended, or one of the type NAME ends.")
@@ -286,6 +293,11 @@ mod tests {
         check("--flapping 2,1,7,5", |a| a.flapping = Some(Flapping::new(2, seconds(1), seconds(7), 5)));
         refused("--flapping 2,1", "expected four values");
         refused("--flapping 2,1,7,5 --no-restart", "exclude each other");
+    }
+
+    #[test]
+    fn tty() {
+        check("--tty", |a| a.tty = true);
     }
 
     #[test]

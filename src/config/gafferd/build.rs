@@ -277,8 +277,10 @@ impl Builder {
     }
 
     fn apply_envs(&mut self) -> Result<()> {
+        let index: HashMap<JobName, usize> =
+            self.jobs.iter().enumerate().map(|(nth, job)| (job.config.name.clone(), nth)).collect();
         for (name, at, variables) in std::mem::take(&mut self.envs) {
-            let Some(job) = self.jobs.iter_mut().find(|job| job.config.name == name) else {
+            let Some(job) = index.get(&name).map(|nth| &mut self.jobs[*nth]) else {
                 let hint = hint(name.short(), self.jobs.iter().map(|job| job.config.name.short()));
                 let what = format!("there is no job {name} for this environment{hint}");
                 return Err(self.files.error(&at, &what));

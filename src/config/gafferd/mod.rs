@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `log_level` `log_format` `console` `require_key` `allow_origins` `allow_hosts` `include` `include_dir` |
 //! | `[endpoint:NAME]` | where to listen: `bind` `backlog` `mode` `owner` `certfile` `keyfile` `cacert` |
-//! | `[process:NAME]` = `[job:NAME]` | a job: see [`job_from_json`](super::job_from_json); NAME is `label`, `session.label`, `session:label` or `session/label` |
+//! | `[process:NAME]` = `[job:NAME]` | a job, see below; NAME is `label`, `session.label`, `session:label` or `session/label` |
 //! | `[env:NAME]` | variables of the job NAME; their names are upper-cased, as they always were |
 //! | `[webhooks]` | `EVENT = URL [URL …]`, and `secret` `tries` `timeout` `queue` |
 //! | `[limits]` | of the HTTP server: `head` `headers` `body` `connections` `head_timeout` `idle_timeout` `unsent` |
@@ -26,6 +26,23 @@
 //! - Relative paths of `include` and `include_dir` start at the file they stand in, all others where gafferd was started.
 //! - `include` names files to be read after this one; `include_dir` folders whose `*.ini` and `*.json` are, sorted, the files of a
 //!   folder before its sub-folders, without those whose names begin with a dot and those that were read already.
+//!
+//! `examples/gaffer.ini` shows every key with its meaning. Those of a job, defaults first:
+//!
+//! | key | value |
+//! |---|---|
+//! | `cmd` | the command line, needed |
+//! | `args` | more arguments, as text that is split likewise or, in JSON, as a list |
+//! | `shell` `os_env` `ps` `detach` `redirect_input` `tty` `start` | false, true, false, false, false, false, true |
+//! | `env` | in JSON an object; see `env.NAME` above |
+//! | `numprocesses` `priority` `port` | 1; none, a whole number; none, 1 to 65535 |
+//! | `cwd` `uid` `gid` `umask` | none; a path, names or numbers, octal digits |
+//! | `redirect_output` `custom_streams` | none; up to 2 and 64 labels |
+//! | `stdio` | `null`, `inherit` |
+//! | `restart` | `always`, `on-failure`, `on-success`, `never` |
+//! | `flapping` | none; `attempts, window, retry_in, max_retry` (2, 1, 7, 5), fewer take these; in JSON also an object |
+//! | `backoff` | `0.1, 5`: the first and the longest pause, or the first alone, 0 for none; in JSON also an object (`first`, `max`) or number |
+//! | `graceful_timeout` `stop_signal` | 30; `TERM`, names and numbers |
 //!
 //! # The JSON twin
 //!
@@ -378,7 +395,7 @@ impl GafferdConfig {
     ///
     /// # Errors
     ///
-    /// What the closures return, and [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) with file, line and column for
+    /// What the closures return, and [`ErrorKind::Invalid`] with file, line and column for
     /// everything that is not as [described](self), and where [`MAX_FILES`], [`MAX_TOTAL`] or [`MAX_DEPTH`] is exceeded.
     pub fn read(path: &Path, sources: &Sources<'_>) -> Result<Self> {
         load::read(path, sources)

@@ -1,1 +1,692 @@
 use super::*;
+use crate::config::MAX_FILE;
+use crate::process::{Flapping, JobConfig, Restart, Signal};
+use crate::words::tests::Rng;
+use serde_json::json;
+
+fn environment(name: &str) -> Option<String> {
+    [("HOME", "/home/g"), ("EMPTY", "")].iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+}
+
+/// Reads the first of some files; the others are there to be included. A path that ends with a slash is a folder.
+fn read_files(files: &[(&str, &str)]) -> Result<GafferdConfig> {
+    let missing = |path: &Path| {
+        Error::io(format!("cannot read {}", path.display()), std::io::Error::from_raw_os_error(libc::ENOENT))
+    };
+    let read = |path: &Path| {
+        let found = files.iter().find(|(name, _)| Path::new(name) == path);
+        found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| missing(path))
+    };
+    let list_dir = |path: &Path| {
+        let below = files.iter().filter_map(|(name, _)| Path::new(name).strip_prefix(path).ok());
+        let mut names: Vec<(String, bool)> = below
+            .filter_map(|rest| Some((rest.iter().next()?.to_str()?.to_owned(), rest.iter().count() > 1)))
+            .collect();
+        // Not in order.
+        names.sort_by(|a, b| b.cmp(a));
+        names.dedup();
+        if names.is_empty() { Err(missing(path)) } else { Ok(names) }
+    };
+    let sources =
+        Sources { read: &read, list_dir: &list_dir, environment: &environment, current_dir: Path::new("/cwd") };
+    GafferdConfig::read(Path::new(files[0].0), &sources)
+}
+
+fn read(text: &str) -> Result<GafferdConfig> {
+    read_files(&[("g.ini", text)])
+}
+
+fn default() -> GafferdConfig {
+    GafferdConfig { files: vec!["g.ini".into()], ..GafferdConfig::default() }
+}
+
+/// Both texts say `want`, and so does what is written of it.
+#[track_caller]
+fn both(ini: &str, json: &Value, want: &GafferdConfig) {
+    assert_eq!(&read(ini).expect(ini), want, "{ini}");
+    let json = json.to_string();
+    assert_eq!(&read(&json).expect(&json), want, "{json}");
+    let written = want.to_json().to_string();
+    assert_eq!(&read(&written).expect(&written), want, "{written}");
+}
+
+#[track_caller]
+fn fails(text: &str, want: &str) {
+    let e = read(text).expect_err(want);
+    assert_eq!((e.kind(), e.to_string().as_str()), (ErrorKind::Invalid, want), "{text}");
+}
+
+fn address(text: &str) -> Address {
+    text.parse().expect(text)
+}
+
+fn strings(list: &[&str]) -> Vec<String> {
+    list.iter().map(|s| (*s).to_owned()).collect()
+}
+
+#[test]
+fn nothing_is_a_configuration() {
+    for text in [
+        "",
+        "# nothing\n",
+        "[gaffer]",
+        "{}",
+        "{\"gaffer\": {}}",
+        "\u{feff}{\"jobs\": []}",
+        "[gaffer]\nHTTP_Endpoints =\n",
+    ] {
+        assert_eq!(read(text).expect(text), default(), "{text}");
+    }
+    assert_eq!(GafferdConfig::default().to_json(), json!({}));
+    let endpoint = &GafferdConfig::default().endpoints[0];
+    assert_eq!(
+        (endpoint.bind[0].to_string().as_str(), endpoint.backlog, endpoint.mode),
+        ("127.0.0.1:5000", 128, 0o600)
+    );
+}
+
+/// A key of `[gaffer]` in both formats.
+#[track_caller]
+fn gaffer(key: &str, text: &str, value: Value, change: impl Fn(&mut GafferdConfig)) {
+    let mut want = default();
+    change(&mut want);
+    both(&format!("[gaffer]\n{key} = {text}\n"), &json!({"gaffer": {key: value}}), &want);
+}
+
+#[test]
+fn every_key_of_gaffer() {
+    gaffer("bind", "[::1]:80, unix:/run/g", json!(["[::1]:80", "unix:/run/g"]), |c| {
+        c.endpoints = vec![Endpoint::new("gaffer", [address("[::1]:80"), address("unix:/run/g")])];
+    });
+    gaffer("backlog", "7", json!(7), |c| c.endpoints[0].backlog = 7);
+    gaffer("mode", "0660", json!("0660"), |c| c.endpoints[0].mode = 0o660);
+    gaffer("owner", "www:33", json!("www:33"), |c| {
+        (c.endpoints[0].owner, c.endpoints[0].group) = (Some("www".into()), Some(UserRef::Id(33)));
+    });
+    gaffer("owner", ":www", json!(":www"), |c| c.endpoints[0].group = Some("www".into()));
+    gaffer("owner", "5", json!(5), |c| c.endpoints[0].owner = Some(UserRef::Id(5)));
+    gaffer("plugins_dir", "/p", json!("/p"), |c| c.plugins_dir = Some("/p".into()));
+    gaffer("plugin_dir", "/p", json!("/p"), |c| c.plugins_dir = Some("/p".into()));
+    gaffer("lookupd_address", "http://a:1 http://b:1 http://a:1", json!(["http://a:1", "http://b:1"]), |c| {
+        c.lookupd_addresses = strings(&["http://a:1", "http://b:1"]);
+    });
+    gaffer("lookupd_address1", "https://a", json!("https://a"), |c| c.lookupd_addresses = strings(&["https://a"]));
+    gaffer("broadcast_address", "http://h:1", json!("http://h:1"), |c| c.broadcast_address = Some("http://h:1".into()));
+    gaffer("daemonize", "yes", json!(true), |c| c.daemonize = true);
+    gaffer("pidfile", "/run/p", json!("/run/p"), |c| c.pidfile = Some("/run/p".into()));
+    gaffer("error_log", "/log", json!("/log"), |c| c.error_log = Some("/log".into()));
+    gaffer("error_log", "-", json!("-"), |_| {});
+    gaffer("log_level", "debug", json!("debug"), |c| c.log_level = LogLevel::Debug);
+    gaffer("log_format", "json", json!("json"), |c| c.log_format = LogFormat::Json);
+    gaffer("console", "events", json!("events"), |c| c.console = Console::Events);
+    gaffer("require_key", "On", json!(true), |c| c.require_key = true);
+    gaffer("allow_origins", "*", json!(["*"]), |c| c.allow_origins = strings(&["*"]));
+    gaffer("allow_hosts", "a, b", json!(["a", "b"]), |c| c.allow_hosts = strings(&["a", "b"]));
+    // With `http_endpoints`, `include` and `include_dir`, which have tests of their own.
+    assert_eq!(tables::GAFFER.len(), 20);
+    assert_eq!(
+        read("[gaffer]\nDaemonize = true\nLookupd_Address_B = http://b\nlookupd_addressA: http://a")
+            .expect("case")
+            .lookupd_addresses,
+        ["http://b", "http://a"]
+    );
+}
+
+#[test]
+fn endpoints() {
+    let mut public = Endpoint::new("public", [address("0.0.0.0:80"), address("[::]:80")]);
+    (public.backlog, public.mode, public.owner) = (9, 0o666, Some("www".into()));
+    public.ssl = Ssl { certfile: Some("c".into()), keyfile: Some("k".into()), cacert: Some("a".into()) };
+    let mut local = Endpoint::new("local", [address("unix:/run/g")]);
+    local.backlog = 5;
+    let text = "[endpoint:public]\nbind = 0.0.0.0:80,[::]:80\nbacklog = 9\nmode = 666\nowner = www\ncertfile = c\nkeyfile = k\nca_certs = a\n\
+         [endpoint:local]\nbind = unix:/run/g\n";
+    let json = json!({
+        "gaffer": {"backlog": 5, "http_endpoints": ["public", "local"]},
+        "endpoints": {
+            "local": {"bind": "unix:/run/g"},
+            "public": {"bind": ["0.0.0.0:80", "[::]:80"], "backlog": 9, "mode": "0666", "owner": "www",
+                "certfile": "c", "keyfile": "k", "cacert": "a"},
+        }
+    });
+    let want = GafferdConfig { endpoints: vec![public.clone(), local.clone()], ..default() };
+    both(&format!("[gaffer]\nbacklog = 5\nhttp_endpoints = public, local\n{text}"), &json, &want);
+    // All where none is named; only those that are named; each once.
+    assert_eq!(read(&format!("[gaffer]\nbacklog = 5\n{text}")).expect("all").endpoints, [public, local.clone()]);
+    assert_eq!(
+        read(&format!("[gaffer]\nbacklog=5\nhttp_endpoints = local local\n{text}")).expect("one").endpoints,
+        [local]
+    );
+    // That of [gaffer] comes first, and `[ssl]` is for those who have none.
+    let config = read(&format!("{text}[gaffer]\nbind = localhost:1\n[ssl]\ncertfile = s\n")).expect("three");
+    let shown: Vec<_> = config.endpoints.iter().map(|e| (e.name.as_str(), e.ssl.certfile.clone(), e.backlog)).collect();
+    let [s, c] = ["s", "c"].map(|file| Some(PathBuf::from(file)));
+    assert_eq!(shown, [("gaffer", s.clone(), 128), ("public", c, 9), ("local", s, 128)]);
+    let written = config.to_json().to_string();
+    assert_eq!(read(&written).expect(&written), config);
+    assert_eq!(tables::ENDPOINT.len(), 7);
+
+    for (text, want) in [
+        (
+            "[gaffer]\nhttp_endpoints = pubic\n[endpoint:public]\nbind = a:1",
+            "g.ini:2:1: http_endpoints: there is no endpoint `pubic`; did you mean `public`?",
+        ),
+        ("[endpoint:x]\nbacklog = 1", "g.ini:1:2: [endpoint:x] has no `bind`"),
+        (
+            "[endpoint:a b]\nbind = a:1",
+            "g.ini:1:2: invalid endpoint name \"a b\": expected characters of A-Z a-z 0-9 _ + . -",
+        ),
+        ("[endpoint:x]\nbind = a:1\nkeyfile = k", "g.ini:1:2: [endpoint:x] has no `certfile`"),
+        ("[endpoint:x]\nbind = a:1\nport = 1", "g.ini:3:1: [endpoint:x] has no key `port`"),
+        (
+            "[gaffer]\nbind = a:1\n[endpoint:gaffer]\nbind = b:1",
+            "g.ini:3:2: the endpoint of [gaffer] has this name: choose another",
+        ),
+        ("{\"endpoints\": {\"x\": {}}}", "g.ini:1:21: endpoints.x has no `bind`"),
+        ("{\"endpoints\": []}", "g.ini:1:15: endpoints: expected an object, found a list"),
+    ] {
+        fails(text, want);
+    }
+}
+
+#[test]
+fn the_other_sections() {
+    let mut want = default();
+    want.limits = Limits {
+        head: 1,
+        headers: 2,
+        body: 3 << 20,
+        connections: 4,
+        head_timeout: Duration::from_millis(500),
+        idle_timeout: Duration::from_secs(6),
+        unsent: 7 << 10,
+    };
+    let ini = "[limits]\nhead = 1\nheaders=2\nbody= 3 MiB\nconnections=4\nhead_timeout=.5\nidle_timeout=6.\nunsent=7k";
+    let limits = json!({"head": 1, "headers": 2, "body": "3M", "connections": 4, "head_timeout": 0.5, "idle_timeout": 6, "unsent": 7168});
+    both(ini, &json!({"limits": limits}), &want);
+    assert_eq!(tables::LIMITS.len(), 7);
+
+    let mut want = default();
+    want.auth = Auth { auth_dbname: Some("a".into()), keys_dbname: Some("k".into()) };
+    let ini = "[auth]\nauth_dbname = a\nkeys_dbname = k\nauth_backend = default\nkeys_backend = default";
+    let auth = json!({"auth_dbname": "a", "keys_dbname": "k", "auth_backend": "default", "keys_backend": "default"});
+    both(ini, &json!({"auth": auth}), &want);
+    assert_eq!(tables::AUTH.len(), 4);
+
+    let ssl = Ssl { certfile: Some("c".into()), keyfile: Some("k".into()), cacert: Some("a".into()) };
+    let mut want = default();
+    want.lookup_ssl = ssl.clone();
+    let text = "certfile = c\nkeyfile = k\ncacert = a\n";
+    let json = json!({"certfile": "c", "keyfile": "k", "cacert": "a"});
+    both(&format!("[lookup_ssl]\n{text}"), &json!({"lookup_ssl": json}), &want);
+    (want.ssl, want.lookup_ssl) = (ssl.clone(), Ssl { cacert: Some("a".into()), ..Ssl::default() });
+    want.endpoints[0].ssl = ssl;
+    both(&format!("[ssl]\n{text}[lookup_ssl]\ncacert=a"), &json!({"ssl": json, "lookup_ssl": {"cacert": "a"}}), &want);
+    assert_eq!(tables::SSL.len(), 3);
+
+    let mut want = default();
+    let settings = vec![("Key".to_owned(), "a\nb".to_owned()), ("n".to_owned(), "[1,2]".to_owned())];
+    want.plugins = vec![PluginSettings { name: "dummy".to_owned(), settings }];
+    both(
+        "[plugin:dummy]\nKey = a\n  b\nn = [1,2]",
+        &json!({"plugins": {"dummy": {"Key": "a\nb", "n": [1, 2]}}}),
+        &want,
+    );
+
+    for (text, want) in [
+        ("[auth]\nauth_backend = ldap", "g.ini:2:16: auth_backend: expected default, found \"ldap\""),
+        ("[ssl]\nkeyfile = k", "g.ini:1:2: [ssl] has no `certfile`"),
+        (
+            "[limits]\nhead = 0",
+            "g.ini:2:8: head: expected a number of bytes such as 16384, 16 KiB or 1 MiB, found \"0\"",
+        ),
+        (
+            "[limits]\nbody = 1 XB",
+            "g.ini:2:8: body: expected a number of bytes such as 16384, 16 KiB or 1 MiB, found \"1 XB\"",
+        ),
+        (
+            "[limits]\nidle_timeout = 0",
+            "g.ini:2:16: idle_timeout: expected a number of seconds, more than 0, found \"0\"",
+        ),
+        ("[limits]\nheads = 0", "g.ini:2:1: [limits] has no key `heads`; did you mean `head`?"),
+    ] {
+        fails(text, want);
+    }
+}
+
+#[test]
+fn webhooks() {
+    let mut want = default();
+    let hook = |event: &str, urls: &[&str]| Webhook { event: event.to_owned(), urls: strings(urls) };
+    want.webhooks = Webhooks {
+        hooks: vec![hook(".", &["http://a/all"]), hook("proc.Web.exit", &["http://a,b/x", "https://c"])],
+        secret: Some("se cret".to_owned()),
+        tries: 5,
+        timeout: Duration::from_millis(2500),
+        queue: 9,
+    };
+    let ini = "[webhooks]\n. = http://a/all\nproc.Web.exit = http://a,b/x https://c\n  http://a,b/x\nsecret = se cret\ntries = 5\ntimeout = 2.5\nqueue = 9";
+    let json = json!({".": "http://a/all", "proc.Web.exit": ["http://a,b/x", "https://c"], "secret": "se cret", "tries": 5, "timeout": 2.5, "queue": 9});
+    both(ini, &json!({"webhooks": json}), &want);
+    assert_eq!(tables::WEBHOOKS.len(), 4);
+    assert!(!format!("{:?}", read(ini).expect("read")).contains("se cret"));
+
+    for (text, want) in [
+        ("[webhooks]\nexits = http://a", "g.ini:2:1: there is no event `exits`; did you mean `exit`?"),
+        ("[webhooks]\nsecrets = x", "g.ini:2:1: there is no event `secrets`; did you mean `secret`?"),
+        ("[webhooks]\nexit = http://a you", "g.ini:2:8: exit: expected http://HOST… or https://HOST…, found \"you\""),
+        ("[webhooks]\nexit = ftp://a", "g.ini:2:8: exit: expected http://HOST… or https://HOST…, found \"ftp://a\""),
+        ("[webhooks]\nexit = http://", "g.ini:2:8: exit: expected http://HOST… or https://HOST…, found \"http://\""),
+        ("[webhooks]\nexit =", "g.ini:2:7: exit: expected a URL, found nothing"),
+        ("{\"webhooks\": {\"exit\": 3}}", "g.ini:1:23: webhooks.exit: expected a list of URLs, found 3"),
+        ("{\"webhooks\": {\"exit\": [3]}}", "g.ini:1:23: webhooks.exit[0]: expected text, found 3"),
+        ("[webhooks]\ntries = 0", "g.ini:2:9: tries: expected a number from 1 to 100, found 0"),
+    ] {
+        fails(text, want);
+    }
+}
+
+/// A key of a job in both formats.
+#[track_caller]
+fn job(key: &str, text: &str, value: Value, change: impl Fn(&mut Job)) {
+    let mut job = Job::new(JobConfig::new("s.web", "x").expect("a name"));
+    change(&mut job);
+    let want = GafferdConfig { jobs: vec![job], ..default() };
+    let cmd = if key == "cmd" { "" } else { "cmd = x\n" };
+    let mut json = json!({"name": "web", "session": "s", "cmd": "x"});
+    json[key] = value;
+    both(&format!("[process:s:web]\n{cmd}{key} = {text}\n"), &json!({"jobs": [json]}), &want);
+}
+
+#[test]
+fn every_key_of_a_job() {
+    let on = || json!(true);
+    job("cmd", "run  'a b' $HOME ${HOME} 5%%", json!("run  'a b' $HOME ${HOME} 5%"), |j| {
+        j.config.cmd = "run  'a b' $HOME ${HOME} 5%".to_owned();
+    });
+    job("cmd", "run\n  --a\n  port=1", json!("run\n--a\nport=1"), |j| j.config.cmd = "run\n--a\nport=1".to_owned());
+    job("args", "-a 'b c' ${X}", json!(["-a", "b c", "${X}"]), |j| j.config.args = strings(&["-a", "b c", "${X}"]));
+    job("shell", "1", on(), |j| j.config.shell = true);
+    job("env.Path", "${HOME}:/bin", json!("/home/g:/bin"), |j| {
+        j.config.env.insert("Path".to_owned(), "/home/g:/bin".to_owned());
+    });
+    job("os_env", "no", json!(false), |j| j.config.os_env = false);
+    job("port", "5000", json!(5000), |j| j.config.port = Some(5000));
+    job("ps", "yes", on(), |j| j.config.ps = true);
+    job("cwd", "%(here)s/x", json!("/cwd/x"), |j| j.config.cwd = Some("/cwd/x".into()));
+    job("uid", "www", json!("www"), |j| j.config.uid = Some("www".into()));
+    job("gid", "7", json!(7), |j| j.config.gid = Some(UserRef::Id(7)));
+    job("umask", "022", json!("022"), |j| j.config.umask = Some(0o22));
+    job("tty", "yes", on(), |j| j.config.tty = true);
+    job("detach", "TRUE", on(), |j| j.config.detach = true);
+    job("numprocesses", "4", json!(4), |j| j.config.numprocesses = 4);
+    job("start", "false", json!(false), |j| j.start = false);
+    job("priority", "-2", json!(-2), |j| j.priority = Some(-2));
+    job("restart", "never", json!("never"), |j| j.config.restart = Restart::Never);
+    for form in ["2, 1., 7., 5", "2 1. 7. 5", "2,1,7", "2"] {
+        job("flapping", form, json!(form), |j| j.config.flapping = Some(Flapping::default()));
+    }
+    job("backoff", "1 2", json!("1 2"), |j| {
+        j.config.backoff = crate::process::Backoff::new(Duration::from_secs(1), Duration::from_secs(2));
+    });
+    job("redirect_output", "stdout, stderr", json!(["stdout", "stderr"]), |j| {
+        j.config.redirect_output = strings(&["stdout", "stderr"]);
+    });
+    job("redirect_input", "true", on(), |j| j.config.redirect_input = true);
+    job("custom_streams", "a b", json!(["a", "b"]), |j| j.config.custom_streams = strings(&["a", "b"]));
+    job("stdio", "inherit", json!("inherit"), |j| j.config.stdio = crate::process::Stdio::Inherit);
+    job("graceful_timeout", "2.5", json!(2.5), |j| j.config.graceful_timeout = Duration::from_millis(2500));
+    job("stop_signal", "int", json!("SIGINT"), |j| j.config.stop_signal = Signal::INT);
+    // All but `name` and `session`, which an ini file has in the section; `env` is told apart.
+    assert_eq!(crate::config::job::KEYS.len(), 28);
+}
+
+#[test]
+fn names_of_jobs_and_their_environment() {
+    let names = |config: &GafferdConfig| config.jobs.iter().map(|j| j.config.name.to_string()).collect::<Vec<_>>();
+    let text = "[process:a]\ncmd=x\n[job:s.b]\ncmd=x\n[process:s:c]\nCMD=x\n[job:s/d]\ncmd=x\n[process:e]\ncmd=x\npriority=0\n[job:f]\ncmd=x\npriority=-1\n[job:g]\ncmd=x\npriority=0\n";
+    let config = read(&format!("{text}[env:s.c]\nport = 80\nMixed_case = ${{HOME}}\n")).expect(text);
+    assert_eq!(names(&config), ["default.f", "default.e", "default.g", "default.a", "s.b", "s.c", "s.d"]);
+    let env: Vec<_> = config.jobs[5].config.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(env, [("MIXED_CASE", "/home/g"), ("PORT", "80")]);
+
+    for (text, want) in [
+        ("[process]\ncmd = x", "g.ini:1:2: [process] has no name: expected [process:NAME]"),
+        ("[process: ]\ncmd = x", "g.ini:1:2: [process: ] has no name: expected [process:NAME]"),
+        (
+            "[process:12]\ncmd = x",
+            "g.ini:1:2: invalid job name \"12\": a name of digits alone would be taken for a process id",
+        ),
+        ("[process:a:b:c]\ncmd = x", "g.ini:1:2: invalid job name \"b:c\": ':' is not one of A-Z a-z 0-9 _ + -"),
+        ("[process:a]\nargs = x", "g.ini:1:2: [process:a] has no `cmd`"),
+        ("[process:a]\ncmd =", "g.ini:2:6: cmd: expected text, found nothing"),
+        ("[process:a]\nargs = b\ncmd = don't", "g.ini:3:7: cmd: character 4: this single quote is never closed"),
+        ("[process:a]\ncmd = x\nname = b", "g.ini:3:8: name: the section has the name already"),
+        ("[process:a]\ncmd = x\nCmd = y", "g.ini:3:1: the key `Cmd` is given twice: line 2 has it already"),
+        ("[process:a]\ncmd = x\nenv:A = b", "g.ini:3:5: env: write `env.NAME = value` here, or a section [env:JOB]"),
+        ("[process:a]\ncmd = x\nenv. = b", "g.ini:3:8: env.: \"\" is not a variable's name"),
+        ("[process:a]\ncmd = x\nenv.A = 1\n[env:a]\na = 2", "g.ini:5:1: the variable A of default.a is given twice"),
+        (
+            "[process:a]\ncmd = x\n[job:default.a]\ncmd = x",
+            "g.ini:3:2: the job default.a is given twice: line 1 has it already",
+        ),
+        (
+            "[process:web]\ncmd = x\n[env:wep]\nA = 1",
+            "g.ini:3:2: there is no job default.wep for this environment; did you mean `web`?",
+        ),
+        (
+            "[env:a]\nA=1\n[process:a]\ncmd = x\n[env:default/a]\nA=1",
+            "g.ini:5:2: the environment of default.a is given twice: line 1 has it already",
+        ),
+        (
+            "[process:a]\ncmd = x\n  numprocesses = 2",
+            "g.ini:2:7: cmd: the value goes on with \"numprocesses = 2\", because that line is indented",
+        ),
+        ("{\"jobs\": [{\"name\": \"a\"}]}", "g.ini:1:11: jobs[0] has no `cmd`"),
+        ("{\"jobs\": [{\"cmd\": \"a\"}]}", "g.ini:1:11: jobs[0] has no `name`"),
+        ("{\"jobs\": {}}", "g.ini:1:10: jobs: expected a list, found an object"),
+        ("{\"jobs\": [3]}", "g.ini:1:11: jobs[0]: expected an object, found 3"),
+        (
+            "{\"jobs\": [\n{\"name\": \"a\", \"cmd\": \"x\", \"session\": \"b.c\"}]}",
+            "g.ini:2:38: jobs[0].session: invalid session name \"b.c\": '.' is not one of A-Z a-z 0-9 _ + -",
+        ),
+        (
+            "{\"jobs\": [{\"name\": \"a\", \"cmd\": \"x\"},\n {\"name\": \"default.a\", \"cmd\": \"y\"}]}",
+            "g.ini:2:2: the job default.a is given twice: line 1 has it already",
+        ),
+        (
+            "{\"jobs\": [{\"name\": \"a\", \"cmd\": \"x\"},\n {\"name\": \"b\", \"cmd\": \"y\", \"env\": {\"A\": true}}]}",
+            "g.ini:2:35: jobs[1].env.A: expected text, found true",
+        ),
+        (
+            "{\"jobs\": [{\"name\": \"a\", \"cmd\": \"x\", \"session\": \"s\", \"group\": \"s\"}]}",
+            "g.ini:1:37: the key `jobs[0].session` is given twice: line 1 has it already",
+        ),
+    ] {
+        fails(text, want);
+    }
+}
+
+#[test]
+fn faults_have_a_place_and_a_reason() {
+    for (text, want) in [
+        ("[gafer]\n", "g.ini:1:2: there is no section [gafer]; did you mean `gaffer`?"),
+        ("[ gaffer ]\n", "g.ini:1:2: there is no section [ gaffer ]; did you mean `gaffer`?"),
+        ("[proces:web]\n", "g.ini:1:2: there is no section [proces:web]; did you mean `process:web`?"),
+        ("[DEFAULT]\n", "g.ini:1:2: there is no section [DEFAULT]"),
+        ("[watcher:web]\n", "g.ini:1:2: there is no section [watcher:web]"),
+        ("[gaffer]\nbnid = x", "g.ini:2:1: [gaffer] has no key `bnid`; did you mean `bind`?"),
+        (
+            "[gaffer]\nbind = 5000",
+            "g.ini:2:8: bind: invalid address \"5000\": expected HOST:PORT, [IPV6]:PORT or unix:PATH",
+        ),
+        ("[gaffer]\nbind =", "g.ini:2:7: bind: expected HOST:PORT, [IPV6]:PORT or unix:PATH, found nothing"),
+        ("[gaffer]\nbacklog = many", "g.ini:2:11: backlog: expected a whole number, found \"many\""),
+        ("[gaffer]\nbacklog = 0", "g.ini:2:11: backlog: expected a number from 1 to 65535, found 0"),
+        ("[gaffer]\nmode = rw", "g.ini:2:8: mode: expected octal digits up to \"777\", as text, found \"rw\""),
+        (
+            "[gaffer]\ndaemonize = ja",
+            "g.ini:2:13: daemonize: expected true or false (or yes, no, on, off, 1, 0), found \"ja\"",
+        ),
+        (
+            "[gaffer]\ndaemonize = true ; really",
+            "g.ini:2:13: daemonize: expected true or false (or yes, no, on, off, 1, 0), found \"true ; really\"; a comment stands on a line of its own",
+        ),
+        (
+            "[gaffer]\nlog_level = loud",
+            "g.ini:2:13: log_level: expected critical, error, warning, info or debug, found \"loud\"",
+        ),
+        (
+            "[gaffer]\nbroadcast_address = h:1",
+            "g.ini:2:21: broadcast_address: expected http://HOST… or https://HOST…, found \"h:1\"",
+        ),
+        (
+            "[gaffer]\nlookupd_address = h:1",
+            "g.ini:2:19: lookupd_address: expected http://HOST… or https://HOST…, found \"h:1\"",
+        ),
+        (
+            "[gaffer]\nplugin_dir=a\nplugins_dir=b",
+            "g.ini:3:1: the key `plugins_dir` is given twice: line 2 has it already",
+        ),
+        (
+            "[gaffer]\npidfile = ${NOPE}",
+            "g.ini:2:11: pidfile: the variable NOPE is not set in the environment of gafferd",
+        ),
+        ("[gaffer]\npidfile = 5%", "g.ini:2:11: pidfile: expected %(name)s, or %% for a percent sign"),
+        ("[gaffer]\nx", "g.ini:2:1: expected `key = value`, a [section] or a comment, found \"x\""),
+        ("{\"gafer\": {}}", "g.ini:1:2: a configuration has no key `gafer`; did you mean `gaffer`?"),
+        ("{\n \"gaffer\": 3}", "g.ini:2:12: gaffer: expected an object, found 3"),
+        ("{\"gaffer\": {\n  \"bnid\": 3}}", "g.ini:2:3: gaffer has no key `bnid`; did you mean `bind`?"),
+        ("{\"gaffer\": {\n  \"bind\": [3]}}", "g.ini:2:11: gaffer.bind[0]: expected text, found 3"),
+        ("{\"gaffer\": {\n  \"daemonize\": 1}}", "g.ini:2:16: gaffer.daemonize: expected true or false, found 1"),
+        (
+            "{\"gaffer\": {\n  \"daemonize\": true,\n  \"daemonize\": true}}",
+            "g.ini:3:3: the key \"daemonize\" is given twice: line 2 has it already",
+        ),
+        ("{\"gaffer\": {\n  \"daemonize\": yes}}", "g.ini:2:16: expected value"),
+        ("{\"gaffer\": ", "g.ini:1:11: EOF while parsing a value"),
+        ("{} x", "g.ini:1:4: trailing characters"),
+    ] {
+        fails(text, want);
+    }
+}
+
+#[test]
+fn includes() {
+    let job = |name: &str| format!("[process:{name}]\ncmd = %(here)s/x\n");
+    let files = [
+        ("etc/g.ini", "[gaffer]\ninclude = one.ini ./two.json\ninclude_dir = conf.d .\n[process:main]\ncmd = x"),
+        ("etc/one.ini", &format!("[gaffer]\npidfile = p\ninclude = sub/three.ini\n{}", job("one"))),
+        ("etc/sub/three.ini", &job("three")),
+        ("etc/two.json", r#"{"jobs": [{"name": "two", "cmd": "%(x)s ${Y}"}]}"#),
+        ("etc/conf.d/b.ini", &job("b")),
+        ("etc/conf.d/a/z.ini", &job("z")),
+        ("etc/conf.d/c.json", "{}"),
+        ("etc/conf.d/README", "not read"),
+        ("etc/conf.d/.#b.ini", "not read"),
+        ("etc/conf.d/b.ini~", "not read"),
+        ("etc/conf.d/.hidden/x.ini", "not read"),
+    ];
+    let config = read_files(&files).expect("all");
+    let names: Vec<_> = config.jobs.iter().map(|j| (j.config.name.short(), j.config.cmd.as_str())).collect();
+    let want = [
+        ("main", "x"),
+        ("one", "/cwd/etc/x"),
+        ("three", "/cwd/etc/sub/x"),
+        ("two", "%(x)s ${Y}"),
+        ("b", "/cwd/etc/conf.d/x"),
+        ("z", "/cwd/etc/conf.d/a/x"),
+    ];
+    assert_eq!(names, want);
+    assert_eq!(config.pidfile.as_deref(), Some(Path::new("p")));
+    // What `include_dir = .` finds of these was read already.
+    let read = ["g.ini", "one.ini", "sub/three.ini", "./two.json", "conf.d/b.ini", "conf.d/c.json", "conf.d/a/z.ini"];
+    assert_eq!(config.files, read.map(|file| Path::new("etc").join(file)));
+
+    let missing = "No such file or directory (os error 2)";
+    for (files, kind, want) in [
+        (
+            &[("g.ini", "[gaffer]\n\ninclude = a.ini")][..],
+            ErrorKind::NotFound,
+            format!("g.ini:3:11: include: cannot read a.ini: {missing}"),
+        ),
+        (
+            &[("g.ini", "[gaffer]\ninclude_dir = d")],
+            ErrorKind::NotFound,
+            format!("g.ini:2:15: include_dir: cannot read d: {missing}"),
+        ),
+        (&[("g.ini", "")][..0], ErrorKind::NotFound, String::new()),
+        (
+            &[("g.ini", "[gaffer]\ninclude = a.ini a.ini"), ("a.ini", "")],
+            ErrorKind::Invalid,
+            "g.ini:2:11: include: a.ini is read already".to_owned(),
+        ),
+        (
+            &[("g.ini", "[gaffer]\ninclude = ./g.ini")],
+            ErrorKind::Invalid,
+            "g.ini:2:11: include: ./g.ini is read already".to_owned(),
+        ),
+        (
+            &[("g.ini", "[gaffer]\ninclude = a.ini"), ("a.ini", "[gaffer]\nx = 1")],
+            ErrorKind::Invalid,
+            "a.ini:2:1: [gaffer] has no key `x`".to_owned(),
+        ),
+        (
+            &[("g.ini", "[gaffer]\ninclude = a.ini\npidfile = p"), ("a.ini", "[gaffer]\n\nPidfile = p")],
+            ErrorKind::Invalid,
+            "a.ini:3:1: the key `Pidfile` is given twice: g.ini:3 has it already".to_owned(),
+        ),
+        (
+            &[
+                ("g.ini", "[gaffer]\ninclude = a.json\n[job:a]\ncmd = x"),
+                ("a.json", "{\"jobs\": [{\"name\": \"a\", \"cmd\": \"y\"}]}"),
+            ],
+            ErrorKind::Invalid,
+            "a.json:1:11: the job default.a is given twice: g.ini:3 has it already".to_owned(),
+        ),
+    ] {
+        if files.is_empty() {
+            continue;
+        }
+        let e = read_files(files).expect_err(&want);
+        assert_eq!((e.kind(), e.to_string()), (kind, want));
+    }
+}
+
+#[test]
+fn everything_is_bounded() {
+    let read_with = |read: &dyn Fn(&Path) -> Result<String>,
+                     list_dir: &dyn Fn(&Path) -> Result<Vec<(String, bool)>>| {
+        let sources = Sources { read, list_dir, environment: &|_| None, current_dir: Path::new("/") };
+        GafferdConfig::read(Path::new("g.ini"), &sources).expect_err("a bound").to_string()
+    };
+    // Files that include each other under ever new names.
+    let deep = |_: &Path| Ok("[gaffer]\ninclude = x/../y.ini".to_owned());
+    let e = read_with(&deep, &|_| Ok(vec![]));
+    assert!(e.ends_with("files include each other more than 16 deep"), "{e}");
+    let text = |path: &Path| Ok(if path == Path::new("g.ini") { "[gaffer]\ninclude_dir = d" } else { "" }.to_owned());
+    let e = read_with(&text, &|_| Ok(vec![("d".to_owned(), true)]));
+    assert!(e.ends_with("folders stand in each other more than 16 deep"), "{e}");
+    let e = read_with(&text, &|_| Ok((0..MAX_FILES).map(|n| (format!("{n}.ini"), false)).collect()));
+    assert!(e.ends_with("there are more than 1000 files"), "{e}");
+    let long = |path: &Path| {
+        Ok(format!("[gaffer]\ninclude_dir = d\n#{}", "x".repeat(MAX_FILE as usize)))
+            .map(|text: String| if path == Path::new("g.ini") { text } else { text.replace("include_dir = d", "") })
+    };
+    let e = read_with(&long, &|_| Ok((0..20).map(|n| (format!("{n}.ini"), false)).collect()));
+    assert!(e.ends_with("all files together have more than 16777216 bytes"), "{e}");
+    // Counting the columns of one long line is not quadratic.
+    let jobs: Vec<String> = (0..20_000).map(|n| format!(r#"{{"name":"j{n}","cmd":"x"}}"#)).collect();
+    let text = format!(r#"{{"jobs":[{},{{"name":"j7","cmd":"y"}}]}}"#, jobs.join(","));
+    let column = text.chars().count() - 24;
+    fails(&text, &format!("g.ini:1:{column}: the job default.j7 is given twice: line 1 has it already"));
+}
+
+#[test]
+fn loads_files_and_folders() {
+    let folder = std::env::temp_dir().join(format!("gaffer-gafferd-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("conf.d/sub")).expect("a folder");
+    std::fs::write(folder.join("gafferd.ini"), "[gaffer]\ninclude_dir = conf.d\n").expect("written");
+    std::fs::write(folder.join("conf.d/sub/a.ini"), "[process:a]\ncmd = x\ncwd = %(here)s\n").expect("written");
+    let config = GafferdConfig::load(&folder).expect("the folder");
+    assert_eq!(config, GafferdConfig::load(folder.join("gafferd.ini")).expect("the file"));
+    assert_eq!(config.jobs[0].config.cwd, Some(folder.join("conf.d/sub")));
+    std::fs::write(folder.join("conf.d/bad.ini"), b"[gaffer]\n\xff").expect("written");
+    let e = GafferdConfig::load(&folder).expect_err("not UTF-8").to_string();
+    assert!(e.ends_with("bad.ini:2:1: this is not UTF-8"), "{e}");
+    std::fs::remove_dir_all(&folder).expect("removed");
+    assert_eq!(GafferdConfig::load(&folder).expect_err("gone").kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn the_example_is_right() {
+    let text = include_str!("../../../examples/gaffer.ini");
+    let mut config = read(text).expect("the example");
+    let written = config.to_json().to_string();
+    let again = read(&written).expect("the example as JSON");
+    assert_eq!(again, config);
+    config.files.clear();
+    assert_eq!(config.jobs.len(), 5);
+    // A manager takes them: their variables are set, their labels differ.
+    let mut manager = crate::Manager::new().expect("a manager");
+    for job in &config.jobs {
+        manager.load(job.config.clone(), false).expect("a job of the example");
+    }
+    // All keys are documented: each stands in the file, in use or behind a `;`.
+    let stands = |name: &str| {
+        let name = name.trim_end_matches('*');
+        text.lines().any(|line| line.trim_start_matches([';', ' ']).starts_with(name))
+    };
+    let jobs =
+        crate::config::job::KEYS.iter().map(|key| key.name).filter(|key| !["name", "session", "env"].contains(key));
+    let keys = jobs
+        .chain(tables::GAFFER.iter().map(|key| key.name))
+        .chain(tables::ENDPOINT.iter().map(|key| key.name))
+        .chain(tables::LIMITS.iter().map(|key| key.name))
+        .chain(tables::WEBHOOKS.iter().map(|key| key.name))
+        .chain(tables::AUTH.iter().map(|key| key.name))
+        .chain(["[ssl]", "[lookup_ssl]", "[plugin:", "[env:", "cacert"]);
+    for key in keys {
+        assert!(stands(key), "{key} is not in examples/gaffer.ini");
+    }
+    // What is commented out is right as well, in a file of its own.
+    let uncommented: String =
+        text.lines().map(|line| line.strip_prefix(';').unwrap_or(line)).map(|l| format!("{l}\n")).collect();
+    let files = [("g.ini", uncommented.as_str()), ("more.ini", ""), ("conf.d/a.ini", "")];
+    let all = read_files(&files).expect("with everything uncommented");
+    assert_ne!(all.limits.connections, 0);
+}
+
+#[test]
+fn survives_anything_and_writes_back() {
+    let pieces = &[
+        "[gaffer]\n",
+        "[process:a]\n",
+        "[process:a]\ncmd = y\n",
+        "[job:s.b]\n",
+        "[job:s.b]\ncmd=z\n",
+        "[env:a]\n",
+        "[webhooks]\n",
+        "[limits]\n",
+        "[ssl]\n",
+        "[endpoint:e]\n",
+        "[plugin:p]\n",
+        "cmd = x\n",
+        "cmd = %(here)s ${A}\n",
+        "bind = a:1\n",
+        "bind = unix:/x\n",
+        "exit = http://a\n",
+        "head = 1k\n",
+        "certfile = c\n",
+        "flapping = 2, 1., 7.\n",
+        "priority = 3\n",
+        "env.A = %(cmd)s\n",
+        "x = ${HOME}\n",
+        " more\n",
+        "uid = 0\n",
+        "=",
+        "\n",
+        "é",
+        "\0",
+        "include = g.ini\n",
+        "{",
+        "}",
+        "\"jobs\":",
+        "[",
+        "]",
+    ];
+    let mut good = 0;
+    for seed in 0..100_000 {
+        let mut rng = Rng(seed);
+        let text = if seed % 8 == 0 { rng.garbage(48) } else { rng.text(pieces, 6) };
+        let Ok(mut config) = read(&text) else { continue };
+        good += usize::from(!config.jobs.is_empty());
+        let mut again = read(&config.to_json().to_string()).expect("what was read can be written");
+        // JSON objects have no order.
+        config.webhooks.hooks.sort_by(|a, b| a.event.cmp(&b.event));
+        again.webhooks.hooks.sort_by(|a, b| a.event.cmp(&b.event));
+        config.plugins.iter_mut().for_each(|plugin| plugin.settings.sort());
+        assert_eq!(again, config, "seed {seed}: {text:?}");
+    }
+    assert!(good > 1000, "only {good} texts had a job");
+}

@@ -380,3 +380,63 @@ impl Connection {
         frame::write(true, opcode, mask, payload, out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(connection: &Connection) -> usize {
+        let message = match &connection.message {
+            Some(Message::Text(text, _)) => text.capacity(),
+            Some(Message::Binary(bytes)) => bytes.capacity(),
+            None => 0,
+        };
+        let pong = connection.pong.as_ref().map_or(0, Vec::capacity);
+        message + pong + connection.control.capacity() + connection.goodbye.capacity()
+    }
+
+    #[test]
+    fn memory_follows_what_has_arrived() {
+        assert!(size_of::<Connection>() <= 320, "{} bytes an idle connection", size_of::<Connection>());
+        for opcode in [Opcode::Text, Opcode::Binary] {
+            let mut connection = Connection::client(Limits::default(), Masks::seeded(1));
+            let mut head = Vec::new();
+            Header { fin: false, opcode, mask: None, len: 16 << 20 }.write(&mut head);
+            assert_eq!(connection.feed(&head).out, Ok(None));
+            assert_eq!(held(&connection), 0, "nothing is reserved for what is announced");
+            let (mut arrived, chunk) = (0, vec![b'x'; 100_000]);
+            while arrived + chunk.len() <= 16 << 20 {
+                assert_eq!(connection.feed(&chunk).out, Ok(None));
+                arrived += chunk.len();
+                assert!(held(&connection) <= 2 * arrived, "{} for {arrived}", held(&connection));
+            }
+            let before = held(&connection);
+            for _ in 0..1000 {
+                assert_eq!(connection.feed(b""), Fed { used: 0, out: Ok(None) });
+            }
+            assert_eq!(held(&connection), before);
+            // A frame of a server must not be masked: that ends it, and the message is let go.
+            let rest = vec![b'x'; (16 << 20) - arrived];
+            assert_eq!(connection.feed(&rest).out, Ok(None));
+            assert_eq!(connection.feed(b"\x80\x80").out, Err(ProtocolError::Masked));
+            assert!(held(&connection) < 125, "{}", held(&connection));
+        }
+    }
+
+    #[test]
+    fn empty_fragments_and_control_frames_add_nothing() {
+        let mut connection = Connection::client(Limits::default(), Masks::seeded(1));
+        assert_eq!(connection.feed(b"\x01\0").out, Ok(None));
+        let mut bytes = Vec::new();
+        for _ in 0..10_000 {
+            bytes.extend_from_slice(b"\0\0\x89\x04ping\x8a\x04pong");
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let fed = connection.feed(rest);
+            assert!(fed.out.is_ok());
+            rest = &rest[fed.used..];
+            assert!(held(&connection) <= 16, "{}", held(&connection));
+        }
+    }
+}

@@ -47,7 +47,7 @@ pub(super) fn stream(rng: &mut Rng, mask: bool, wrong: usize) -> Vec<u8> {
 #[test]
 fn pieces_make_no_difference() {
     let (mut events, mut failures) = (0, 0);
-    for seed in 0..1500 {
+    for seed in 0..500 {
         let mut rng = Rng(seed);
         let (role_server, wrong) = (rng.below(2) == 0, rng.below(3));
         let bytes = stream(&mut rng, role_server, wrong);
@@ -69,12 +69,12 @@ fn pieces_make_no_difference() {
             assert_eq!(run(&pieces), whole, "seed {seed}, pieces of at most {most}");
         }
     }
-    assert!(events > 3000 && failures > 300, "{events} events, {failures} failures");
+    assert!(events > 1000 && failures > 100, "{events} events, {failures} failures");
 }
 
 #[test]
 fn what_one_side_sends_the_other_receives() {
-    for seed in 0..300 {
+    for seed in 0..60 {
         let mut rng = Rng(seed);
         let (mut client, mut server) = (Connection::client(Limits::default(), Masks::seeded(seed)), server());
         let (mut up, mut down) = (Vec::new(), Vec::new());

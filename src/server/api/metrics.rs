@@ -1,0 +1,197 @@
+//! `/metrics`: figures as OpenMetrics 1.0 text.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use crate::process::{JobInfo, JobState, OsPid, ProcessStats};
+use crate::server::{Call, Refusal, Reply};
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Looking through the system for what processes use takes about ten microseconds a process; where the system does not
+/// tell, those families are left out.
+pub(super) fn text(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    let mut page = Page::default();
+    server(call, &mut page);
+    jobs(call, &mut page);
+    if let Ok(own) = call.cx.own_stats() {
+        processes(call, &own, &mut page);
+    }
+    let body = page.finish().into_bytes();
+    Ok(Reply::Bytes { status: 200, content_type: CONTENT_TYPE.to_owned(), body, cache: false })
+}
+
+fn server(call: &mut Call<'_, '_>, page: &mut Page) {
+    let counters = call.counters;
+    page.family("gaffer", "info", "", "The version of gaffer.");
+    page.sample("gaffer_info", &[("version", env!("CARGO_PKG_VERSION"))], 1_u8);
+    page.one("gaffer_up", "gauge", "", "Whether the manager takes work: 0 while it stops.", !call.cx.is_stopping());
+    page.one("gaffer_connections", "gauge", "", "Open connections.", counters.connections);
+    page.one("gaffer_connections_accepted", "counter", "", "Connections taken.", counters.accepted);
+    page.one("gaffer_requests", "counter", "", "Requests answered, refused ones included.", counters.requests);
+    let help = "Events that were dropped because nobody took them in time.";
+    page.one("gaffer_events_dropped", "counter", "", help, call.cx.events().dropped());
+    let help = "Events, samples and pieces of output that feeds lost because their client was too slow.";
+    page.one("gaffer_feed_dropped", "counter", "", help, counters.dropped);
+}
+
+fn jobs(call: &Call<'_, '_>, page: &mut Page) {
+    let mut infos = Vec::new();
+    call.cx.walk(|info| infos.push(info));
+    let mut each = |family: &str, kind, help, value: &dyn Fn(&JobInfo) -> u64| {
+        page.family(family, kind, "", help);
+        for info in &infos {
+            let name = if kind == "counter" { format!("{family}_total") } else { family.to_owned() };
+            page.sample(&name, &[("job", info.name.as_str())], value(info));
+        }
+    };
+    let counted = |info: &JobInfo| call.metrics.job(&info.name);
+    let wanted = |info: &JobInfo| match info.state {
+        JobState::Stopped => 0,
+        _ => info.numprocesses.saturating_sub(info.completed).into(),
+    };
+    each("gaffer_job_processes_wanted", "gauge", "Processes that should run.", &wanted);
+    each("gaffer_job_processes", "gauge", "Processes that start or run, committed ones included.", &|info| {
+        info.running.into()
+    });
+    each("gaffer_job_spawns", "counter", "Processes started.", &|info| counted(info).map_or(0, |job| job.spawns()));
+    each("gaffer_job_restarts", "counter", "Processes replaced because they had ended by themselves.", &|info| {
+        counted(info).map_or(0, |job| job.restarts())
+    });
+    each("gaffer_job_flaps", "counter", "Times the job crashed too often.", &|info| {
+        counted(info).map_or(0, |job| job.flaps())
+    });
+    page.family("gaffer_job_state", "stateset", "", "What the job is doing.");
+    for info in &infos {
+        let states = [("active", JobState::Active), ("flapping", JobState::Flapping), ("stopped", JobState::Stopped)];
+        for (name, state) in states {
+            let labels = [("job", info.name.as_str()), ("gaffer_job_state", name)];
+            page.sample("gaffer_job_state", &labels, u8::from(info.state == state));
+        }
+    }
+    page.family("gaffer_job_exits", "counter", "", "Processes ended, by exit code, signal, or another reason.");
+    for info in &infos {
+        for ((kind, value), n) in counted(info).into_iter().flat_map(|job| job.exits()) {
+            page.sample("gaffer_job_exits_total", &[("job", info.name.as_str()), (kind, value)], n);
+        }
+    }
+}
+
+/// What each supervised process uses, all it has started included; and the manager itself.
+fn processes(call: &Call<'_, '_>, own: &ProcessStats, page: &mut Page) {
+    let by_pid: HashMap<OsPid, &ProcessStats> = own.children.iter().map(|child| (child.os_pid, child)).collect();
+    let mut rows = Vec::new();
+    for pid in call.cx.list() {
+        let Ok(process) = call.cx.process(pid) else { continue };
+        if let Some(stats) = process.os_pid.and_then(|os_pid| by_pid.get(&os_pid)) {
+            let name = format!("{}.{}", process.name.label(), process.instance);
+            rows.push((process.name, name, *stats));
+        }
+    }
+    let mut each = |family: &str, kind, unit, help, value: &dyn Fn(&ProcessStats) -> f64| {
+        page.family(family, kind, unit, help);
+        for (job, name, stats) in &rows {
+            let sample = if kind == "counter" { format!("{family}_total") } else { family.to_owned() };
+            page.sample(&sample, &[("job", job.as_str()), ("process", name)], sum(stats, value));
+        }
+    };
+    each("gaffer_process_resident_memory_bytes", "gauge", "bytes", "Resident memory.", &|s| s.rss as f64);
+    each("gaffer_process_cpu_seconds", "counter", "seconds", "Processor time used.", &|s| s.cpu_time.as_secs_f64());
+    each("gaffer_process_threads", "gauge", "", "Threads.", &|s| s.num_threads.into());
+    each("gaffer_process_open_fds", "gauge", "", "Open descriptors.", &|s| s.num_fds.unwrap_or_default().into());
+
+    // The names that Prometheus's own clients give these.
+    page.one("process_resident_memory_bytes", "gauge", "bytes", "Resident memory of the manager.", own.rss);
+    page.one("process_virtual_memory_bytes", "gauge", "bytes", "Virtual memory of the manager.", own.vms);
+    let help = "Processor time that the manager has used.";
+    page.one("process_cpu_seconds", "counter", "seconds", help, own.cpu_time.as_secs_f64());
+    if let Some(fds) = own.num_fds {
+        page.one("process_open_fds", "gauge", "", "Open descriptors of the manager.", fds);
+    }
+    let start = crate::server::json::unix_time(own.started);
+    page.one("process_start_time_seconds", "gauge", "seconds", "When the manager was started, UNIX time.", start);
+}
+
+/// Of a process and all it has started.
+fn sum(stats: &ProcessStats, value: &dyn Fn(&ProcessStats) -> f64) -> f64 {
+    value(stats) + stats.children.iter().map(|child| sum(child, value)).sum::<f64>()
+}
+
+/// A value of a sample.
+trait Figure {
+    fn write(self, page: &mut String);
+}
+
+macro_rules! figures {
+    ($($type:ty)*) => {
+        $(impl Figure for $type {
+            fn write(self, page: &mut String) {
+                // Writing to a string cannot fail.
+                let _ = write!(page, "{self}");
+            }
+        })*
+    };
+}
+figures!(u8 u32 u64 f64);
+
+impl Figure for bool {
+    fn write(self, page: &mut String) {
+        page.push(if self { '1' } else { '0' });
+    }
+}
+
+/// OpenMetrics 1.0 text, family by family.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// Begins a family; its samples follow. The name of one with a unit ends in that.
+    fn family(&mut self, name: &str, kind: &str, unit: &str, help: &str) {
+        let _ = writeln!(self.0, "# TYPE {name} {kind}");
+        if !unit.is_empty() {
+            let _ = writeln!(self.0, "# UNIT {name} {unit}");
+        }
+        let _ = writeln!(self.0, "# HELP {name} {}", escaped(help));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Figure) {
+        self.0.push_str(name);
+        for (i, (label, text)) in labels.iter().enumerate() {
+            let _ = write!(self.0, "{}{label}=\"{}\"", if i == 0 { '{' } else { ',' }, escaped(text));
+        }
+        self.0.push_str(if labels.is_empty() { " " } else { "} " });
+        value.write(&mut self.0);
+        self.0.push('\n');
+    }
+
+    /// A family of one sample without labels.
+    fn one(&mut self, name: &str, kind: &str, unit: &str, help: &str, value: impl Figure) {
+        self.family(name, kind, unit, help);
+        let total = if kind == "counter" { "_total" } else { "" };
+        self.sample(&format!("{name}{total}"), &[], value);
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push_str("# EOF\n");
+        self.0
+    }
+}
+
+/// As label values and help are escaped alike (OpenMetrics 1.0, "Escaping").
+fn escaped(text: &str) -> String {
+    text.replace('\\', r"\\").replace('\n', r"\n").replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        let mut page = Page::default();
+        page.family("x", "gauge", "", "a \\ b\nc");
+        page.sample("x", &[("l", "say \"hi\"\\\n"), ("m", "")], 1.5);
+        let want = "# TYPE x gauge\n# HELP x a \\\\ b\\nc\nx{l=\"say \\\"hi\\\"\\\\\\n\",m=\"\"} 1.5\n# EOF\n";
+        assert_eq!(page.finish(), want);
+    }
+}

@@ -1,0 +1,290 @@
+//! `/openapi.json`: the API described as OpenAPI 3.1, from the table of routes and one line more for each of them.
+
+use serde_json::{Map, Value, json};
+
+use super::ROUTES;
+use super::schemas::schemas;
+use crate::proto::h1;
+use crate::server::{Call, Refusal, Reply, Route};
+
+pub(super) fn document(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    Ok(Reply::Json(200, describe(ROUTES)))
+}
+
+/// What a route takes and gives, beside what its line in the table of routes says.
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) pattern: &'static str,
+    query: &'static [Query],
+    body: Body,
+    status: u16,
+    gives: Gives,
+    errors: &'static [u16],
+}
+
+#[derive(Clone, Copy)]
+enum Query {
+    Feed,
+    /// A feed that is asked for; without, the answer is one.
+    FeedOrNormal,
+    Heartbeat,
+    Interval,
+    Running,
+}
+
+#[derive(Clone, Copy)]
+enum Body {
+    No,
+    Json(&'static str),
+    OptionalJson(&'static str),
+    State,
+    Bytes,
+}
+
+#[derive(Clone, Copy)]
+enum Gives {
+    Json(&'static str),
+    Text,
+    Metrics,
+    Events,
+    Output,
+    /// Figures: one answer with this schema, or a feed.
+    Figures(&'static str),
+    Socket,
+}
+
+const fn op(
+    method: &'static str,
+    pattern: &'static str,
+    query: &'static [Query],
+    body: Body,
+    status: u16,
+    gives: Gives,
+    errors: &'static [u16],
+) -> Operation {
+    Operation { method, pattern, query, body, status, gives, errors }
+}
+
+const FEED: &[Query] = &[Query::Feed, Query::Heartbeat];
+const FIGURES: &[Query] = &[Query::FeedOrNormal, Query::Interval, Query::Heartbeat];
+const OK: Gives = Gives::Json("Ok");
+
+/// In the order of [`ROUTES`].
+#[rustfmt::skip]
+const OPERATIONS: &[Operation] = &[
+    op("GET", "/", &[], Body::No, 200, Gives::Json("Welcome"), &[]),
+    op("GET", "/version", &[], Body::No, 200, Gives::Json("Version"), &[]),
+    op("GET", "/ping", &[], Body::No, 200, Gives::Text, &[]),
+    op("GET", "/openapi.json", &[], Body::No, 200, Gives::Json("Any"), &[]),
+
+    op("GET", "/healthz", &[], Body::No, 200, Gives::Json("Health"), &[]),
+    op("GET", "/readyz", &[], Body::No, 200, Gives::Json("Ready"), &[503]),
+    op("GET", "/metrics", &[], Body::No, 200, Gives::Metrics, &[]),
+
+    op("GET", "/pids", &[], Body::No, 200, Gives::Json("Pids"), &[]),
+    op("GET", "/sessions", &[], Body::No, 200, Gives::Json("Sessions"), &[]),
+
+    op("GET", "/jobs", &[], Body::No, 200, Gives::Json("Jobs"), &[]),
+    op("GET", "/jobs/:session", &[], Body::No, 200, Gives::Json("SessionJobs"), &[404]),
+    op("POST", "/jobs/:session", &[], Body::Json("Definition"), 200, OK, &[400, 404, 409, 503]),
+    op("GET", "/jobs/:session/:name", &[], Body::No, 200, Gives::Json("Job"), &[400, 404]),
+    op("PUT", "/jobs/:session/:name", &[], Body::Json("Replacement"), 201, OK, &[400, 404, 503]),
+    op("DELETE", "/jobs/:session/:name", &[], Body::No, 200, OK, &[400, 404]),
+    op("GET", "/jobs/:session/:name/stats", &[], Body::No, 200, Gives::Json("JobStats"), &[400, 404, 500]),
+    op("GET", "/jobs/:session/:name/numprocesses", &[], Body::No, 200, Gives::Json("Numprocesses"), &[400, 404]),
+    op("POST", "/jobs/:session/:name/numprocesses", &[], Body::Json("Scale"), 200, Gives::Json("Numprocesses"), &[400, 404, 503]),
+    op("POST", "/jobs/:session/:name/signal", &[], Body::Json("Signal"), 202, OK, &[400, 404]),
+    op("GET", "/jobs/:session/:name/state", &[], Body::No, 200, Gives::Text, &[400, 404]),
+    op("POST", "/jobs/:session/:name/state", &[], Body::State, 202, OK, &[400, 404, 503]),
+    op("GET", "/jobs/:session/:name/pids", &[], Body::No, 200, Gives::Json("Pids"), &[400, 404]),
+    op("POST", "/jobs/:session/:name/commit", &[], Body::OptionalJson("Commit"), 200, Gives::Json("Pid"), &[400, 404, 503]),
+
+    op("GET", "/:pid", &[], Body::No, 200, Gives::Json("Process"), &[404]),
+    op("DELETE", "/:pid", &[], Body::No, 202, OK, &[404]),
+    op("POST", "/:pid/signal", &[], Body::Json("Signal"), 202, OK, &[400, 404]),
+    op("GET", "/:pid/stats", &[], Body::No, 200, Gives::Json("Stats"), &[404, 500]),
+
+    op("GET", "/processes", &[Query::Running], Body::No, 200, Gives::Json("NamesOrPids"), &[400]),
+    op("POST", "/processes", &[], Body::Json("Definition"), 200, OK, &[400, 404, 409, 503]),
+    op("GET", "/processes/:name", &[], Body::No, 200, Gives::Json("Definition"), &[400, 404]),
+    op("PUT", "/processes/:name", &[], Body::Json("Replacement"), 200, OK, &[400, 404, 503]),
+    op("DELETE", "/processes/:name", &[], Body::No, 200, OK, &[400, 404]),
+    op("GET", "/processes/:name/_pids", &[], Body::No, 200, Gives::Json("OkPids"), &[400, 404]),
+    op("POST", "/processes/:name/_start", &[], Body::No, 200, OK, &[400, 404, 503]),
+    op("POST", "/processes/:name/_stop", &[], Body::No, 200, OK, &[400, 404]),
+    op("POST", "/processes/:name/_restart", &[], Body::No, 200, OK, &[400, 404, 503]),
+    op("POST", "/processes/:name/_add", &[], Body::No, 200, Gives::Json("OkNumprocesses"), &[400, 404, 503]),
+    op("POST", "/processes/:name/_add/:n", &[], Body::No, 200, Gives::Json("OkNumprocesses"), &[400, 404, 503]),
+    op("POST", "/processes/:name/_sub", &[], Body::No, 200, Gives::Json("OkNumprocesses"), &[400, 404]),
+    op("POST", "/processes/:name/_sub/:n", &[], Body::No, 200, Gives::Json("OkNumprocesses"), &[400, 404]),
+    op("POST", "/processes/:name/_signal", &[], Body::Json("Signal"), 200, OK, &[400, 404]),
+    op("POST", "/processes/:name/_signal/:signal", &[], Body::No, 200, OK, &[400, 404]),
+
+    op("GET", "/status", &[], Body::No, 200, Gives::Json("AllStatus"), &[]),
+    op("GET", "/status/:name", &[], Body::No, 200, Gives::Json("Status"), &[400, 404]),
+
+    op("GET", "/groups", &[], Body::No, 200, Gives::Json("Names"), &[]),
+    op("GET", "/groups/:group", &[], Body::No, 200, Gives::Json("Names"), &[404]),
+    op("DELETE", "/groups/:group", &[], Body::No, 200, OK, &[404]),
+    op("POST", "/groups/:group/_start", &[], Body::No, 200, OK, &[404, 503]),
+    op("POST", "/groups/:group/_stop", &[], Body::No, 200, OK, &[404]),
+    op("POST", "/groups/:group/_restart", &[], Body::No, 200, OK, &[404, 503]),
+
+    op("GET", "/stats", FIGURES, Body::No, 200, Gives::Figures("AllStats"), &[400, 500]),
+    op("GET", "/stats/:name", FIGURES, Body::No, 200, Gives::Figures("JobStats"), &[400, 404, 500]),
+    op("GET", "/stats/:name/:pid", FIGURES, Body::No, 200, Gives::Figures("Figures"), &[400, 404, 500]),
+
+    op("GET", "/watch", FEED, Body::No, 200, Gives::Events, &[400]),
+    op("GET", "/watch/*pattern", FEED, Body::No, 200, Gives::Events, &[400]),
+
+    op("GET", "/streams/:pid/:label", FEED, Body::No, 200, Gives::Output, &[400, 404]),
+    op("POST", "/streams/:pid/:label", &[], Body::Bytes, 200, OK, &[403, 404, 410, 413, 503]),
+    op("GET", "/wstreams/:pid", &[], Body::No, 101, Gives::Socket, &[400, 404]),
+];
+
+/// The line of a route.
+pub(super) fn operation(route: &Route) -> Option<&'static Operation> {
+    OPERATIONS.iter().find(|op| (op.method, op.pattern) == (route.method, route.pattern))
+}
+
+#[cfg(test)]
+pub(super) fn operations() -> &'static [Operation] {
+    OPERATIONS
+}
+
+/// The document for these routes. One that has no line here is described by its own alone.
+pub(super) fn describe(routes: &[Route]) -> Value {
+    let mut paths = Map::new();
+    for route in routes {
+        let path = segments(route.pattern).map(|segment| match variable(segment) {
+            Some(name) => format!("/{{{name}}}"),
+            None => format!("/{segment}"),
+        });
+        let path = paths.entry(path.collect::<String>()).or_insert_with(|| json!({}));
+        path[route.method.to_ascii_lowercase()] = describe_one(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "gaffer",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": env!("CARGO_PKG_DESCRIPTION"),
+            "license": {"name": env!("CARGO_PKG_LICENSE")},
+        },
+        "paths": paths,
+        "components": {"schemas": schemas()},
+    })
+}
+
+fn segments(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern.strip_prefix('/').unwrap_or(pattern).split('/')
+}
+
+fn variable(segment: &str) -> Option<&str> {
+    segment.strip_prefix([':', '*'])
+}
+
+fn describe_one(route: &Route) -> Value {
+    let noun = segments(route.pattern).next().unwrap_or("");
+    let words = segments(route.pattern).map(|segment| variable(segment).unwrap_or(segment).replace('.', "_"));
+    let id =
+        words.fold(route.method.to_ascii_lowercase(), |id, word| if word.is_empty() { id } else { id + "_" + &word });
+    let mut parameters: Vec<Value> = segments(route.pattern).filter_map(variable).map(path_parameter).collect();
+    let mut operation_object = json!({
+        "operationId": id,
+        "tags": [if noun.is_empty() { "root" } else { variable(noun).unwrap_or(noun) }],
+        "summary": route.doc,
+        "responses": {"default": error("Any other error")},
+    });
+    if let Some(operation) = operation(route) {
+        parameters.extend(operation.query.iter().map(|query| query_parameter(*query)));
+        let responses = &mut operation_object["responses"];
+        responses[operation.status.to_string()] = success(operation);
+        for status in operation.errors {
+            responses[status.to_string()] = error(h1::reason(*status));
+        }
+        if let Some(body) = request_body(operation.body) {
+            operation_object["requestBody"] = body;
+        }
+    }
+    operation_object["parameters"] = parameters.into();
+    operation_object
+}
+
+fn schema(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn error(description: &str) -> Value {
+    json!({"description": description, "content": {"application/json": {"schema": schema("Error")}}})
+}
+
+fn path_parameter(name: &str) -> Value {
+    let (description, schema) = match name {
+        "pid" => ("The manager's number of a process", json!({"type": "integer", "minimum": 1})),
+        "n" => ("How many", json!({"type": "integer", "minimum": 0})),
+        "signal" => ("A signal by number or by name: 15, TERM, sigterm", json!({"type": "string"})),
+        "session" => ("A session", json!({"type": "string"})),
+        "group" => ("A session, called group in 0.4", json!({"type": "string"})),
+        "label" => ("A stream's label; `stdin` or `ttin` to write to standard input", json!({"type": "string"})),
+        "pattern" => ("Segments of a topic, `*` for any one: proc/web/exit", json!({"type": "string"})),
+        _ => ("A job: label, session.label or session:label", json!({"type": "string"})),
+    };
+    json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema})
+}
+
+fn query_parameter(query: Query) -> Value {
+    const FEEDS: [&str; 4] = ["continuous", "longpoll", "eventsource", "normal"];
+    let seconds = json!({"type": "number", "minimum": 0.1, "maximum": 86400});
+    let (name, description, schema) = match query {
+        Query::Feed => ("feed", "How the feed comes", json!({"enum": FEEDS[..3], "default": "longpoll"})),
+        Query::FeedOrNormal => {
+            ("feed", "How the feed comes; `normal` is one answer", json!({"enum": FEEDS, "default": "normal"}))
+        }
+        Query::Heartbeat => (
+            "heartbeat",
+            "Seconds of silence after which a sign of life is sent; true is 60",
+            json!({"anyOf": [{"type": "boolean"}, seconds], "default": true}),
+        ),
+        Query::Interval => ("interval", "Seconds between two samples of a feed", {
+            let mut schema = seconds;
+            schema["default"] = 1.into();
+            schema
+        }),
+        Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
+    };
+    json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
+}
+
+fn request_body(body: Body) -> Option<Value> {
+    let (required, media, schema) = match body {
+        Body::No => return None,
+        Body::Json(name) => (true, "application/json", schema(name)),
+        Body::OptionalJson(name) => (false, "application/json", schema(name)),
+        Body::State => (true, "text/plain", json!({"enum": ["0", "1", "2"]})),
+        Body::Bytes => (true, "application/octet-stream", json!({})),
+    };
+    Some(json!({"required": required, "content": {media: {"schema": schema}}}))
+}
+
+fn success(operation: &Operation) -> Value {
+    let text = || json!({"schema": {"type": "string"}});
+    let json_of = |name| json!({"schema": schema(name)});
+    let content = match operation.gives {
+        Gives::Json(name) => json!({"application/json": json_of(name)}),
+        Gives::Text => json!({"text/plain": text()}),
+        Gives::Metrics => json!({"application/openmetrics-text": text()}),
+        Gives::Events => json!({"application/json": json_of("Event"), "text/event-stream": text()}),
+        Gives::Output => json!({"application/octet-stream": {}, "text/event-stream": text()}),
+        Gives::Figures(name) => json!({
+            "application/json": {"schema": {"anyOf": [schema(name), schema("Figures")]}},
+            "text/event-stream": text(),
+        }),
+        Gives::Socket => json!({}),
+    };
+    let mut response = json!({"description": h1::reason(operation.status)});
+    if content.as_object().is_some_and(|content| !content.is_empty()) {
+        response["content"] = content;
+    }
+    response
+}

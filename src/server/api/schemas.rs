@@ -1,0 +1,142 @@
+//! The shapes of `/openapi.json`.
+
+use serde_json::{Value, json};
+
+/// An object that has all of these members, and no others.
+fn exact(properties: Value) -> Value {
+    let required: Vec<&String> = properties.as_object().into_iter().flat_map(|members| members.keys()).collect();
+    json!({"type": "object", "required": required, "properties": properties, "additionalProperties": false})
+}
+
+fn list(items: Value) -> Value {
+    json!({"type": "array", "items": items})
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// Every shape, by name.
+pub(super) fn schemas() -> Value {
+    let (text, whole, number, truth) =
+        (json!({"type": "string"}), json!({"type": "integer"}), json!({"type": "number"}), json!({"type": "boolean"}));
+    let or_null = |kind: &str| json!({"type": [kind, "null"]});
+    let state = json!({"enum": ["active", "flapping", "stopped"]});
+    let texts = list(text.clone());
+    let wholes = list(whole.clone());
+    let variables = json!({"type": "object", "additionalProperties": {"type": ["string", "number"]}});
+    let ok = json!({"const": true});
+    [
+        ("Any", json!({})),
+        ("Ok", exact(json!({"ok": ok}))),
+        ("Error", json!({
+            "type": "object",
+            "required": ["error", "reason", "errno"],
+            "properties": {"error": text, "reason": text, "errno": whole},
+        })),
+        ("Welcome", exact(json!({"welcome": text, "version": text}))),
+        ("Version", exact(json!({"name": text, "version": text}))),
+        ("Health", exact(json!({"status": {"const": "ok"}}))),
+        ("Ready", exact(json!({"ready": truth, "total": whole, "jobs": list(json!({}))}))),
+        ("Names", texts.clone()),
+        ("NamesOrPids", json!({"anyOf": [texts, wholes]})),
+        ("Pids", exact(json!({"pids": wholes}))),
+        ("OkPids", exact(json!({"ok": ok, "pids": wholes}))),
+        ("Pid", exact(json!({"pid": whole}))),
+        ("Numprocesses", exact(json!({"numprocesses": whole}))),
+        ("OkNumprocesses", exact(json!({"ok": ok, "numprocesses": whole}))),
+        ("Sessions", exact(json!({"sessions": texts}))),
+        ("Jobs", exact(json!({"jobs": texts}))),
+        ("SessionJobs", exact(json!({"sessionid": text, "jobs": texts}))),
+        ("Status", exact(json!({
+            "name": text, "active": truth, "state": state, "running": whole, "numprocesses": whole,
+            "max_processes": whole,
+        }))),
+        ("AllStatus", list(reference("Status"))),
+        ("Job", exact(json!({
+            "name": text, "active": truth, "state": state, "running": whole, "running_out": whole,
+            "numprocesses": whole, "max_processes": whole, "processes": wholes, "config": reference("Definition"),
+        }))),
+        ("Definition", definition(&["name", "cmd"])),
+        ("Replacement", definition(&["cmd"])),
+        ("Process", exact(json!({
+            "pid": whole, "os_pid": or_null("integer"), "name": text, "instance": whole,
+            "state": {"enum": ["starting", "running", "stopping", "exited"]},
+            "active": truth, "cmd": text, "args": texts, "env": variables,
+            "uid": {"type": ["integer", "string", "null"]}, "gid": {"type": ["integer", "string", "null"]},
+            "create_time": or_null("number"), "commited": truth, "redirect_output": texts, "redirect_input": truth,
+            "custom_streams": texts,
+        }))),
+        ("Figures", json!({
+            "type": "object",
+            "required": [
+                "os_pid", "mem_info1", "mem_info2", "rss", "vms", "cpu", "mem", "ctime", "username", "nice", "cmdline",
+                "num_threads", "num_fds", "create_time", "children",
+            ],
+            "properties": {
+                "pid": whole, "id": whole, "name": text, "os_pid": whole, "mem_info1": text, "mem_info2": text,
+                "rss": whole, "vms": whole, "cpu": number, "mem": number, "ctime": text, "username": text,
+                "nice": whole, "cmdline": text, "num_threads": whole, "num_fds": or_null("integer"),
+                "create_time": number, "children": list(reference("Figures")),
+            },
+            "additionalProperties": false,
+        })),
+        ("Stats", exact(json!({"stats": reference("Figures")}))),
+        ("JobStats", exact(json!({
+            "name": text, "stats": list(reference("Figures")),
+            "mem": or_null("number"), "max_mem": or_null("number"), "min_mem": or_null("number"),
+            "cpu": or_null("number"), "max_cpu": or_null("number"), "min_cpu": or_null("number"),
+        }))),
+        ("AllStats", list(reference("JobStats"))),
+        ("Event", json!({
+            "type": "object",
+            "required": ["event", "time"],
+            "properties": {"event": text, "topic": text, "time": number, "name": text, "pid": whole},
+        })),
+        ("Scale", exact(json!({"scale": {"type": ["integer", "string"], "description": "3 adds, -3 removes, \"=3\" sets"}}))),
+        ("Signal", exact(json!({"signal": {"type": ["integer", "string"]}}))),
+        ("Commit", json!({
+            "type": "object",
+            "properties": {"graceful_timeout": {"type": ["number", "null"], "minimum": 0}, "env": variables},
+            "additionalProperties": false,
+        })),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// A job's definition; each key may be left out but these.
+fn definition(required: &[&str]) -> Value {
+    let (text, truth) = (json!({"type": "string"}), json!({"type": "boolean"}));
+    let texts = list(text.clone());
+    let who = json!({"type": ["integer", "string", "null"]});
+    let seconds = json!({"type": "number", "minimum": 0});
+    json!({
+        "type": "object",
+        "required": required,
+        "properties": {
+            "name": text, "session": text, "group": text, "sessionid": text, "cmd": text,
+            "args": {"anyOf": [texts, text]},
+            "shell": truth,
+            "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}},
+            "os_env": truth,
+            "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+            "ps": truth,
+            "cwd": {"type": ["string", "null"]},
+            "uid": who, "gid": who,
+            "umask": {"type": ["string", "integer"]},
+            "detach": truth,
+            "numprocesses": {"type": "integer", "minimum": 0},
+            "start": truth,
+            "priority": {"type": "integer"},
+            "restart": {"enum": ["always", "on-failure", "never"]},
+            "flapping": {"type": ["object", "string", "boolean"]},
+            "backoff": {"type": ["object", "string", "number"]},
+            "redirect_output": texts, "redirect_input": truth, "custom_streams": texts,
+            "stdio": {"enum": ["null", "inherit"]},
+            "graceful_timeout": seconds,
+            "stop_signal": {"type": ["string", "integer"]},
+        },
+        "additionalProperties": false,
+    })
+}

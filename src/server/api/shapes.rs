@@ -1,0 +1,185 @@
+//! Jobs and processes as JSON, as both generations write them.
+//!
+//! The members of each object are always there; what is not known is `null`. An environment that is shown is that of
+//! the job's definition, never the server's.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::config::job_to_json;
+use crate::manager::Sample;
+use crate::process::{DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, Pid, ProcessInfo, ProcessState, UserRef};
+use crate::server::json::{cpu, stats_json, unix_time};
+use crate::words;
+
+/// Numbers of processes.
+pub(super) fn pids(pids: &[Pid]) -> Value {
+    pids.iter().map(|pid| pid.0).collect()
+}
+
+/// Names as 0.5 writes them: `session.label`.
+pub(super) fn names(names: &[Arc<JobName>]) -> Value {
+    names.iter().map(|name| name.as_str()).collect()
+}
+
+/// Names as 0.4 writes them: `label`, and `session:label` outside of the default session.
+pub(super) fn names_0_4(names: &[Arc<JobName>]) -> Value {
+    names.iter().map(|name| name_0_4(name)).collect()
+}
+
+fn name_0_4(name: &JobName) -> String {
+    match name.session() {
+        DEFAULT_SESSION => name.label().to_owned(),
+        session => format!("{session}:{}", name.label()),
+    }
+}
+
+const fn state(state: JobState) -> &'static str {
+    match state {
+        JobState::Active => "active",
+        JobState::Flapping => "flapping",
+        JobState::Stopped => "stopped",
+    }
+}
+
+/// A job: `name active state running running_out numprocesses max_processes processes config`.
+///
+/// `numprocesses` and `max_processes` (as the original calls it) are the same number.
+#[must_use]
+pub fn job(info: &JobInfo) -> Value {
+    json!({
+        "name": info.name.as_str(),
+        "active": info.state == JobState::Active,
+        "state": state(info.state),
+        "running": info.running,
+        "running_out": info.running_out,
+        "numprocesses": info.numprocesses,
+        "max_processes": info.numprocesses,
+        "processes": pids(&info.processes),
+        "config": job_to_json(&info.config),
+    })
+}
+
+/// A job in few words: `name active state running numprocesses max_processes`.
+#[must_use]
+pub fn status(info: &JobInfo) -> Value {
+    json!({
+        "name": info.name.as_str(),
+        "active": info.state == JobState::Active,
+        "state": state(info.state),
+        "running": info.running,
+        "numprocesses": info.numprocesses,
+        "max_processes": info.numprocesses,
+    })
+}
+
+/// A definition as 0.4 writes it: the name may be `session:label`, and the session is called `group`.
+#[must_use]
+pub fn template(config: &JobConfig) -> Value {
+    let mut value = job_to_json(config);
+    if let Value::Object(members) = &mut value {
+        members.insert("name".to_owned(), name_0_4(&config.name).into());
+        if let Some(session) = members.remove("session") {
+            members.insert("group".to_owned(), session);
+        }
+    }
+    value
+}
+
+/// A process. `cmd` and `args` are the split command before variables are replaced; `commited` is the original's spelling.
+#[must_use]
+pub fn process(info: &ProcessInfo) -> Value {
+    let config = &info.config;
+    let (program, args) = command(config);
+    let state = match info.state {
+        ProcessState::Starting => "starting",
+        ProcessState::Running => "running",
+        ProcessState::Stopping => "stopping",
+        ProcessState::Exited => "exited",
+    };
+    json!({
+        "pid": info.pid.0,
+        "os_pid": info.os_pid.map(|pid| pid.0),
+        "name": info.name.as_str(),
+        "instance": info.instance,
+        "state": state,
+        "active": matches!(info.state, ProcessState::Running | ProcessState::Stopping),
+        "cmd": program,
+        "args": args,
+        "env": config.env,
+        "uid": user(config.uid.as_ref()),
+        "gid": user(config.gid.as_ref()),
+        "create_time": info.started.map(unix_time),
+        "commited": info.once,
+        "redirect_output": config.redirect_output,
+        "redirect_input": config.redirect_input,
+        "custom_streams": config.custom_streams,
+    })
+}
+
+fn command(config: &JobConfig) -> (String, Vec<String>) {
+    let whole = (config.cmd.clone(), config.args.clone());
+    if config.shell {
+        return whole;
+    }
+    match words::split(&config.cmd) {
+        Ok(words) if !words.is_empty() => {
+            let mut words = words.into_iter();
+            let program = words.next().unwrap_or_default();
+            (program, words.chain(config.args.iter().cloned()).collect())
+        }
+        _ => whole,
+    }
+}
+
+fn user(user: Option<&UserRef>) -> Value {
+    match user {
+        None => Value::Null,
+        Some(UserRef::Id(id)) => (*id).into(),
+        Some(UserRef::Name(name)) => name.as_str().into(),
+    }
+}
+
+fn tenths(percent: f64) -> f64 {
+    (percent * 10.0).round() / 10.0
+}
+
+/// What a job's processes use: `name`, `stats` of each, and sum, greatest and least of `mem` and `cpu`, null without processes.
+#[must_use]
+pub fn job_stats(name: &JobName, samples: &[Sample]) -> Value {
+    let [mem, max_mem, min_mem] = sums(samples.iter().map(|sample| sample.stats.mem));
+    let [cpu, max_cpu, min_cpu] = sums(samples.iter().map(|sample| cpu(&sample.stats)));
+    json!({
+        "name": name.as_str(),
+        "stats": samples.iter().map(stats_json).collect::<Vec<_>>(),
+        "mem": mem, "max_mem": max_mem, "min_mem": min_mem,
+        "cpu": cpu, "max_cpu": max_cpu, "min_cpu": min_cpu,
+    })
+}
+
+/// Sum, greatest and least.
+fn sums(values: impl Iterator<Item = f64>) -> [Option<f64>; 3] {
+    let join = |so_far: Option<[f64; 3]>, value: f64| match so_far {
+        None => Some([value; 3]),
+        Some([sum, max, min]) => Some([sum + value, max.max(value), min.min(value)]),
+    };
+    values.fold(None, join).map_or([None; 3], |all| all.map(|value| Some(tenths(value))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn figures_of_jobs() {
+        assert_eq!(sums([].into_iter()), [None; 3]);
+        assert_eq!(sums([1.0, 0.5, 2.0].into_iter()), [Some(3.5), Some(2.0), Some(0.5)]);
+    }
+
+    #[test]
+    fn commands_are_shown_as_they_are_defined() {
+        let config = JobConfig::new("a", "bin/web -p '$PORT x'").expect("a name").arg("end");
+        assert_eq!(command(&config), ("bin/web".to_owned(), vec!["-p".into(), "$PORT x".into(), "end".into()]));
+        assert_eq!(command(&config.shell(true)).0, "bin/web -p '$PORT x'");
+    }
+}

@@ -1,0 +1,238 @@
+//! One connection: its buffers, what it is doing, and until when.
+
+use std::io;
+use std::time::Instant;
+
+use super::Config;
+use super::call::{Peer, Socket};
+use super::feeds::Feed;
+use super::listen::Stream;
+use crate::event_loop::{Interest, Source, SourceId};
+use crate::proto::h1::{Decoder, Phase, RequestHead};
+use crate::proto::ws;
+
+/// While more than this is unsent, no further request of the connection is taken up.
+pub(super) const HIGH_WATER: usize = 64 * 1024;
+
+/// Bytes that may wait for their turn behind a feed.
+const MAX_INPUT: usize = 64 * 1024;
+
+/// Buffers that have grown larger are given back when they are empty.
+const KEEP: usize = 4 * 1024;
+
+/// What a connection is doing.
+pub(super) enum Mode {
+    /// Requests and answers.
+    Http,
+    Feed(Box<Feed>),
+    Socket(Box<Web>),
+    /// What is unsent goes out, nothing more is taken.
+    Closing,
+    /// Our side is closed; what still comes is thrown away, so that the answer is not lost to a reset (RFC 9112 section 9.6).
+    Linger,
+}
+
+/// A websocket.
+pub(super) struct Web {
+    pub(super) connection: ws::Connection,
+    pub(super) socket: Box<dyn Socket>,
+    /// It was sent more than may wait.
+    pub(super) overflow: bool,
+    /// It was asked for a sign of life.
+    pub(super) pinged: bool,
+}
+
+/// Which deadline runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    Idle,
+    Head,
+    Body,
+    /// Something is unsent, and the client takes nothing.
+    Stalled,
+    /// Until the next sign of life of a feed.
+    Heartbeat,
+    /// Until a websocket is asked for a sign of life, or its answer to that or to our goodbye is due.
+    Socket,
+    Linger,
+    /// None.
+    Off,
+}
+
+pub(super) struct Conn {
+    pub(super) source: Source<Stream>,
+    pub(super) peer: Peer,
+    pub(super) decoder: Decoder,
+    /// The request that is coming in, if it is to be answered.
+    pub(super) head: Option<Box<RequestHead>>,
+    pub(super) body: Vec<u8>,
+    /// What came and was not looked at yet.
+    pub(super) input: Vec<u8>,
+    pub(super) out: Vec<u8>,
+    /// How much of `out` was sent.
+    pub(super) sent: usize,
+    pub(super) mode: Mode,
+    /// The client will send nothing more.
+    pub(super) eof: bool,
+    /// It is to be ended; what hangs on its mode is still there.
+    pub(super) dead: bool,
+    /// It waits in the list of those to be flushed.
+    pub(super) dirty: bool,
+    pub(super) clock: Clock,
+    /// Since when.
+    pub(super) since: Instant,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Conn {
+    pub(super) fn new(source: Source<Stream>, peer: Peer, decoder: Decoder, now: Instant) -> Self {
+        Self {
+            source,
+            peer,
+            decoder,
+            head: None,
+            body: Vec::new(),
+            input: Vec::new(),
+            out: Vec::new(),
+            sent: 0,
+            mode: Mode::Http,
+            eof: false,
+            dead: false,
+            dirty: false,
+            clock: Clock::Off,
+            since: now,
+            deadline: None,
+        }
+    }
+
+    pub(super) const fn id(&self) -> SourceId {
+        self.source.id()
+    }
+
+    pub(super) fn unsent(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    pub(super) const fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Whether what comes can be taken up now.
+    pub(super) fn is_open_to(&self, config: &Config) -> bool {
+        match self.mode {
+            Mode::Http => self.unsent() <= HIGH_WATER,
+            // A client that does not read is not read either; its goodbye can wait.
+            Mode::Socket(_) => self.unsent() <= config.unsent / 2,
+            Mode::Feed(_) => false,
+            Mode::Closing | Mode::Linger => true,
+        }
+    }
+
+    fn wants_read(&self, config: &Config) -> bool {
+        !self.eof
+            && match self.mode {
+                // Nothing is due from it, but its end is to be seen.
+                Mode::Feed(_) => self.input.len() < MAX_INPUT,
+                Mode::Closing => false,
+                _ => self.is_open_to(config),
+            }
+    }
+
+    /// Reads once into `buffer`; `None` if there is nothing to be done with.
+    pub(super) fn read(&mut self, buffer: &mut [u8], config: &Config) -> Option<usize> {
+        while self.wants_read(config) {
+            match self.source.get_ref().read(buffer) {
+                Ok(0) => self.eof = true,
+                Ok(n) => return Some(n),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => {
+                    self.dead = true;
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Sends as much as the client takes, and goes on with goodbye.
+    pub(super) fn flush(&mut self, now: Instant) {
+        while self.sent < self.out.len() && !self.is_dead() {
+            match self.source.get_ref().write(&self.out[self.sent..]) {
+                Ok(n) => {
+                    self.sent += n;
+                    if self.clock == Clock::Stalled {
+                        self.since = now;
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.dead = true,
+            }
+        }
+        if self.sent == self.out.len() {
+            self.sent = 0;
+            self.out.clear();
+            if self.out.capacity() > KEEP {
+                self.out = Vec::new();
+            }
+            if self.input.is_empty() && self.input.capacity() > KEEP {
+                self.input = Vec::new();
+            }
+        } else if self.sent > HIGH_WATER && self.sent >= self.out.len() / 2 {
+            // What was sent is moved over at most once.
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+        let sent = self.out.is_empty();
+        match self.mode {
+            Mode::Closing if sent => {
+                let ended = !self.eof && self.source.get_ref().end().is_ok();
+                self.mode = Mode::Linger;
+                self.dead = !ended;
+            }
+            Mode::Http if sent && self.eof && self.input.is_empty() => self.dead = true,
+            Mode::Feed(_) | Mode::Socket(_) | Mode::Linger if self.eof => self.dead = true,
+            _ => {}
+        }
+    }
+
+    /// Asks the poller for what is of use, and sets the deadline.
+    pub(super) fn settle(&mut self, config: &Config, now: Instant) {
+        let interest = Interest::new(self.wants_read(config), self.unsent() > 0);
+        if self.source.set_interest(interest).is_err() {
+            self.dead = true;
+        }
+        let clock = match &self.mode {
+            Mode::Linger => Clock::Linger,
+            _ if self.unsent() > 0 => Clock::Stalled,
+            Mode::Http => match self.decoder.phase() {
+                Phase::Idle => Clock::Idle,
+                Phase::Head => Clock::Head,
+                Phase::Body => Clock::Body,
+                Phase::Closed => Clock::Linger,
+            },
+            Mode::Feed(feed) if feed.heartbeat().is_some() => Clock::Heartbeat,
+            Mode::Feed(_) | Mode::Closing => Clock::Off,
+            Mode::Socket(_) => Clock::Socket,
+        };
+        if clock != self.clock {
+            (self.clock, self.since) = (clock, now);
+        }
+        let after = match (clock, &self.mode) {
+            (Clock::Idle, _) => Some(config.idle_timeout),
+            (Clock::Head, _) => Some(config.head_timeout),
+            (Clock::Body, _) => Some(config.body_timeout),
+            (Clock::Stalled, _) => Some(config.stall_timeout),
+            (Clock::Linger, _) => Some(LINGER),
+            (Clock::Heartbeat, Mode::Feed(feed)) => feed.heartbeat(),
+            (Clock::Socket, Mode::Socket(web)) if web.connection.state() == ws::State::CloseSent => Some(LINGER),
+            (Clock::Socket, _) => Some(config.ping_interval),
+            _ => None,
+        };
+        self.deadline = after.and_then(|after| self.since.checked_add(after));
+    }
+}
+
+/// How long a client has to close after we did.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);

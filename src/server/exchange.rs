@@ -1,0 +1,253 @@
+//! From a request to its answer.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::Value;
+
+use super::HttpServer;
+use super::call::{Call, FeedSpec, Refusal, Reply, Request};
+use super::conn::{Conn, Mode};
+use super::feeds::Feed;
+use crate::manager::Cx;
+use crate::proto::h1::{
+    Body, CONTINUE, Event, Exchange, Framing, Method, Query, RequestHead, ResponseHead, if_none_match, path_segments,
+};
+
+/// The `Server` field.
+const SERVER: &str = concat!("gaffer/", env!("CARGO_PKG_VERSION"));
+
+const JSON: &str = "application/json; charset=utf-8";
+
+/// The content of an answer.
+struct Content {
+    status: u16,
+    media_type: Option<String>,
+    body: Vec<u8>,
+    /// Whether it has an `ETag`, and what `Cache-Control` says.
+    etag: bool,
+    cache: Option<&'static str>,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Content {
+    fn new(status: u16, media_type: &str, body: Vec<u8>) -> Self {
+        let (media_type, headers) = (Some(media_type.to_owned()), Vec::new());
+        Self { status, media_type, body, etag: true, cache: None, headers }
+    }
+
+    fn json(status: u16, value: &Value) -> Self {
+        Self::new(status, JSON, value.to_string().into_bytes())
+    }
+}
+
+impl From<&Refusal> for Content {
+    fn from(refusal: &Refusal) -> Self {
+        Self { headers: refusal.headers.clone(), ..Self::json(refusal.status, &refusal.to_json()) }
+    }
+}
+
+impl HttpServer {
+    /// Takes up the next part of a request; whether to go on.
+    pub(super) fn consume_http(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, bytes: &[u8], used: &mut usize) -> bool {
+        let fed = conn.decoder.feed(bytes);
+        *used += fed.used;
+        match fed.event {
+            Event::More => {
+                if conn.decoder.take_continue() {
+                    conn.out.extend_from_slice(CONTINUE);
+                }
+                return false;
+            }
+            Event::Head(head) => self.head(conn, head),
+            Event::Body(piece) => conn.body.extend_from_slice(piece),
+            Event::End(_) => {
+                if let Some(head) = conn.head.take() {
+                    let body = mem::take(&mut conn.body);
+                    self.request(cx, conn, Request { head: *head, body, peer: conn.peer.clone() });
+                }
+            }
+            Event::Refused(refusal) => self.refuse_connection(conn, &refusal.into()),
+        }
+        true
+    }
+
+    /// What can be refused is refused before its content comes.
+    fn head(&mut self, conn: &mut Conn, head: RequestHead) {
+        let has_content = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
+        if has_content {
+            match self.check(conn, &head) {
+                Ok(Some(limit)) => conn.decoder.set_body_limit(limit as u64),
+                Ok(None) => {}
+                Err(refusal) => {
+                    // The content is not read, so nothing can follow it.
+                    conn.decoder.close();
+                    self.counters.requests += 1;
+                    self.write(conn, Some(&head), head.exchange().close(), (&refusal).into());
+                    return;
+                }
+            }
+        }
+        conn.head = Some(Box::new(head));
+    }
+
+    /// Whether a request may be made and there is somebody to answer it; the limit of its content.
+    fn check(&self, conn: &Conn, head: &RequestHead) -> Result<Option<usize>, Refusal> {
+        self.check_access(conn, head)?;
+        if head.method() == Method::Options {
+            return Ok(None);
+        }
+        Ok(self.router.find(head.method(), &path_segments(head.path())?)?.body_limit)
+    }
+
+    fn check_access(&self, conn: &Conn, head: &RequestHead) -> Result<(), Refusal> {
+        // No browser reaches a unix socket, and clients of one have no host to name.
+        if matches!(conn.peer, super::Peer::Tcp(_)) {
+            self.access.check_host(head)?;
+        }
+        self.access.check_origin(head)
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {
+        self.counters.requests += 1;
+        let exchange = request.head.exchange();
+        let reply = match self.check_access(conn, &request.head) {
+            Ok(()) if request.head.method() == Method::Options => self.options(&request.head),
+            Ok(()) => self.call(cx, &request),
+            Err(refusal) => Err(refusal),
+        };
+        let content = match reply {
+            Ok(Reply::Json(status, value)) => Content::json(status, &value),
+            Ok(Reply::Text(status, text)) => Content::new(status, "text/plain; charset=utf-8", text.into_bytes()),
+            Ok(Reply::Bytes { status, content_type, body, cache }) => Content {
+                etag: cache,
+                cache: Some(if cache { "no-cache" } else { "no-store" }),
+                ..Content::new(status, &content_type, body)
+            },
+            Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
+            Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &request.head, spec),
+            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &request.head, socket) {
+                Ok(()) => return,
+                Err(refusal) => (&refusal).into(),
+            },
+            Err(refusal) => (&refusal).into(),
+        };
+        self.write(conn, Some(&request.head), exchange, content);
+    }
+
+    fn options(&self, head: &RequestHead) -> Result<Reply, Refusal> {
+        if head.path() == "*" {
+            return Ok(Reply::Empty(204));
+        }
+        let path = path_segments(head.path())?;
+        match self.router.allowed(&path) {
+            Some(_) => Ok(Reply::Empty(204)),
+            None => Err(Refusal::not_found(format!("there is nothing at /{}", path.join("/")))),
+        }
+    }
+
+    fn call(&mut self, cx: &mut Cx<'_>, request: &Request) -> Result<Reply, Refusal> {
+        let path = path_segments(request.head.path())?;
+        let found = self.router.find(request.head.method(), &path)?;
+        let query = Query::parse(request.head.query().unwrap_or(""))?;
+        let (handler, params) = self.router.open(found, &path);
+        let mut call = Call { cx, request, params, counters: self.counters, metrics: &self.metrics, query };
+        catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
+            let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
+            Err(Refusal::new(500, "internal_error", reason))
+        })
+    }
+
+    /// Writes an answer that is complete.
+    fn write(&mut self, conn: &mut Conn, head: Option<&RequestHead>, exchange: Exchange, content: Content) {
+        let mut status = content.status;
+        let mut etag = None;
+        if let (200, true, Some(head)) = (status, content.etag, head) {
+            if matches!(head.method(), Method::Get | Method::Head) {
+                let tag = entity_tag(&content.body);
+                if !if_none_match(head.headers().all("if-none-match"), Some(&tag)) {
+                    status = 304;
+                }
+                etag = Some(tag);
+            }
+        }
+        let mut response = self.response(status, head);
+        let mut field = |name: &str, value: &str| {
+            // A handler's value with a control character in it is left out, not sent.
+            let _ = response.field(name, value);
+        };
+        if let Some(media_type) = content.media_type.as_deref().filter(|_| status != 304) {
+            field("Content-Type", media_type);
+        }
+        if let Some(tag) = &etag {
+            field("ETag", tag);
+        }
+        if let Some(cache) = content.cache {
+            field("Cache-Control", cache);
+        }
+        for (name, value) in &content.headers {
+            field(name, value);
+        }
+        if let (Some(head), 204) = (head.filter(|head| head.method() == Method::Options), status) {
+            let path = path_segments(head.path()).unwrap_or_default();
+            field(
+                "Allow",
+                &self.router.allowed(&path).unwrap_or_else(|| "DELETE, GET, HEAD, OPTIONS, POST, PUT".to_owned()),
+            );
+        }
+        let date = self.date();
+        let mut body = response.encode(exchange, Body::Length(content.body.len() as u64), &date, &mut conn.out);
+        body.write(&content.body, &mut conn.out).expect("the length is that of the body");
+        if !body.finish(&mut conn.out).expect("the length is that of the body") {
+            conn.mode = Mode::Closing;
+        }
+    }
+
+    /// The start of every answer.
+    fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
+        let status = if (100..=999).contains(&status) { status } else { 500 };
+        let mut response = ResponseHead::new(status).with("Server", SERVER);
+        if let Some(head) = head {
+            self.access.describe(head, &mut response);
+        }
+        response
+    }
+
+    /// Answers what could not be read, or came too late, and closes.
+    pub(super) fn refuse_connection(&mut self, conn: &mut Conn, refusal: &Refusal) {
+        self.counters.requests += 1;
+        conn.decoder.close();
+        let head = conn.head.take();
+        conn.body = Vec::new();
+        let exchange = head.as_ref().map_or(Exchange::REFUSED, |head| head.exchange().close());
+        self.write(conn, head.as_deref(), exchange, refusal.into());
+        conn.mode = Mode::Closing;
+    }
+
+    fn start_feed(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, head: &RequestHead, spec: FeedSpec) {
+        let mut response = self.response(200, Some(head));
+        response = response.with("Content-Type", Feed::media_type(&spec)).with("Cache-Control", "no-cache");
+        // For proxies that would wait for more before they hand it on.
+        response = response.with("X-Accel-Buffering", "no");
+        let date = self.date();
+        let writer = response.encode(head.exchange(), Body::Stream, &date, &mut conn.out);
+        if head.method() == Method::Head {
+            if !writer.keep_alive() {
+                conn.mode = Mode::Closing;
+            }
+            return;
+        }
+        let mut feed = Box::new(Feed::new(spec, writer));
+        self.subscribe(cx, conn, &mut feed, head);
+        conn.mode = Mode::Feed(feed);
+        self.end_feed_if_over(cx, conn);
+    }
+}
+
+/// The same bytes have the same tag, whenever the server was started.
+fn entity_tag(body: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body);
+    format!("\"{:016x}\"", hasher.finish())
+}

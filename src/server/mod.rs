@@ -1,0 +1,493 @@
+//! The HTTP server: an [`App`] of the manager, on its thread.
+//!
+//! [`HttpServer::bind`] binds all endpoints, so that errors are known before anything starts; added to a manager, it serves. What it serves are
+//! [routes](HttpServer::routes), a table, and [closures](HttpServer::route) of the embedder.
+//!
+//! ```no_run
+//! use gaffer::Manager;
+//! use gaffer::server::{Config, HttpServer, Reply};
+//!
+//! let mut server = HttpServer::bind(Config::default().endpoint("127.0.0.1:5000".parse()?))?;
+//! server.route("GET", "/hello/:name", |call| Ok(Reply::Text(200, format!("hello, {}", call.param("name")))))?;
+//! let mut manager = Manager::new()?;
+//! manager.add_app(server);
+//! manager.run()?;
+//! # Ok::<(), gaffer::Error>(())
+//! ```
+//!
+//! # One connection
+//!
+//! ```text
+//!  accepted ─▶ Http ──── an answer that goes on ───▶ Feed ──┐ its source has ended
+//!     │         │ ▲ ▲                                       │
+//!     │         │ │ └───────────────────────────────────────┘
+//!     │         │ └ keep-alive
+//!     │         ├──────── upgrade ─────────────────▶ Socket ─┐ goodbye
+//!     │ 503     │ close, refused, too late                   │
+//!     ▼         ▼                                            ▼
+//!   Closing ◀───┴────────────────────────────────────────────┘
+//!     │ all is sent
+//!     ▼
+//!   Linger ─▶ gone: the client has closed, or two seconds later
+//! ```
+//!
+//! # Bounds
+//!
+//! A client that is slow, stalled or malicious costs itself only. All bounds are in [`Config`]: those of requests have a status each; what waits for a
+//! client, and how long, is limited; requests that were sent ahead are not looked at while 64 KiB of answers are unsent. Connections have no tick: one timer
+//! waits for the earliest deadline of all, so that a server whose clients are silent makes no system call before it.
+//!
+//! # Errors
+//!
+//! Every error, the parser's included, is `{"error": word, "reason": sentence, "errno": status}` ([`Refusal`]).
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+mod call;
+mod config;
+mod conn;
+mod exchange;
+mod feeds;
+mod hosts;
+pub mod json;
+mod listen;
+pub mod metrics;
+mod route;
+mod socket;
+mod sockets;
+mod subscriptions;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
+pub use config::{Config, Endpoint};
+pub use listen::LocalAddr;
+pub use route::{Handler, Route, delete, get, post, put};
+pub use socket::{Message, SocketAddress, SocketOut};
+
+use conn::{Clock, Conn, Mode};
+use feeds::History;
+use hosts::Access;
+use listen::Listener;
+use metrics::Metrics;
+use route::Router;
+use socket::SocketMail;
+
+use crate::Result;
+use crate::event_loop::{Interest, Readiness, Source, SourceId, TimerId};
+use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
+use crate::process::Event;
+use crate::proto::h1::{Decoder, HttpDate};
+
+/// Connections taken in one turn by one endpoint.
+const MAX_ACCEPTS: usize = 64;
+
+/// Connections beyond [`Config::max_connections`] that are told so.
+const MAX_TURNED_AWAY: usize = 64;
+
+/// Reads of one connection in one turn.
+const MAX_READS: usize = 4;
+
+/// How much is read at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// How long no connection is taken after the system has run out of descriptors, unless one is given back before.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(500);
+
+/// The server. See the [module](self).
+pub struct HttpServer {
+    config: Config,
+    access: Access,
+    router: Router,
+    /// Bound, not registered yet.
+    bound: Vec<Listener>,
+    listeners: Vec<Source<Listener>>,
+    addresses: Vec<LocalAddr>,
+    connections: HashMap<SourceId, Box<Conn>>,
+    counters: Counters,
+    metrics: Metrics,
+    history: History,
+    /// Feeds of events, in the order in which they came.
+    event_feeds: Vec<SourceId>,
+    taps: HashMap<TapId, SourceId>,
+    /// Connections with something to send, and whether the mail that has it sent is on its way.
+    dirty: Vec<SourceId>,
+    flush_mailed: bool,
+    timer: Option<(TimerId, Instant)>,
+    /// No connection is taken before.
+    paused: Option<Instant>,
+    buffer: Vec<u8>,
+    date: (u64, HttpDate),
+}
+
+/// A letter to itself: what is dirty is to be flushed.
+struct Flush;
+
+impl HttpServer {
+    /// Binds every endpoint of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// An address that is in use ([`Conflict`](crate::ErrorKind::Conflict)), is not loopback
+    /// ([`Forbidden`](crate::ErrorKind::Forbidden), unless [`insecure`](Config::insecure)), or that the system refuses. Nothing stays bound then.
+    pub fn bind(mut config: Config) -> Result<Self> {
+        let mut access = Access::new(mem::take(&mut config.allow_hosts), mem::take(&mut config.allow_origins));
+        let mut bound = Vec::new();
+        for endpoint in mem::take(&mut config.endpoints) {
+            let listener = Listener::bind(endpoint, config.insecure, config.backlog)?;
+            if let Some(host) = &listener.host {
+                access.add_host(host);
+            }
+            bound.push(listener);
+        }
+        let addresses = bound.iter().map(|listener| listener.address.clone()).collect();
+        let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_millis() as u64);
+        let history = History::new(run, config.history);
+        Ok(Self {
+            config,
+            access,
+            router: Router::default(),
+            bound,
+            listeners: Vec::new(),
+            addresses,
+            connections: HashMap::new(),
+            counters: Counters::default(),
+            metrics: Metrics::default(),
+            history,
+            event_feeds: Vec::new(),
+            taps: HashMap::new(),
+            dirty: Vec::new(),
+            flush_mailed: false,
+            timer: None,
+            paused: None,
+            buffer: Vec::new(),
+            date: (0, HttpDate::new(UNIX_EPOCH)),
+        })
+    }
+
+    /// Where it listens, in the order of the configuration.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[LocalAddr] {
+        &self.addresses
+    }
+
+    /// Adds a route that a closure answers. It takes the place of one of the same method and pattern.
+    ///
+    /// In a pattern, `:name` is one segment (`:pid` one of decimal digits), and `*name` at its end is the rest of the path. Literal segments are preferred. A `GET` answers `HEAD` too.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a pattern that is none, and for the methods `HEAD` and `OPTIONS`, which the server answers.
+    pub fn route(
+        &mut self,
+        method: &str,
+        pattern: &str,
+        handler: impl FnMut(&mut Call<'_, '_>) -> Result<Reply, Refusal> + Send + 'static,
+    ) -> Result<()> {
+        self.router.add(method, pattern, Box::new(handler), None)
+    }
+
+    /// Adds a table of routes.
+    ///
+    /// # Errors
+    ///
+    /// As [`route`](Self::route).
+    pub fn routes(&mut self, routes: &[Route]) -> Result<()> {
+        routes.iter().try_for_each(|route| {
+            self.router.add(route.method, route.pattern, Box::new(route.handler), route.body_limit)
+        })
+    }
+
+    fn accept(&mut self, cx: &mut Cx<'_>, index: usize) {
+        for _ in 0..MAX_ACCEPTS {
+            match self.listeners[index].get_ref().accept() {
+                Ok(Some((stream, peer))) => self.admit(cx, stream, peer),
+                Ok(None) => {}
+                Err(e) => match e.raw_os_error() {
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => return self.pause(cx),
+                    _ if e.kind() == io::ErrorKind::WouldBlock => return,
+                    // accept(2): errors of the connection itself; the next may be fine.
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    fn admit(&mut self, cx: &mut Cx<'_>, stream: listen::Stream, peer: Peer) {
+        self.counters.accepted += 1;
+        let open = self.connections.len();
+        if open >= self.config.max_connections.saturating_add(MAX_TURNED_AWAY) {
+            return;
+        }
+        let now = Instant::now();
+        let Ok(source) = cx.register(stream, Interest::READ) else { return };
+        let mut conn = Box::new(Conn::new(source, peer, Decoder::new(self.config.limits), now));
+        if open >= self.config.max_connections {
+            let reason = format!("{open} connections are open, and that is all there may be");
+            self.refuse_connection(&mut conn, &Refusal::new(503, "full", reason).header("Retry-After", "1"));
+        }
+        self.finish(cx, conn);
+    }
+
+    /// Out of descriptors: a listener that is ready for ever must not keep the loop awake.
+    fn pause(&mut self, cx: &mut Cx<'_>) {
+        for listener in &mut self.listeners {
+            // Taken out of the poller; nothing to do should it refuse.
+            let _ = listener.set_interest(Interest::NONE);
+        }
+        let until = Instant::now() + OUT_OF_DESCRIPTORS;
+        self.paused = Some(until);
+        self.wake_at(cx, until);
+    }
+
+    fn resume(&mut self) {
+        if self.paused.take().is_some() {
+            for listener in &mut self.listeners {
+                let _ = listener.set_interest(Interest::READ);
+            }
+        }
+    }
+
+    /// Does something with a connection and sees to what follows from it.
+    fn with(&mut self, cx: &mut Cx<'_>, id: SourceId, f: impl FnOnce(&mut Self, &mut Cx<'_>, &mut Conn)) {
+        if let Some(mut conn) = self.connections.remove(&id) {
+            f(self, cx, &mut conn);
+            self.finish(cx, conn);
+        }
+    }
+
+    /// Sends what can be sent, takes up what waits behind it, and keeps the connection or ends it.
+    fn finish(&mut self, cx: &mut Cx<'_>, mut conn: Box<Conn>) {
+        let now = Instant::now();
+        loop {
+            conn.flush(now);
+            self.after_flush(&mut conn);
+            if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {
+                break;
+            }
+            self.take_up(cx, &mut conn, &[]);
+        }
+        conn.settle(&self.config, now);
+        if conn.is_dead() {
+            return self.end(cx, *conn);
+        }
+        if let Some(at) = conn.deadline {
+            self.wake_at(cx, at);
+        }
+        self.connections.insert(conn.id(), conn);
+        self.counters.connections = self.connections.len() as u64;
+    }
+
+    /// A connection is gone, and everything that hung on it ends.
+    fn end(&mut self, cx: &mut Cx<'_>, mut conn: Conn) {
+        match mem::replace(&mut conn.mode, Mode::Linger) {
+            Mode::Feed(mut feed) => self.unsubscribe(cx, conn.id(), &mut feed),
+            Mode::Socket(web) => self.close_socket(cx, web),
+            _ => {}
+        }
+        drop(conn);
+        self.counters.connections = self.connections.len() as u64;
+        self.resume();
+    }
+
+    fn read(&mut self, cx: &mut Cx<'_>, conn: &mut Conn) {
+        let mut buffer = mem::take(&mut self.buffer);
+        buffer.resize(CHUNK, 0);
+        for _ in 0..MAX_READS {
+            let Some(n) = conn.read(&mut buffer, &self.config) else { break };
+            self.take_up(cx, conn, &buffer[..n]);
+            if n < CHUNK {
+                break;
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    /// Takes up what came, after what waits already; what cannot be taken up now, waits.
+    fn take_up(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, bytes: &[u8]) {
+        if conn.input.is_empty() {
+            let used = self.consume(cx, conn, bytes);
+            conn.input.extend_from_slice(&bytes[used..]);
+        } else {
+            let mut input = mem::take(&mut conn.input);
+            input.extend_from_slice(bytes);
+            let used = self.consume(cx, conn, &input);
+            input.drain(..used);
+            conn.input = input;
+        }
+    }
+
+    fn consume(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while conn.is_open_to(&self.config) {
+            let rest = &bytes[used..];
+            let more = match conn.mode {
+                Mode::Http => self.consume_http(cx, conn, rest, &mut used),
+                Mode::Socket(_) => self.consume_frames(cx, conn, rest, &mut used),
+                _ => {
+                    used = bytes.len();
+                    false
+                }
+            };
+            if !more {
+                break;
+            }
+        }
+        used
+    }
+
+    /// The timer rings no later than at `at`. Deadlines move on with each request, so it may ring for one that has; it is then set anew.
+    fn wake_at(&mut self, cx: &mut Cx<'_>, at: Instant) {
+        if let Some((id, earlier)) = self.timer {
+            if earlier <= at {
+                return;
+            }
+            cx.cancel_timer(id);
+        }
+        self.timer = Some((cx.set_timer(at), at));
+    }
+
+    fn date(&mut self) -> HttpDate {
+        let now = SystemTime::now();
+        let second = now.duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
+        if self.date.0 != second {
+            self.date = (second, HttpDate::new(now));
+        }
+        self.date.1
+    }
+
+    /// Has a connection flushed at the end of this round, together with all others that get something in it.
+    fn mark_dirty(&mut self, cx: &mut Cx<'_>, id: SourceId) {
+        self.dirty.push(id);
+        if !mem::replace(&mut self.flush_mailed, true) {
+            if let Some(us) = cx.app_id() {
+                cx.mail(us, Flush);
+            }
+        }
+    }
+}
+
+impl App for HttpServer {
+    fn name(&self) -> &str {
+        "http server"
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<()> {
+        for listener in self.bound.drain(..) {
+            self.listeners.push(cx.register(listener, Interest::READ)?);
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, cx: &mut Cx<'_>, id: SourceId, ready: Readiness) {
+        if let Some(index) = self.listeners.iter().position(|listener| listener.id() == id) {
+            return self.accept(cx, index);
+        }
+        // What is unsent is sent by `finish`.
+        self.with(cx, id, |server, cx, conn| {
+            if ready.is_readable() {
+                server.read(cx, conn);
+            }
+        });
+    }
+
+    fn timeout(&mut self, cx: &mut Cx<'_>, id: TimerId) {
+        if self.timer.is_none_or(|(ours, _)| ours != id) {
+            return;
+        }
+        self.timer = None;
+        let now = Instant::now();
+        match self.paused {
+            Some(until) if until <= now => self.resume(),
+            Some(until) => self.wake_at(cx, until),
+            None => {}
+        }
+        let due = |conn: &Conn| conn.deadline.is_some_and(|at| at <= now);
+        let late: Vec<_> = self.connections.values().filter(|conn| due(conn)).map(|conn| conn.id()).collect();
+        for id in late {
+            self.with(cx, id, |server, _, conn| server.too_late(conn, now));
+        }
+        if let Some(next) = self.connections.values().filter_map(|conn| conn.deadline).min() {
+            self.wake_at(cx, next);
+        }
+    }
+
+    fn output(&mut self, cx: &mut Cx<'_>, tap: TapId, chunk: &StreamChunk<'_>) -> Flow {
+        self.feed_output(cx, tap, chunk);
+        // A child never waits for a client.
+        Flow::Continue
+    }
+
+    fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {
+        self.metrics.observe(event);
+        self.feed_event(cx, event);
+    }
+
+    fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>) {
+        let message = match message.downcast::<Flush>() {
+            Ok(_) => {
+                self.flush_mailed = false;
+                for id in mem::take(&mut self.dirty) {
+                    self.with(cx, id, |_, _, conn| conn.dirty = false);
+                }
+                return;
+            }
+            Err(message) => message,
+        };
+        match message.downcast::<SocketMail>() {
+            Ok(mail) => self.with(cx, mail.connection, |server, cx, conn| server.socket_mail(cx, conn, mail.message)),
+            Err(message) => self.feed_mail(cx, message),
+        }
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        // Dropping a listener unlinks its socket.
+        self.listeners.clear();
+        self.bound.clear();
+        if let Some((id, _)) = self.timer.take() {
+            cx.cancel_timer(id);
+        }
+        // The manager does not turn again: what the client takes at once is what it gets.
+        let now = Instant::now();
+        for (_, mut conn) in mem::take(&mut self.connections) {
+            self.say_goodbye(cx, &mut conn);
+            conn.flush(now);
+            self.end(cx, *conn);
+        }
+    }
+}
+
+impl HttpServer {
+    /// A deadline has passed.
+    fn too_late(&mut self, conn: &mut Conn, now: Instant) {
+        match conn.clock {
+            Clock::Head | Clock::Body => {
+                self.refuse_connection(conn, &crate::proto::h1::Refusal::TimedOut.into());
+            }
+            Clock::Heartbeat => {
+                if let Mode::Feed(feed) = &mut conn.mode {
+                    feed.beat(&mut conn.out);
+                }
+                conn.since = now;
+            }
+            Clock::Socket => Self::check_socket(conn, now),
+            Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,
+        }
+    }
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServer")
+            .field("addresses", &self.addresses)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,304 @@
+//! Which handler a request is for.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::call::{Call, Params, Refusal, Reply};
+use crate::proto::h1::Method;
+use crate::{Error, ErrorKind, Result};
+
+/// A function that answers a request.
+pub type Handler = fn(&mut Call<'_, '_>) -> Result<Reply, Refusal>;
+
+/// A closure that answers a request.
+pub(super) type BoxedHandler = Box<dyn FnMut(&mut Call<'_, '_>) -> Result<Reply, Refusal> + Send>;
+
+/// One line of the table of routes.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Route {
+    /// The method, as [`Method::as_str`] spells it. A `GET` answers `HEAD` too.
+    pub method: &'static str,
+    /// The path: literal segments, `:name` for one that is handed on (`:pid` only
+    /// if it is of decimal digits), and at the end `*name` for a tail of any number.
+    pub pattern: &'static str,
+    /// Who answers.
+    pub handler: Handler,
+    /// What it does, in a few words.
+    pub doc: &'static str,
+    /// Bytes the content may have; the server's limit if `None`.
+    pub body_limit: Option<usize>,
+}
+
+impl Route {
+    /// A route of any method.
+    #[must_use]
+    pub const fn new(method: &'static str, pattern: &'static str, handler: Handler, doc: &'static str) -> Self {
+        Self { method, pattern, handler, doc, body_limit: None }
+    }
+
+    /// The same with another bound of its content, in bytes.
+    #[must_use]
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.pattern)
+    }
+}
+
+/// A `GET` route.
+#[must_use]
+pub const fn get(pattern: &'static str, handler: Handler, doc: &'static str) -> Route {
+    Route::new("GET", pattern, handler, doc)
+}
+
+/// A `POST` route.
+#[must_use]
+pub const fn post(pattern: &'static str, handler: Handler, doc: &'static str) -> Route {
+    Route::new("POST", pattern, handler, doc)
+}
+
+/// A `PUT` route.
+#[must_use]
+pub const fn put(pattern: &'static str, handler: Handler, doc: &'static str) -> Route {
+    Route::new("PUT", pattern, handler, doc)
+}
+
+/// A `DELETE` route.
+#[must_use]
+pub const fn delete(pattern: &'static str, handler: Handler, doc: &'static str) -> Route {
+    Route::new("DELETE", pattern, handler, doc)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    Literal(String),
+    Name(String),
+    Tail(String),
+}
+
+impl Segment {
+    /// Literal segments are tried first, tails last.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Literal(_) => 0,
+            Self::Name(_) => 1,
+            Self::Tail(_) => 2,
+        }
+    }
+}
+
+struct Entry {
+    method: Method,
+    segments: Vec<Segment>,
+    handler: BoxedHandler,
+    body_limit: Option<usize>,
+}
+
+/// The table: routes in the order in which they are tried.
+#[derive(Default)]
+pub(super) struct Router {
+    entries: Vec<Entry>,
+}
+
+/// A route that fits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    index: usize,
+    pub(super) body_limit: Option<usize>,
+}
+
+impl Router {
+    /// Adds a route; it takes the place of one of the same method and pattern.
+    pub(super) fn add(
+        &mut self,
+        method: &str,
+        pattern: &str,
+        handler: BoxedHandler,
+        body_limit: Option<usize>,
+    ) -> Result<()> {
+        let invalid = |why: &str| Error::new(ErrorKind::Invalid, format!("route '{method} {pattern}': {why}"));
+        let method = Method::from_name(method).ok_or_else(|| invalid("unknown method"))?;
+        if matches!(method, Method::Head | Method::Options) {
+            return Err(invalid("HEAD and OPTIONS are answered by the server"));
+        }
+        let path = pattern.strip_prefix('/').ok_or_else(|| invalid("it must start with a slash"))?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut segments = Vec::new();
+        for segment in path.split('/').filter(|_| !path.is_empty()) {
+            if matches!(segments.last(), Some(Segment::Tail(_))) {
+                return Err(invalid("nothing can follow a tail"));
+            }
+            segments.push(match (segment.strip_prefix(':'), segment.strip_prefix('*')) {
+                (Some(""), _) | (_, Some("")) => return Err(invalid("a variable segment needs a name")),
+                (Some(name), _) => Segment::Name(name.to_owned()),
+                (_, Some(name)) => Segment::Tail(name.to_owned()),
+                _ => Segment::Literal(segment.to_owned()),
+            });
+        }
+        let entry = Entry { method, segments, handler, body_limit };
+        if let Some(old) = self.entries.iter_mut().find(|e| e.method == method && e.segments == entry.segments) {
+            *old = entry;
+            return Ok(());
+        }
+        self.entries.push(entry);
+        self.entries.sort_by(|a, b| a.ranks().cmp(b.ranks()));
+        Ok(())
+    }
+
+    /// The route for this path, or 404, or 405 with the methods that would do.
+    pub(super) fn find(&self, method: Method, path: &[Cow<'_, str>]) -> Result<Found, Refusal> {
+        let wanted = if method == Method::Head { Method::Get } else { method };
+        let mut allowed = Vec::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            if entry.matches(path) {
+                if entry.method == wanted {
+                    return Ok(Found { index, body_limit: entry.body_limit });
+                }
+                allowed.push(entry.method);
+            }
+        }
+        if allowed.is_empty() {
+            return Err(Refusal::not_found(format!("there is nothing at /{}", path.join("/"))));
+        }
+        let allowed = list(&allowed);
+        let reason = format!("{method} is not possible here; {allowed} are");
+        Err(Refusal::new(405, "method_not_allowed", reason).header("Allow", allowed))
+    }
+
+    /// The methods of this path, for OPTIONS; `None` if there is no such path.
+    pub(super) fn allowed(&self, path: &[Cow<'_, str>]) -> Option<String> {
+        let methods: Vec<_> = self.entries.iter().filter(|e| e.matches(path)).map(|e| e.method).collect();
+        (!methods.is_empty()).then(|| list(&methods))
+    }
+
+    /// The handler of a route, and its parameters.
+    pub(super) fn open<'a>(&'a mut self, found: Found, path: &'a [Cow<'a, str>]) -> (&'a mut BoxedHandler, Params<'a>) {
+        let Entry { segments, handler, .. } = &mut self.entries[found.index];
+        let mut params = Vec::new();
+        for (at, segment) in segments.iter().enumerate() {
+            match segment {
+                Segment::Literal(_) => {}
+                Segment::Name(name) => params.push((name.as_str(), Cow::Borrowed(&*path[at]))),
+                Segment::Tail(name) => params.push((name.as_str(), Cow::Owned(path[at..].join("/")))),
+            }
+        }
+        (handler, Params(params))
+    }
+}
+
+impl Entry {
+    fn ranks(&self) -> impl Iterator<Item = u8> + '_ {
+        self.segments.iter().map(Segment::rank)
+    }
+
+    fn matches(&self, path: &[Cow<'_, str>]) -> bool {
+        let tail = matches!(self.segments.last(), Some(Segment::Tail(_)));
+        let fixed = self.segments.len() - usize::from(tail);
+        (if tail { path.len() >= fixed } else { path.len() == fixed })
+            && self.segments.iter().zip(path).all(|(segment, part)| match segment {
+                Segment::Literal(text) => text == part,
+                Segment::Name(name) if name == "pid" => is_number(part),
+                Segment::Name(_) => !part.is_empty(),
+                Segment::Tail(_) => true,
+            })
+    }
+}
+
+/// Whether it can be a `:pid`.
+pub(super) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// As `Allow` has them: `GET` answers `HEAD`, and the server `OPTIONS`.
+fn list(methods: &[Method]) -> String {
+    let mut names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+    if methods.contains(&Method::Get) {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.iter().map(|e| (e.method, &e.segments))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::h1;
+
+    fn router(routes: &[(&str, &str)]) -> Router {
+        let mut router = Router::default();
+        for &(method, pattern) in routes {
+            let name = pattern.to_owned();
+            let handler =
+                Box::new(move |call: &mut Call<'_, '_>| Ok(Reply::Text(200, format!("{name} {:?}", call.params))));
+            router.add(method, pattern, handler, None).expect(pattern);
+        }
+        router
+    }
+
+    fn find(router: &mut Router, method: Method, path: &str) -> String {
+        let path = h1::path_segments(path).expect("valid");
+        match router.find(method, &path) {
+            Ok(found) => {
+                let segments = router.entries[found.index].segments.len();
+                let Params(params) = router.open(found, &path).1;
+                format!("{segments} {}", params.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(","))
+            }
+            Err(e) => format!("{} {}", e.status, e.headers.first().map_or("", |(_, v)| v)),
+        }
+    }
+
+    #[test]
+    fn the_most_literal_route_of_the_method_wins() {
+        let mut router = router(&[
+            ("GET", "/:pid"),
+            ("GET", "/ping"),
+            ("GET", "/jobs/:session/:name"),
+            ("POST", "/jobs/:session/reload"),
+            ("GET", "/watch/*pattern"),
+            ("GET", "/"),
+        ]);
+        for (method, path, want) in [
+            (Method::Get, "/", "0 "),
+            (Method::Get, "/ping", "1 "),
+            (Method::Head, "/ping/", "1 "),
+            (Method::Get, "/7", "1 pid=7"),
+            (Method::Get, "/1^2", "404 "),
+            (Method::Post, "/nope", "404 "),
+            (Method::Get, "/jobs/a%2Fb/c", "3 session=a/b,name=c"),
+            (Method::Get, "/jobs/a/reload", "3 session=a,name=reload"),
+            (Method::Post, "/jobs/a/reload", "3 session=a"),
+            (Method::Put, "/jobs/a/reload", "405 GET, HEAD, OPTIONS, POST"),
+            (Method::Delete, "/jobs/a/x", "405 GET, HEAD, OPTIONS"),
+            (Method::Get, "/watch", "2 pattern="),
+            (Method::Get, "/watch/proc/web", "2 pattern=proc/web"),
+            (Method::Get, "/jobs/a", "404 "),
+            (Method::Get, "//x", "404 "),
+        ] {
+            assert_eq!(find(&mut router, method, path), want, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn bad_patterns_are_refused() {
+        for (method, pattern) in
+            [("GET", "x"), ("GET", "/:"), ("GET", "/*a/b"), ("HEAD", "/a"), ("OPTIONS", "/a"), ("BREW", "/pot")]
+        {
+            let error = Router::default().add(method, pattern, Box::new(|_| Ok(Reply::Empty(204))), None);
+            assert_eq!(error.map_err(|e| e.kind()), Err(ErrorKind::Invalid), "{method} {pattern}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `gaffer` as its users run it: the real binary, real programs, signals, pipes and terminals.
+//!
+//! Each test has a [`Room`](support::Room) of its own: a folder, and a mark in the environment of everything that is
+//! started in it, by which it is found in `/proc` if it should outlive the test. So the tests need Linux.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+mod application;
+mod check;
+mod color;
+mod crowd;
+mod examples;
+mod exits;
+mod flow;
+mod help;
+mod json;
+mod lines;
+mod respawn;
+mod run;
+mod signals;
+mod surroundings;
+mod terminal;
+mod tty;

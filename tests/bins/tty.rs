@@ -1,0 +1,34 @@
+//! `gaffer start --tty`: a terminal for each program.
+
+use std::time::Duration;
+
+use gaffer::process::Signal;
+
+use crate::support::Room;
+
+#[test]
+fn programs_see_a_terminal() {
+    let room = Room::new("a: test -t 1 && test -t 2 && echo yes; echo out; echo err >&2; printf 'no end'; exit 3\n");
+    let done = room.run("start --tty --no-timestamp --no-restart").expect(3).quietly();
+    let lines = done.of("a.1");
+    assert_eq!(lines[1..lines.len() - 1], ["yes", "out", "err", "no end"], "{done}");
+}
+
+#[test]
+fn long_output_is_complete() {
+    let room = Room::new("a: seq -f %0100g 20000\n");
+    let done = room.run("start --tty --no-timestamp --no-restart -q").expect(0).quietly();
+    let text = done.text();
+    assert!(text.lines().zip(1..).all(|(line, n)| line == format!("a.1 | {n:0100}")), "{done}");
+    assert_eq!(text.lines().count(), 20_000, "{done}");
+}
+
+#[test]
+fn all_end_with_it() {
+    let room = Room::new("a: sleep 1000 & echo up; wait\n");
+    let running = room.start("start --tty --no-timestamp");
+    running.wait_for("| up");
+    let done = running.stop(Signal::INT).expect(0).quietly();
+    assert!(done.took < Duration::from_secs(10), "{done}");
+    room.assert_empty();
+}

@@ -1,0 +1,20 @@
+//! The manager with real processes.
+//!
+//! Every test waits for conditions with a deadline and says what it saw when one does not come. What
+//! holds for the whole process (descriptors, threads, `SIGCHLD`) is tested in `tests/host.rs`, where
+//! the cases run one after the other.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod apps;
+mod chaos;
+mod closures;
+mod events;
+mod handle;
+mod input;
+mod monitor;
+mod output;
+mod ported;
+mod start;
+mod stop;
+mod supervise;
+mod watch;

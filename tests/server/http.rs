@@ -1,0 +1,173 @@
+//! Requests and answers.
+
+use crate::node::{Client, Node};
+
+#[test]
+fn keep_alive_and_pipelining() {
+    let node = Node::new();
+    let mut client = node.connect();
+    for _ in 0..3 {
+        client.send("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "OK"));
+        assert!(answer.field("date").is_some_and(|date| date.ends_with(" GMT")));
+        assert!(answer.field("server").is_some_and(|server| server.starts_with("gaffer/")));
+    }
+    let mut all = String::new();
+    for n in 0..500 {
+        all.push_str(&format!("GET /hello/{n}?q=%26 HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    }
+    all.push_str("GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\nGET /ping HTTP/1.1\r\n");
+    client.send(&all);
+    for n in 0..500 {
+        assert_eq!(client.answer().text(), format!("{n} &"));
+    }
+    let last = client.answer();
+    assert_eq!((last.status, last.field("connection")), (200, Some("close")));
+    assert_eq!(client.rest(), b"");
+}
+
+#[test]
+fn large_answers_that_were_asked_for_in_advance() {
+    let node = Node::new();
+    let mut client = node.connect();
+    client.send(&"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(30));
+    for _ in 0..30 {
+        assert_eq!(client.answer().body.len(), 1 << 20);
+    }
+}
+
+#[test]
+fn split_at_every_byte() {
+    let node = Node::new();
+    let mut client = node.connect();
+    let request = "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    for byte in request.bytes() {
+        client.stream_write(byte);
+    }
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.text().as_str()), (201, "abc"));
+}
+
+impl Client {
+    fn stream_write(&mut self, byte: u8) {
+        self.send(std::str::from_utf8(&[byte]).expect("ASCII"));
+    }
+}
+
+#[test]
+fn bodies() {
+    let node = Node::new();
+    let mut client = node.connect();
+    client.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.head().status, 100);
+    client.send("xyz");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.text().as_str()), (201, "xyz"));
+    assert_eq!(answer.field("content-type"), Some("a/b"));
+    assert_eq!((answer.field("cache-control"), answer.field("etag")), (Some("no-store"), None));
+    // Nobody waits for a content that nobody will read.
+    client.send("POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.answer().status, 404);
+    assert_eq!(client.rest(), b"");
+
+    let mut client = node.connect();
+    client.send("POST /json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n{\"a\":1}");
+    assert_eq!(client.answer().json()["a"], 1);
+    client.send("POST /json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{]");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("bad_request")));
+    assert!(answer.text().contains("line 1 column 2"), "{}", answer.text());
+}
+
+#[test]
+fn head_and_entity_tags() {
+    let node = Node::new();
+    let mut client = node.connect();
+    client.send("HEAD /ping HTTP/1.1\r\nHost: localhost\r\n\r\nGET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let head = client.answer_to("HEAD");
+    let get = client.answer();
+    assert_eq!((head.status, head.field("content-length")), (200, Some("2")));
+    let tag = get.field("etag").expect("a tag").to_owned();
+    assert_eq!(head.field("etag"), Some(&*tag));
+    for (condition, status) in [(tag.as_str(), 304), ("*", 304), ("\"other\"", 200)] {
+        client.send(&format!("GET /ping HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {condition}\r\n\r\n"));
+        assert_eq!(client.answer().status, status, "{condition}");
+    }
+}
+
+#[test]
+fn errors_have_one_shape() {
+    let node = Node::new();
+    for (method, path, status, word) in [
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/missing", 404, "not_found"),
+        ("DELETE", "/ping", 405, "method_not_allowed"),
+        ("GET", "/panic", 500, "internal_error"),
+        ("GET", "/hello/%zz", 400, "bad_request"),
+        ("GET", "/ping?%zz", 400, "bad_request"),
+        ("BREW", "/ping", 501, "not_implemented"),
+        ("GET", "/socket", 426, "upgrade_required"),
+    ] {
+        let answer = node.ask(method, path);
+        let json = answer.json();
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!((json["error"].as_str(), json["errno"].as_u64()), (Some(word), Some(u64::from(status))));
+        assert!(json["reason"].as_str().is_some_and(|reason| reason.len() > 5), "{json}");
+        assert!(answer.field("content-type").is_some_and(|t| t.starts_with("application/json")));
+    }
+    assert_eq!(node.ask("DELETE", "/ping").field("allow"), Some("GET, HEAD, OPTIONS"));
+    assert_eq!(node.ask("GET", "/echo").field("allow"), Some("DELETE, OPTIONS, POST"));
+    assert_eq!(node.ask("GET", "/ping/").status, 200);
+    assert_eq!(node.ask("GET", "/hello/a%2Fb").text(), "a/b -");
+    assert_eq!(node.ask("DELETE", "/echo").status, 204);
+}
+
+#[test]
+fn smuggling_is_refused() {
+    let node = Node::new();
+    for (head, status) in [
+        ("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        ("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        ("POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n", 400),
+        ("GET /ping HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c\r\n\r\n", 400),
+        ("GET /ping HTTP/1.1\nHost: localhost\n\n", 400),
+        ("GET /ping HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+        ("GET /ping HTTP/1.1\r\n\r\n", 400),
+        ("GET /ping HTTP/2.0\r\nHost: localhost\r\n\r\n", 505),
+    ] {
+        let mut client = node.connect();
+        client.send(head);
+        client.send("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.field("connection")), (status, Some("close")), "{head:?}");
+        assert_eq!(answer.json()["errno"], status);
+        assert_eq!(client.rest(), b"", "{head:?}");
+    }
+}
+
+#[test]
+fn http_1_0() {
+    let node = Node::new();
+    let mut client = node.connect();
+    client.send("GET /ping HTTP/1.0\r\n\r\n");
+    assert_eq!(client.answer().text(), "OK");
+    assert_eq!(client.rest(), b"");
+}
+
+#[test]
+fn curl_understands() {
+    let node = Node::new();
+    let url = format!("http://{}", node.address);
+    let curl = |args: &[&str]| std::process::Command::new("curl").args(["-sS", "-m", "20"]).args(args).output();
+    let Ok(out) = curl(&[&format!("{url}/ping"), &format!("{url}/hello/x")]) else {
+        eprintln!("SKIPPED: curl_understands: there is no curl");
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "OKx -", "{out:?}");
+    let big = "y".repeat(100_000);
+    let out = curl(&["-d", &big, &format!("{url}/echo")]).expect("curl");
+    assert_eq!(out.stdout.len(), big.len(), "{}", String::from_utf8_lossy(&out.stderr));
+    let out = curl(&["-H", "Transfer-Encoding: chunked", "-d", "abc", &format!("{url}/echo")]).expect("curl");
+    assert_eq!(out.stdout, b"abc");
+}

@@ -1,0 +1,151 @@
+//! Bounds: a client that is slow, stalled or malicious costs itself only.
+
+use std::time::{Duration, Instant};
+
+use gaffer::proto::h1;
+use gaffer::server::Config;
+
+use crate::node::{Client, Node};
+
+#[test]
+fn each_limit_has_its_status() {
+    let limits = h1::Limits::default().body(1000);
+    let node = Node::with(Config::default().limits(limits));
+    let host = "Host: localhost\r\n";
+    for (request, status) in [
+        (format!("GET /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(9000)), 414),
+        (format!("GET /ping HTTP/1.1\r\n{host}A: {}\r\n\r\n", "x".repeat(17_000)), 431),
+        (format!("GET /ping HTTP/1.1\r\n{host}{}\r\n", "A: b\r\n".repeat(101)), 431),
+        (format!("POST /echo HTTP/1.1\r\n{host}Content-Length: 1001\r\n\r\n"), 413),
+        (format!("POST /echo HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n3e9\r\n"), 413),
+        (format!("GET /ping HTTP/1.1\r\n{host}Expect: tea\r\n\r\n"), 417),
+    ] {
+        let mut client = node.connect();
+        client.send(&request);
+        let answer = client.answer();
+        assert_eq!((answer.status, &answer.json()["errno"]), (status, &status.into()), "{:.60}", request);
+        assert_eq!(client.rest(), b"");
+    }
+}
+
+#[test]
+fn slow_requests_are_cut_while_others_are_served() {
+    let short = Duration::from_millis(300);
+    let node = Node::with(Config::default().head_timeout(short).body_timeout(short));
+    let start = Instant::now();
+    let mut slow: Vec<Client> = (0..50).map(|_| node.connect()).collect();
+    for (n, client) in slow.iter_mut().enumerate() {
+        let body = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx";
+        client.send(if n % 2 == 0 { "GET /ping HTT" } else { body });
+    }
+    let mut other = node.connect();
+    let mut asked = 0;
+    while start.elapsed() < short * 2 {
+        other.send("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(other.answer().status, 200);
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
+    for client in &mut slow {
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (408, Some("request_timeout")));
+        assert_eq!(client.rest(), b"");
+    }
+}
+
+#[test]
+fn a_drip_does_not_buy_time() {
+    let node = Node::with(Config::default().head_timeout(Duration::from_millis(300)));
+    let mut client = node.connect();
+    let start = Instant::now();
+    client.send("GET /ping HTTP/1.1\r\nX: ");
+    client.stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
+    let mut got = [0; 1];
+    while std::io::Read::read(&mut client.stream, &mut got).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10), "never cut");
+        let _ = std::io::Write::write(&mut client.stream, b"x");
+    }
+    assert!(start.elapsed() >= Duration::from_millis(290));
+}
+
+#[test]
+fn idle_connections_end() {
+    let node = Node::with(Config::default().idle_timeout(Duration::from_millis(100)));
+    let mut fresh = node.connect();
+    let mut used = node.connect();
+    used.send("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(used.answer().status, 200);
+    assert_eq!((fresh.rest(), used.rest()), (vec![], vec![]));
+}
+
+#[test]
+fn stalled_readers_are_cut() {
+    let node = Node::with(Config::default().stall_timeout(Duration::from_millis(200)));
+    let mut client = node.connect();
+    client.send(&"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(40));
+    node.wait_connections(0);
+    let got = client.rest().len();
+    assert!(got < 40 << 20, "{got}");
+}
+
+#[test]
+fn connections_beyond_the_limit_are_told() {
+    let node = Node::with(Config::default().max_connections(3));
+    let mut served: Vec<Client> = (0..3).map(|_| node.connect()).collect();
+    for client in &mut served {
+        client.send("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(client.answer().status, 200);
+    }
+    let mut more = node.connect();
+    let answer = more.answer();
+    assert_eq!((answer.status, answer.json()["error"].as_str()), (503, Some("full")));
+    assert_eq!(more.rest(), b"");
+    drop(more);
+    drop(served.pop());
+    // There is room again, as soon as the server has seen it.
+    let start = Instant::now();
+    loop {
+        let mut client = node.connect();
+        client.send("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        if client.answer().status == 200 {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "no room again");
+    }
+}
+
+/// (voluntary context switches, involuntary ones) of the thread that serves, and the resident bytes.
+#[cfg(target_os = "linux")]
+fn switches(tid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/self/task/{tid}/status")).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).expect("a kernel that counts");
+    line.split_whitespace().last().and_then(|n| n.parse().ok()).expect("a number")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn idle_connections_cost_nothing() {
+    let node = Node::new();
+    let mut clients: Vec<Client> = (0..200).map(|_| node.connect()).collect();
+    for client in &mut clients {
+        client.send("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(client.answer().status, 200);
+    }
+    let tid = node.handle.call(|_| {
+        let link = std::fs::read_link("/proc/thread-self").expect("proc");
+        link.file_name().and_then(|name| name.to_str()).and_then(|n| n.parse().ok()).expect("a number")
+    });
+    let tid: i32 = tid.expect("it runs");
+    // The call itself woke it; wait until it sleeps again.
+    let mut before = switches(tid);
+    loop {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = switches(tid);
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(switches(tid), before, "it woke while all were idle");
+}

@@ -1,0 +1,12 @@
+//! The HTTP server, from outside: plain sockets, and curl where it is there.
+
+// A test that is skipped says so.
+#![allow(clippy::print_stderr)]
+
+mod access;
+mod feeds;
+mod http;
+mod limits;
+mod listen;
+mod node;
+mod websocket;
