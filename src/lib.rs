@@ -44,6 +44,7 @@
 //! | `procfile` | [`config`]: Procfile and .env | |
 //! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
+//! | `server` | [`server`]: the manager over HTTP (with `config`) | serde_json, httparse, sha1_smol, base64 |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
 //! | `client` | [`client`]: a blocking client for a node | ureq, serde_json |
 //! | `gaffer` | the Procfile tool | |
@@ -110,6 +111,8 @@ pub mod events;
 pub mod manager;
 pub mod process;
 pub mod proto;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "signals")]
 pub mod signals;
 pub mod substitute;
