@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::http::Http;
+use super::http::{Http, is_timeout};
 use super::values::Event;
 use crate::proto::sse::{self, Parser};
 use crate::{Error, ErrorKind, Result};
@@ -152,7 +152,7 @@ impl Records {
                 Ok(0) => return Ok(None),
                 Ok(read) => self.rest = 0..read,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                Err(e) if is_timeout(&e) => {
                     let what = format!("{} is silent since {} s", self.http.address, self.silence.as_secs_f64());
                     return Err(Error::new(ErrorKind::TimedOut, what));
                 }

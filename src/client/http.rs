@@ -183,7 +183,7 @@ impl Http {
     /// What has happened to a connection.
     pub(super) fn broken(&self, error: io::Error) -> Error {
         match error.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => self.timed_out(),
+            _ if is_timeout(&error) => self.timed_out(),
             // Of a socket's file.
             io::ErrorKind::PermissionDenied => Error::io(format!("cannot connect to {}", self.address), error),
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
@@ -198,6 +198,12 @@ impl Http {
         let what = format!("{} has not answered within {} s", self.address, self.timeout.as_secs_f64());
         Error::new(ErrorKind::TimedOut, what)
     }
+}
+
+/// Whether a read took too long. The body's reader has ureq's own error inside of the system's.
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+    matches!(inner, Some(ureq::Error::Timeout(_))) || error.kind() == io::ErrorKind::TimedOut
 }
 
 /// The system's words without its number.

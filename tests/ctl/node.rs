@@ -35,6 +35,7 @@ type Answer = dyn Fn(&Asked) -> Said + Send + Sync;
 pub(crate) struct Node {
     pub(crate) address: String,
     asked: Arc<Mutex<Vec<Asked>>>,
+    connections: Arc<AtomicU32>,
     socket: Option<PathBuf>,
 }
 
@@ -44,14 +45,16 @@ impl Node {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let (asked, answer) = (Arc::default(), Arc::new(answer) as Arc<Answer>);
-        let log = Arc::clone(&asked);
+        let (log, connections) = (Arc::clone(&asked), Arc::new(AtomicU32::new(0)));
+        let count = Arc::clone(&connections);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                count.fetch_add(1, Ordering::Relaxed);
                 let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
                 thread::spawn(move || serve(stream.try_clone().expect("a copy"), stream, &log, &*answer));
             }
         });
-        Self { address, asked, socket: None }
+        Self { address, asked, connections, socket: None }
     }
 
     /// A node at a socket of its own.
@@ -59,19 +62,26 @@ impl Node {
         let path = socket_path();
         let listener = UnixListener::bind(&path).expect("a free path");
         let (asked, answer) = (Arc::default(), Arc::new(answer) as Arc<Answer>);
-        let log = Arc::clone(&asked);
+        let (log, connections) = (Arc::clone(&asked), Arc::new(AtomicU32::new(0)));
+        let count = Arc::clone(&connections);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                count.fetch_add(1, Ordering::Relaxed);
                 let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
                 thread::spawn(move || serve(stream.try_clone().expect("a copy"), stream, &log, &*answer));
             }
         });
-        Self { address: format!("unix:{}", path.display()), asked, socket: Some(path) }
+        Self { address: format!("unix:{}", path.display()), asked, connections, socket: Some(path) }
     }
 
     /// The lines of all requests so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|asked| asked.line).collect()
+    }
+
+    /// How many connections there were.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(crate) fn requests(&self) -> Vec<Asked> {
@@ -117,7 +127,8 @@ fn serve<S: Read + Write + Close>(read: S, mut write: S, log: &Mutex<Vec<Asked>>
         log.lock().expect("a log").push(asked.clone());
         let sent = match answer(&asked) {
             Said::Json(status, body) => {
-                let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+                let head =
+                    format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
                 write.write_all(format!("{head}\r\n\r\n{body}").as_bytes())
             }
             Said::Raw(field, bytes) => {

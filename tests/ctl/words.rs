@@ -90,7 +90,8 @@ fn lists() {
         "{\"cmd\":\"x\",\"commited\":false,\"name\":\"default.web1\",\"os_pid\":77,\"pid\":1,\"state\":\"running\"}\n",
     );
     run(&node.address, "get_process web1").says("{\n  \"cmd\": \"sleep 1\",\n  \"name\": \"web1\"\n}\n");
-    let stats = "NAME  PID  OS-PID  CPU%  MEM%  RSS     TIME  COMMAND\nweb1    1      77     -   0.1   3M  0:00.01  sleep 1\n";
+    let stats =
+        "NAME  PID  OS-PID  CPU%  MEM%  RSS     TIME  COMMAND\nweb1    1      77     -   0.1   3M  0:00.01  sleep 1\n";
     run(&node.address, "stats").says(stats);
     run(&node.address, "stats web1").says(stats);
     assert_eq!(run(&node.address, "stats --json").json()["jobs"][0]["mem"], 0.1);
@@ -195,9 +196,7 @@ fn waiting() {
     run(&node.address, "start web --wait").says("ok\n");
     run(&node.address, "stop web --wait --timeout 0.2").fails(124, &["the time is over", "process", "--timeout"]);
     let stopped = Node::new(|request| match request.line.as_str() {
-        "GET /status/default.web" => {
-            Said::Json(200, r#"{"active":false,"running":0,"numprocesses":1}"#.to_owned())
-        }
+        "GET /status/default.web" => Said::Json(200, r#"{"active":false,"running":0,"numprocesses":1}"#.to_owned()),
         "GET /1" => refused(404, "not_found", "gone"),
         _ => answer(request),
     });
