@@ -38,6 +38,8 @@ pub enum ErrorKind {
     Full,
     /// The other side has closed, or the process has ended.
     Closed,
+    /// A node cannot be reached: nobody listens there, or the connection was lost.
+    Unreachable,
     /// A deadline has passed.
     TimedOut,
     /// This platform or build cannot do it.

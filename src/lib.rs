@@ -99,6 +99,8 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(any(feature = "procfile", feature = "config"))]
 pub mod config;
 #[cfg(feature = "console")]

@@ -101,12 +101,13 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// 77 for [`ErrorKind::Forbidden`], 124 for [`ErrorKind::TimedOut`], else 1.
+/// 69 for [`ErrorKind::Unreachable`], 77 for [`ErrorKind::Forbidden`], 124 for [`ErrorKind::TimedOut`], else 1.
 ///
 /// What is not found may be a file; who means a job or a process says [`Code::NoSuch`] himself.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match error.kind() {
+            ErrorKind::Unreachable => Code::Unreachable,
             ErrorKind::Forbidden => Code::NotAllowed,
             ErrorKind::TimedOut => Code::TimedOut,
             _ => Code::Failed,
@@ -129,6 +130,7 @@ mod tests {
     #[test]
     fn errors_have_codes() {
         for (kind, code) in [
+            (ErrorKind::Unreachable, Code::Unreachable),
             (ErrorKind::Forbidden, Code::NotAllowed),
             (ErrorKind::TimedOut, Code::TimedOut),
             (ErrorKind::NotFound, Code::Failed),

@@ -5,7 +5,7 @@
 #[cfg(feature = "server")]
 pub mod h1;
 pub mod lines;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "client"))]
 pub mod sse;
 #[cfg(feature = "server")]
 pub mod ws;

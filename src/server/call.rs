@@ -288,6 +288,7 @@ impl From<Error> for Refusal {
             // The process has ended or closed that stream: it was there, and will not be again.
             ErrorKind::Closed => (410, "closed"),
             ErrorKind::TimedOut => (504, "timed_out"),
+            ErrorKind::Unreachable => (502, "unreachable"),
             ErrorKind::Unsupported => (501, "unsupported"),
             ErrorKind::Io => (500, "io_error"),
         };

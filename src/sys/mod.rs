@@ -9,7 +9,7 @@
 //! [`notify::take`] and [`subreaper`], which are there for that and meant for a `main`.
 
 mod child;
-#[cfg(any(feature = "console", feature = "log"))]
+#[cfg(any(feature = "client", feature = "console", feature = "log"))]
 pub(crate) mod clock;
 pub mod daemon;
 pub mod exit;

@@ -1,0 +1,184 @@
+//! Which node, and what to say when it does not do what was asked.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use gaffer::cli::{self, Code, ColorChoice, Command, Failure, Opt};
+use gaffer::client::{DEFAULT_ENDPOINT, Server};
+use gaffer::{Error, ErrorKind};
+use serde_json::Value;
+
+/// The options that all commands have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Node {
+    /// `--connect`.
+    pub(crate) connect: Option<String>,
+    /// `--api-key`.
+    pub(crate) api_key: Option<String>,
+    /// `--timeout`.
+    pub(crate) timeout: Option<Duration>,
+    /// `--json`.
+    pub(crate) json: bool,
+    /// `--color`.
+    pub(crate) color: ColorChoice,
+}
+
+/// How long an answer may take where nobody says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Gives a command the options of its node.
+pub(crate) fn options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
+    let connect = Opt::value("connect", "URL", "The node: http://HOST:PORT or unix:/PATH. Else GAFFER_ENDPOINT.");
+    let key =
+        Opt::value("api-key", "KEY", "The key to show the node. Else GAFFER_API_KEY, which other users cannot see.");
+    let timeout =
+        Opt::value("timeout", "SECONDS", "How long to wait for an answer (10), or with --wait for the state (60).");
+    command
+        .option(connect.short('g').aliases(&["endpoint"]).default(DEFAULT_ENDPOINT), |a: &mut T, v| {
+            a.as_mut().connect = Some(v.string()?);
+            Ok(())
+        })
+        .option(key, |a, v| {
+            a.as_mut().api_key = Some(v.string()?);
+            Ok(())
+        })
+        .option(timeout, |a, v| {
+            a.as_mut().timeout = Some(v.duration()?);
+            Ok(())
+        })
+        .option(Opt::switch("json", "JSON on standard output instead of text."), |a, _| {
+            a.as_mut().json = true;
+            Ok(())
+        })
+        .option(Opt::value("color", "WHEN", "Colours: auto, always or never.").default("auto"), |a, v| {
+            a.as_mut().color = v.parse()?;
+            Ok(())
+        })
+}
+
+impl Node {
+    /// The node, which is not asked anything yet.
+    pub(crate) fn server(&self) -> Result<Server, Failure> {
+        self.server_with(|name| std::env::var_os(name))
+    }
+
+    fn server_with(&self, var: impl Fn(&str) -> Option<OsString>) -> Result<Server, Failure> {
+        let text = |name| match var(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
+            Some(Err(_)) => Err(Failure::usage(format!("{name} is not UTF-8"))),
+            Some(Ok(value)) => Ok(Some(value)),
+            None => Ok(None),
+        };
+        let address = match &self.connect {
+            Some(address) => Some(address.clone()),
+            None => text("GAFFER_ENDPOINT")?,
+        };
+        let server = Server::new(address.as_deref().unwrap_or(DEFAULT_ENDPOINT))
+            .map_err(|error| Failure::usage(error.to_string()))?
+            .timeout(self.timeout.unwrap_or(TIMEOUT));
+        let key = match &self.api_key {
+            Some(key) => Some(key.clone()),
+            None => text("GAFFER_API_KEY")?,
+        };
+        Ok(match key {
+            Some(key) => server.api_key(key),
+            None => server,
+        })
+    }
+
+    /// Whether standard output gets colours.
+    pub(crate) fn colors(&self) -> bool {
+        self.color.for_stdout()
+    }
+
+    /// Prints the JSON or the text, whichever was asked for.
+    pub(crate) fn print(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        cli::print(if self.json { format!("{}\n", json()) } else { text() })
+    }
+}
+
+/// The exit code and the words for what the node has refused.
+///
+/// Everything that is not found here is a job or a process.
+pub(crate) fn failure(error: Error) -> Failure {
+    let code = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Closed => Code::NoSuch,
+        ErrorKind::Unreachable => Code::Unreachable,
+        ErrorKind::Forbidden => Code::NotAllowed,
+        ErrorKind::TimedOut => Code::TimedOut,
+        _ => Code::Failed,
+    };
+    let advice = match code {
+        Code::Unreachable => "; is gafferd running? (--connect or GAFFER_ENDPOINT name another node)",
+        Code::NotAllowed if error.raw_os_error().is_some() => "; this user may not use the socket: try as its owner",
+        Code::NotAllowed => "; a key that may is given by --api-key or GAFFER_API_KEY",
+        Code::TimedOut => "; it may be busy or stopped (--timeout gives it longer)",
+        _ => "",
+    };
+    Failure::new(code, format!("{error}{advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gaffer::cli::Asked;
+
+    #[derive(Debug, Default, PartialEq)]
+    struct Only(Node);
+
+    impl AsMut<Node> for Only {
+        fn as_mut(&mut self) -> &mut Node {
+            &mut self.0
+        }
+    }
+
+    fn parse(line: &str) -> Node {
+        match options(Command::<Only>::new("x", "")).parse(line.split_whitespace().map(Into::into)) {
+            Ok(Asked::Run(Only(node))) => node,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags() {
+        assert_eq!(parse(""), Node::default());
+        for line in ["--connect h:1", "--endpoint=h:1", "-g h:1", "-gh:1"] {
+            assert_eq!(parse(line).connect.as_deref(), Some("h:1"), "{line}");
+        }
+        assert_eq!(parse("--api-key k").api_key.as_deref(), Some("k"));
+        assert_eq!(parse("--timeout 1.5").timeout, Some(Duration::from_millis(1500)));
+        assert_eq!((parse("--json").json, parse("--color never").color), (true, ColorChoice::Never));
+        assert!(options(Command::<Only>::new("x", "")).parse(["--timeout=soon".into()]).is_err());
+    }
+
+    #[test]
+    fn the_option_the_environment_the_default() {
+        let address = |line: &str, var: Option<&str>| {
+            let var = |name: &str| var.filter(|_| name == "GAFFER_ENDPOINT").map(OsString::from);
+            parse(line).server_with(var).expect("a node").address()
+        };
+        assert_eq!(address("", None), "http://127.0.0.1:5000");
+        assert_eq!(address("", Some("")), "http://127.0.0.1:5000");
+        assert_eq!(address("", Some("unix:/e")), "unix:/e");
+        assert_eq!(address("-g h:1", Some("unix:/e")), "http://h:1");
+        assert_eq!(parse("-g ftp://x").server_with(|_| None).expect_err("a scheme").code(), Code::Usage);
+    }
+
+    #[test]
+    fn failures_have_codes_and_advice() {
+        for (kind, code, advice) in [
+            (ErrorKind::NotFound, Code::NoSuch, ""),
+            (ErrorKind::Closed, Code::NoSuch, ""),
+            (ErrorKind::Conflict, Code::Failed, ""),
+            (ErrorKind::Unreachable, Code::Unreachable, "is gafferd running?"),
+            (ErrorKind::Forbidden, Code::NotAllowed, "GAFFER_API_KEY"),
+            (ErrorKind::TimedOut, Code::TimedOut, "--timeout"),
+        ] {
+            let failure = failure(Error::new(kind, "so it is"));
+            assert_eq!(failure.code(), code);
+            let text = failure.to_string();
+            assert!(text.starts_with("so it is") && text.contains(advice) && !text.contains('\n'), "{text}");
+        }
+        let closed = Error::io("cannot connect to unix:/s", std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+        assert_eq!(failure(closed).code(), Code::NotAllowed);
+    }
+}

@@ -1,0 +1,104 @@
+//! Tables for people.
+
+use gaffer::process::JobState;
+
+/// Rows under a header, in columns as wide as they must be.
+pub(crate) struct Table {
+    /// The names of the columns; a `>` before one aligns it to the right.
+    header: &'static [&'static str],
+    rows: Vec<Vec<Cell>>,
+    color: bool,
+}
+
+/// Text, and the number of its colour if it has one.
+pub(crate) struct Cell(String, u8);
+
+impl<T: ToString> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self(text.to_string(), 0)
+    }
+}
+
+/// What a job is doing, in the colour of a traffic light.
+pub(crate) fn state(state: JobState) -> Cell {
+    let color = match state {
+        JobState::Active => 32,
+        JobState::Flapping => 33,
+        _ => 31,
+    };
+    Cell(state_name(state).to_owned(), color)
+}
+
+/// `active`, `flapping` or `stopped`.
+pub(crate) fn state_name(state: JobState) -> &'static str {
+    match state {
+        JobState::Active => "active",
+        JobState::Flapping => "flapping",
+        _ => "stopped",
+    }
+}
+
+impl Cell {
+    /// The text alone, coloured if asked.
+    pub(crate) fn text(&self, color: bool) -> String {
+        self.painted(&self.0, color)
+    }
+
+    fn painted(&self, text: &str, color: bool) -> String {
+        if color && self.1 != 0 { format!("\x1b[{}m{text}\x1b[0m", self.1) } else { text.to_owned() }
+    }
+}
+
+impl Table {
+    pub(crate) fn new(header: &'static [&'static str], color: bool) -> Self {
+        Self { header, rows: Vec::new(), color }
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut rows = vec![self.header.iter().map(|name| Cell::from(name.trim_start_matches('>'))).collect()];
+        rows.extend(
+            self.rows.iter().map(|row| row.iter().map(|cell| Cell(cell.0.clone(), cell.1)).collect::<Vec<_>>()),
+        );
+        let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.0.chars().count()).max();
+        let widths: Vec<usize> = (0..self.header.len()).map(|column| width(column).unwrap_or(0)).collect();
+        let mut out = String::new();
+        for row in &rows {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let blanks = " ".repeat(widths[column].saturating_sub(cell.0.chars().count()));
+                let text = cell.painted(&cell.0, self.color);
+                let gap = if column == 0 { "" } else { "  " };
+                let right = self.header[column].starts_with('>');
+                line.push_str(&if right { format!("{gap}{blanks}{text}") } else { format!("{gap}{text}{blanks}") });
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns() {
+        let mut table = Table::new(&["NAME", "STATE", ">RUNNING"], false);
+        table.row(["web".into(), state(JobState::Active), 12.into()]);
+        table.row(["a-longer-name".into(), state(JobState::Stopped), 0.into()]);
+        assert_eq!(
+            table.text(),
+            "NAME           STATE    RUNNING\nweb            active        12\na-longer-name  stopped        0\n"
+        );
+        table.color = true;
+        let text = table.text();
+        assert!(text.contains("\x1b[32mactive\x1b[0m        12"), "{text:?}");
+        assert_eq!(state(JobState::Flapping).text(true), "\x1b[33mflapping\x1b[0m");
+        assert_eq!(Table::new(&["NAME"], true).text(), "NAME\n");
+    }
+}

@@ -1,0 +1,205 @@
+//! What a node tells, as values.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use super::answer::{job_name, missing, number, pids};
+use crate::Result;
+use crate::process::{JobName, JobState, OsPid, Pid, ProcessState};
+use crate::sys::clock::local_time;
+
+/// How a job stands, in few words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobStatus {
+    /// Its name.
+    pub name: JobName,
+    /// What it is doing.
+    pub state: JobState,
+    /// How many processes it has, committed ones included; those that were told to end do not count.
+    pub running: u32,
+    /// How many are wanted.
+    pub numprocesses: u32,
+}
+
+impl JobStatus {
+    /// Whether it keeps its processes alive.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.state == JobState::Active
+    }
+
+    /// `name` is for a node that does not repeat it.
+    pub(super) fn read(value: &Value, name: Option<&JobName>) -> Result<Self> {
+        let name = match (value["name"].as_str(), name) {
+            (Some(name), _) => job_name(name)?,
+            (None, Some(name)) => name.clone(),
+            (None, None) => return Err(missing("name")),
+        };
+        let active = value["active"].as_bool().ok_or_else(|| missing("active"))?;
+        let state = match value["state"].as_str() {
+            Some("flapping") => JobState::Flapping,
+            _ if active => JobState::Active,
+            _ => JobState::Stopped,
+        };
+        // 0.4 knew it as `max_processes` only.
+        let numprocesses = number(value, "numprocesses").or_else(|_| number(value, "max_processes"))?;
+        Ok(Self { name, state, running: number(value, "running")?, numprocesses })
+    }
+}
+
+/// A job, as it stands.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct JobInfo {
+    /// Name, state and numbers.
+    pub status: JobStatus,
+    /// How many of the running ones are committed: outside the count and not replaced.
+    pub running_out: u32,
+    /// Its processes, kept-alive ones first, then committed ones; those that were told to end are not among them.
+    pub processes: Vec<Pid>,
+    /// Its definition, with the keys in which it was loaded.
+    pub config: Value,
+}
+
+impl JobInfo {
+    pub(super) fn read(value: &Value) -> Result<Self> {
+        Ok(Self {
+            status: JobStatus::read(value, None)?,
+            running_out: number(value, "running_out")?,
+            processes: pids(&value["processes"])?,
+            config: value["config"].clone(),
+        })
+    }
+}
+
+/// A process, as it stands.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ProcessInfo {
+    /// The node's number of it.
+    pub pid: Pid,
+    /// The system's number, once it is started.
+    pub os_pid: Option<OsPid>,
+    /// The job it belongs to.
+    pub name: JobName,
+    /// What it is doing.
+    pub state: ProcessState,
+    /// Whether it was committed: outside the count, not replaced.
+    pub once: bool,
+    /// When it was started.
+    pub started: Option<SystemTime>,
+    /// All that the node tells: `cmd`, `args`, `env` and more.
+    pub fields: Value,
+}
+
+impl ProcessInfo {
+    pub(super) fn read(value: Value) -> Result<Self> {
+        let state = match value["state"].as_str() {
+            Some("starting") => ProcessState::Starting,
+            Some("stopping") => ProcessState::Stopping,
+            Some("exited") => ProcessState::Exited,
+            Some("running") => ProcessState::Running,
+            // 0.5 told no more than this.
+            _ if value["active"].as_bool() == Some(true) => ProcessState::Running,
+            _ => ProcessState::Exited,
+        };
+        Ok(Self {
+            pid: Pid(value["pid"].as_u64().ok_or_else(|| missing("pid"))?),
+            os_pid: os_pid(&value),
+            name: job_name(value["name"].as_str().ok_or_else(|| missing("name"))?)?,
+            state,
+            once: value["commited"].as_bool().unwrap_or_default(),
+            started: value["create_time"].as_f64().and_then(time),
+            fields: value,
+        })
+    }
+}
+
+/// Something that has happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Event {
+    /// What: `spawn`, `exit` …, or `gap` where events were left out because we were too slow (`dropped` says how many).
+    pub event: String,
+    /// The topic under which it came: `exit`, `proc.web.exit`.
+    pub topic: String,
+    /// The job, if it is about one.
+    pub name: Option<JobName>,
+    /// The process, if it is about one.
+    pub pid: Option<Pid>,
+    /// When.
+    pub time: SystemTime,
+    /// All that the node tells.
+    pub fields: Value,
+}
+
+impl Event {
+    /// When, as `HH:MM:SS` in the local time zone.
+    #[must_use]
+    pub fn time_of_day(&self) -> String {
+        let (hour, minute, second) = local_time(self.time);
+        format!("{hour:02}:{minute:02}:{second:02}")
+    }
+
+    /// `kind` is the name the feed gives it: its topic.
+    pub(super) fn read(kind: &str, fields: Value) -> Result<Self> {
+        let event = fields["event"].as_str().ok_or_else(|| missing("event"))?.to_owned();
+        Ok(Self {
+            topic: fields["topic"].as_str().unwrap_or(kind).to_owned(),
+            name: fields["name"].as_str().map(job_name).transpose()?,
+            pid: fields["pid"].as_u64().map(Pid),
+            // What has no time happens now.
+            time: fields["time"].as_f64().and_then(time).unwrap_or_else(SystemTime::now),
+            event,
+            fields,
+        })
+    }
+}
+
+pub(super) fn os_pid(value: &Value) -> Option<OsPid> {
+    value["os_pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).map(OsPid)
+}
+
+/// Seconds since 1970.
+fn time(seconds: f64) -> Option<SystemTime> {
+    Duration::try_from_secs_f64(seconds).ok().and_then(|since| UNIX_EPOCH.checked_add(since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use serde_json::json;
+
+    #[test]
+    fn states() {
+        let read = |value: Value| JobStatus::read(&value, None);
+        for (active, state, want) in [
+            (true, json!("active"), JobState::Active),
+            (false, json!("flapping"), JobState::Flapping),
+            (false, json!("stopped"), JobState::Stopped),
+            (true, json!(null), JobState::Active),
+            (false, json!(null), JobState::Stopped),
+        ] {
+            let value = json!({"name": "shop.a", "active": active, "state": state, "running": 1, "max_processes": 2});
+            let status = read(value).expect("a status");
+            assert_eq!((status.state, status.numprocesses, status.name.as_str()), (want, 2, "shop.a"));
+        }
+        assert_eq!(read(json!({"name": "a"})).expect_err("no state").kind(), ErrorKind::Invalid);
+        assert_eq!(read(json!([1])).expect_err("a list").kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn events() {
+        let fields = json!({"event": "exit", "name": "default.web", "time": 1.5, "pid": 3, "exit_code": 1});
+        let event = Event::read("proc.web.exit", fields).expect("an event");
+        assert_eq!((event.topic.as_str(), event.pid), ("proc.web.exit", Some(Pid(3))));
+        assert_eq!(event.time, UNIX_EPOCH + Duration::from_millis(1500));
+        // Zones are whole minutes away from each other nowadays.
+        assert!(event.time_of_day().ends_with(":01"), "{}", event.time_of_day());
+        assert!(Event::read("x", json!({"event": "gap", "dropped": null})).is_ok());
+        assert!(Event::read("x", json!({})).is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! The client and `gafferctl`: against a node that says what the test wants, and against the real one.
+
+mod client;
+mod faults;
+mod feeds;
+mod node;
+#[cfg(feature = "server")]
+mod real;
+mod tool;
+mod words;

@@ -1,0 +1,182 @@
+//! The tool against the real node.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use gaffer::Manager;
+use gaffer::client::Server;
+use gaffer::manager::Handle;
+use gaffer::server::{Config, Endpoint, HttpServer, api};
+
+use crate::node::socket_path;
+use crate::tool::{Ran, command, run, run_with};
+
+struct Real {
+    address: String,
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+    socket: PathBuf,
+}
+
+impl Real {
+    fn new() -> Self {
+        let socket = socket_path();
+        let config = Config::default().endpoint(Endpoint::unix(&socket));
+        let mut server = HttpServer::bind(config).expect("a free path");
+        server.routes(api::ROUTES).expect("the routes are right");
+        let mut manager = Manager::new().expect("a manager");
+        manager.add_app(server);
+        let handle = manager.handle();
+        let thread = std::thread::spawn(move || manager.run().expect("a sane poller"));
+        Self { address: format!("unix:{}", socket.display()), handle, thread: Some(thread), socket }
+    }
+
+    fn run(&self, line: &str) -> Ran {
+        run(&self.address, line)
+    }
+
+    /// Until the tool says so.
+    #[track_caller]
+    fn until(&self, line: &str, code: i32, out: &str) {
+        let start = Instant::now();
+        loop {
+            let ran = self.run(line);
+            if (ran.code, ran.out.as_str()) == (code, out) {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{line}: {ran:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.handle.call(|m| m.stop_now());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking());
+        }
+        assert!(!self.socket.exists() || std::thread::panicking(), "the socket is gone");
+    }
+}
+
+#[test]
+fn the_life_of_a_job() {
+    let node = Real::new();
+    node.run("status").says("NAME  STATE  RUNNING  WANTED\n");
+    node.run("add_process --graceful-timeout 5 web sleep 1000").says("ok\n");
+    node.run("add_process web sleep 1000").fails(1, &["web"]);
+    let stopped = node.run("status web");
+    assert_eq!((stopped.code, stopped.out.as_str()), (3, "stopped\n"));
+    node.run("start web --wait").says("ok\n");
+    node.run("status web").says("active\n");
+    node.run("pids web").says("1\n");
+    node.run("add web 2 --wait").says("3\n");
+    node.run("running web").says("3\n");
+    node.run("sub web").says("2\n");
+    node.run("numprocesses web").says("2\n");
+    node.run("pids web --json").says("{\"pids\":[2,3]}\n");
+    node.run("kill web TERM --wait=running").says("ok\n");
+    node.run("pids web").says("4\n5\n");
+    node.run("stop 4 --wait").says("ok\n");
+    node.until("pids web", 0, "5\n6\n");
+    node.run("restart web --wait").says("ok\n");
+    assert_eq!(node.run("pids web").out.lines().count(), 2);
+    node.run("update_process -n 1 --env A=b --wait web").says("ok\n");
+    let definition = node.run("get_process web --json").json();
+    assert_eq!((&definition["env"]["A"], &definition["cmd"]), (&"b".into(), &"sleep".into()));
+    let pid = node.run("pids web").out.trim().to_owned();
+    let process = node.run(&format!("get_process {pid} --json")).json();
+    assert_eq!((&process["state"], &process["name"]), (&"running".into(), &"default.web".into()));
+    let stats = node.run("stats web --json").json();
+    assert_eq!(stats["jobs"][0]["stats"][0]["pid"].to_string(), pid);
+    node.run("stop web --wait").says("ok\n");
+    node.run("running web").says("0\n");
+    node.run("start wbe").fails(4, &["no such job `wbe`; did you mean `web`?"]);
+    node.run("del_process w*").says("ok\n");
+    node.run("processes").says("");
+    node.run("kill 99 TERM").fails(4, &["99"]);
+}
+
+#[test]
+fn files_groups_and_patterns() {
+    let node = Real::new();
+    let jobs = r#"[{"name":"shop:a","cmd":"sleep 1000","start":true},{"name":"shop:b","cmd":"sleep 1000"},
+                   {"name":"c","cmd":"sleep","args":["1000"],"numprocesses":2}]"#;
+    run_with(command(&node.address, "load_process -"), jobs).says("ok\n");
+    node.run("groups").says("shop\ndefault\n");
+    node.run("groups shop").says("shop:a\nshop:b\n");
+    node.run("groups start shop --wait").says("ok\n");
+    node.run("status shop.* --json");
+    assert_eq!(node.run("status shop.*").code, 0);
+    node.run("group_restart shop --wait").says("ok\n");
+    node.run("start * --wait").says("ok\n");
+    assert_eq!(node.run("processes --running").out.lines().count(), 4);
+    node.run("group_stop s* --wait").says("ok\n");
+    let status = node.run("status").out;
+    assert_eq!(
+        status,
+        "NAME    STATE    RUNNING  WANTED\nshop.a  stopped        0       1\nshop.b  stopped        0       1\nc       active         2       2\n"
+    );
+    node.run("groups remove shop").says("ok\n");
+    node.run("groups shop").fails(4, &["shop"]);
+    node.run("get_process c --json");
+    // What is printed can be loaded.
+    let definition = node.run("get_process c").out;
+    run_with(command(&node.address, "load_process --replace --start --wait -"), &definition).says("ok\n");
+}
+
+#[test]
+fn watching() {
+    let node = Real::new();
+    let mut watch = command(&node.address, "watch proc.dummy")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the tool");
+    let mut lines = BufReader::new(watch.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    // Whether it listens already shows when something arrives.
+    let (mut first, start) = (None, Instant::now());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || lines.try_for_each(|line| sender.send(line)));
+    while first.is_none() {
+        node.run("add_process --start dummy sleep 1000").says("ok\n");
+        node.run("del_process dummy --wait").says("ok\n");
+        first = receiver.recv_timeout(Duration::from_millis(50)).ok();
+        assert!(start.elapsed() < Duration::from_secs(20), "nothing came");
+    }
+    node.run("add_process --start dummy sleep 1000").says("ok\n");
+    let want = "dummy | proc.dummy.spawn dummy";
+    let found = receiver.iter().find(|line| line.split_once(' ').is_some_and(|(_, text)| text == want));
+    assert!(found.is_some());
+    // The node ends, and with it the feed.
+    node.handle.call(|m| m.stop_now()).expect("it runs");
+    assert_eq!(watch.wait().expect("an end").code(), Some(69));
+    // The receiver is still there, so it has sent everything.
+    reader.join().expect("a reader").expect("all was sent");
+}
+
+#[test]
+fn output_and_input() {
+    let node = Real::new();
+    node.run("add_process --redirect-output out --redirect-input --start echo cat").says("ok\n");
+    let server = Server::new(&node.address).expect("an address");
+    let pid = server.job("echo").and_then(|job| job.pids()).expect("it runs")[0];
+    let mut output = server.stream(pid, "out").expect("a feed");
+    server.process(pid).send(b"hello\n\xff").expect("sent");
+    let mut got = Vec::new();
+    while got.len() < 7 {
+        got.extend(output.next().expect("more").expect("bytes"));
+    }
+    assert_eq!(got, b"hello\n\xff");
+    let mut samples = server.stats_feed(Some("echo"), Duration::from_millis(100)).expect("a feed");
+    let sample = samples.next().expect("a sample").expect("a good one");
+    assert_eq!((&sample["name"], sample["pid"].as_u64()), (&"default.echo".into(), Some(pid.0)));
+    server.unload("echo").expect("told");
+    assert!(output.all(|piece| piece.is_ok()), "the feed ends with the process");
+}
