@@ -59,8 +59,8 @@ fn options(command: Command<Change>, words: &'static str) -> Command<Change> {
 }
 
 /// Of all commands that change jobs.
-pub(crate) const DETAILS: &str =
-    "JSON: {\"ok\": true, \"jobs\": [NAME...], \"pids\": [N...]}, with those that were changed.";
+pub(crate) const DETAILS: &str = "JSON: {\"ok\": true, \"jobs\": [NAME...], \"pids\": [N...]}, with those that were\n\
+     changed.";
 
 pub(crate) fn run(asked: &Change, state: State) -> Result<Code, Failure> {
     let server = asked.node.server()?;

@@ -35,7 +35,8 @@ pub(crate) fn command() -> Command<Watch> {
     node::options(command).details(
         "Each event comes twice, as `exit` and as `proc.NAME.exit`, unless the pattern\n\
          is one of them. Ends with 69 when the node ends.\n\
-         JSON: one event a line, as the API has it: {\"event\", \"topic\", \"time\", \"name\", ...}.",
+         JSON: one event a line, as the API has it: {\"event\", \"topic\", \"time\",\n\
+         \"name\", ...}.",
     )
 }
 
