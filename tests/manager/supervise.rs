@@ -263,7 +263,9 @@ fn two_thousand_respawns_leave_no_trace() {
     w.start(JobConfig::new("a", "true").expect("job").redirect_output(["out"]).backoff(Backoff::OFF).numprocesses(4));
     let exits = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&exits);
-    w.manager.cx().on("exit", move |_, _, _| drop(count.fetch_add(1, Ordering::Relaxed)));
+    w.manager.cx().on("exit", move |_, _, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
     w.until("many exits", |w| {
         w.forget();
         exits.load(Ordering::Relaxed) >= 2000
