@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use signal_hook::consts::FORBIDDEN;
 use signal_hook::flag;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
@@ -12,7 +13,7 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 use crate::event_loop::{Interest, Readiness, Source, SourceId};
 use crate::manager::{App, Cx};
 use crate::process::{ProcessState, Signal};
-use crate::{Error, Result, sys};
+use crate::{Error, ErrorKind, Result, sys};
 
 /// What a signal makes the manager do.
 #[non_exhaustive]
@@ -65,7 +66,8 @@ impl SigHandler {
         Self { actions: Vec::new(), delivery: None, ended: None, source: None, stops: 0 }
     }
 
-    /// Acts on `signal`, in place of what was set for it before.
+    /// Acts on `signal`, in place of what was set for it before. SIGKILL and SIGSTOP, and the faults SIGILL,
+    /// SIGFPE and SIGSEGV, cannot be handled: then the app does not start, and a `fault` event says so.
     #[must_use]
     pub fn on(mut self, signal: Signal, action: SignalAction) -> Self {
         self.actions.retain(|(known, _)| *known != signal);
@@ -137,6 +139,9 @@ impl App for SigHandler {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<()> {
+        if let Some((signal, _)) = self.actions.iter().find(|(signal, _)| FORBIDDEN.contains(&signal.number())) {
+            return Err(Error::new(ErrorKind::Invalid, format!("{signal} cannot be handled")));
+        }
         let pipe = UnixStream::pair().and_then(|(read, write)| Ok((read.try_clone()?, read, write)));
         let (wake, read, write) = pipe.map_err(|e| Error::io("cannot make a pipe for signals", e))?;
         let nohup = |(signal, action): &(Signal, SignalAction)| {

@@ -2,8 +2,7 @@
 //!
 //! It owns its `main`, because what it does to signals holds for the whole process: the cases run one after
 //! the other, and each leaves everything as it was.
-
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests say what they saw")]
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -50,6 +49,8 @@ const CASES: &[(&str, fn())] = &[
     ("signals_restart_and_call", signals_restart_and_call),
     #[cfg(feature = "signals")]
     ("signals_suspend_and_go_on", signals_suspend_and_go_on),
+    #[cfg(feature = "signals")]
+    ("signals_that_cannot_be_handled", signals_that_cannot_be_handled),
 ];
 
 fn main() -> ExitCode {
@@ -789,5 +790,17 @@ fn signals_suspend_and_go_on() {
     assert_eq!(status.and_then(|status| status.code()), Some(0));
     until(&mut manager, "the child goes on", |_| state(child) == Some('S'));
     assert_eq!(running(&manager, "a"), 1);
+    finish(&mut manager);
+}
+
+#[cfg(feature = "signals")]
+fn signals_that_cannot_be_handled() {
+    use gaffer::signals::{SigHandler, SignalAction};
+    let mut manager = Manager::new().expect("a manager");
+    let faults = manager.cx().subscribe("fault", 10);
+    manager.add_app(SigHandler::new().on(Signal::KILL, SignalAction::Stop));
+    let _ = manager.turn(Some(Duration::ZERO)).expect("turn");
+    let fault = faults.try_recv().expect("a fault").payload;
+    assert!(format!("{:?}", fault.what).contains("SIGKILL cannot be handled"), "{fault:?}");
     finish(&mut manager);
 }

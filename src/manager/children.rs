@@ -12,6 +12,7 @@ use super::streams::{self, Stream, StreamOrigin};
 use super::{Cx, Owner, Supervisor, launch};
 use crate::event_loop::{Interest, Source};
 use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio};
+use crate::sys::signal::{Groups, group_exists};
 use crate::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawned, Spawner, Terminal};
 use crate::sys::{group_alive, signal_group, signal_process, stdio, tty, users};
 use crate::table::Action;
@@ -35,6 +36,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Children {
     map: BTreeMap<Pid, Child>,
     spawner: Option<Spawner>,
+    /// Looked through once in a turn at most.
+    groups: Groups,
     /// The limits of open files that children get back, if ours were raised.
     nofile: Option<(u64, u64)>,
 }
@@ -57,8 +60,9 @@ struct Child {
 enum GroupState {
     /// The leader lives, or is not reaped, so the group's number is ours.
     Led { killed: Option<Instant> },
-    /// The leader is reaped; members were seen. Look again after the pause.
-    Lingering { pause: Duration, killed: Option<Instant> },
+    /// The leader is reaped, and members may be left. The pause was taken before the last look; zero if there
+    /// was none. `seen` is the member that was found in it.
+    Lingering { pause: Duration, killed: Option<Instant>, seen: Option<OsPid> },
     /// Nobody is left.
     Gone,
 }
@@ -107,6 +111,11 @@ impl Children {
         if self.map.get(&pid).is_some_and(over) {
             self.map.remove(&pid);
         }
+    }
+
+    /// Time passes: what was known of process groups is out of date.
+    pub(super) fn forget_groups(&mut self) {
+        self.groups.forget();
     }
 
     /// Kills and reaps what is left, except detached children: the manager goes away.
@@ -260,9 +269,14 @@ impl Supervisor {
     /// Carries out a signal. A group whose leader is reaped is asked for first: its number is free
     /// to be used again once the last member has gone.
     fn signal(&mut self, pid: Pid, os_pid: OsPid, signal: Signal, group: bool, cont: bool) {
-        let Some(child) = self.children.map.get_mut(&pid) else { return };
-        let led = matches!(child.group, GroupState::Led { .. });
-        if !led && (!group || !group_alive(os_pid)) {
+        let Children { map, groups, .. } = &mut self.children;
+        let Some(child) = map.get_mut(&pid) else { return };
+        let there = match &mut child.group {
+            GroupState::Led { .. } => true,
+            GroupState::Lingering { seen, .. } => group && groups.alive(os_pid, seen),
+            GroupState::Gone => false,
+        };
+        if !there {
             return;
         }
         let send = |signal| if group { signal_group(os_pid, signal) } else { signal_process(os_pid, signal) };
@@ -296,18 +310,23 @@ impl Supervisor {
             inlet.hang_up();
         }
         if let GroupState::Led { killed } = child.group {
-            child.group = GroupState::Lingering { pause: LINGER_FIRST, killed };
+            child.group = GroupState::Lingering { pause: Duration::ZERO, killed, seen: None };
         }
         self.look_after_group(pid);
     }
 
     /// Looks whether a group without leader has members; tells the table once it has none.
     pub(super) fn look_after_group(&mut self, pid: Pid) {
-        let Some(child) = self.children.map.get_mut(&pid) else { return };
-        let GroupState::Lingering { pause, killed } = child.group else { return };
+        let Children { map, groups, .. } = &mut self.children;
+        let Some(child) = map.get_mut(&pid) else { return };
+        let GroupState::Lingering { pause, killed, mut seen } = child.group else { return };
         let now = Instant::now();
-        if group_alive(child.os_pid) && killed.is_none_or(|at| now < at + KILL_LIMIT) {
-            child.group = GroupState::Lingering { pause: (pause * 2).min(LINGER_MAX), killed };
+        // Those that end with their leader are gone a moment later. Only who stays is searched for, which takes
+        // as long as the system has processes.
+        let left = if pause.is_zero() { group_exists(child.os_pid) } else { groups.alive(child.os_pid, &mut seen) };
+        if left && killed.is_none_or(|at| now < at + KILL_LIMIT) {
+            let pause = (pause * 2).clamp(LINGER_FIRST, LINGER_MAX);
+            child.group = GroupState::Lingering { pause, killed, seen };
             self.io.set_timer(now + pause, Owner::Linger(pid));
         } else {
             child.group = GroupState::Gone;

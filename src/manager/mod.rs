@@ -220,6 +220,7 @@ impl Manager {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        self.supervisor.children.forget_groups();
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.supervisor.io.turn(timeout, &mut ready);
         for what in ready.drain(..) {

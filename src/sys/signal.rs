@@ -1,8 +1,9 @@
 //! Sending signals to processes and process groups.
 
+use std::collections::HashMap;
 use std::io;
 
-use super::cvt;
+use super::{cvt, stats};
 use crate::process::{OsPid, Signal};
 
 /// Whether a signal found anybody.
@@ -48,16 +49,50 @@ pub fn signal_group(os_pid: OsPid, signal: Signal) -> io::Result<Sent> {
 /// ever. So ask after the leader has been reaped: its own zombie would make the cheap answer impossible.
 #[must_use]
 pub fn group_alive(os_pid: OsPid) -> bool {
-    if os_pid.0 < 2 {
-        return false;
+    Groups::default().alive(os_pid, &mut None)
+}
+
+/// Process groups and who runs in them: one look through `/proc` that answers for many.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// What the look has found, and in it what it could not find out.
+    found: Option<Option<HashMap<OsPid, OsPid>>>,
+}
+
+impl Groups {
+    /// The next question looks again. A group that was empty stays so; one that was not may be by now.
+    pub(crate) fn forget(&mut self) {
+        self.found = None;
     }
+
+    /// As [`group_alive`]. `seen` keeps the member that was found, who is asked first the next time: as long
+    /// as it runs nobody else is looked at.
+    pub(crate) fn alive(&mut self, group: OsPid, seen: &mut Option<OsPid>) -> bool {
+        if group.0 < 2 {
+            return false;
+        }
+        // SAFETY: signal 0 only asks.
+        match cvt(unsafe { libc::kill(-group.0, 0) }) {
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => false,
+            // Members that are not ours may be hidden from us in /proc (hidepid of proc(5)).
+            Err(_) => true,
+            Ok(_) if seen.is_some_and(|member| stats::is_member(member, group)) => true,
+            Ok(_) => match self.found.get_or_insert_with(stats::running_groups) {
+                Some(groups) => {
+                    *seen = groups.get(&group).copied();
+                    seen.is_some()
+                }
+                None => true,
+            },
+        }
+    }
+}
+
+/// Whether anything of this process group is there, zombies included: one system call.
+pub(crate) fn group_exists(os_pid: OsPid) -> bool {
     // SAFETY: signal 0 only asks.
-    match cvt(unsafe { libc::kill(-os_pid.0, 0) }) {
-        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => false,
-        // Members that are not ours may be hidden from us in /proc (hidepid of proc(5)).
-        Err(_) => true,
-        Ok(_) => super::stats::group_runs(os_pid).unwrap_or(true),
-    }
+    let asked = || cvt(unsafe { libc::kill(-os_pid.0, 0) });
+    os_pid.0 > 1 && !asked().is_err_and(|e| e.raw_os_error() == Some(libc::ESRCH))
 }
 
 fn kill(target: i32, signal: Signal) -> io::Result<Sent> {

@@ -201,8 +201,7 @@ fn an_event_of_another_thread_wakes_the_loop() {
     w.idle(Duration::from_millis(5));
     let thread = std::thread::spawn(move || {
         let what = What::Fault { source: "test".to_owned(), reason: String::new() };
-        let event = Arc::new(Event::new(SystemTime::now(), None, what));
-        assert!(publisher.publish("hello", event).is_ok(), "the emitter is open");
+        publisher.publish("hello", Arc::new(Event::new(SystemTime::now(), None, what))).expect("publish");
     });
     // One turn without an end: only a wake ends it.
     let after = w.manager.cx().after(crate::watch::DEADLINE, |cx| cx.stop_now());

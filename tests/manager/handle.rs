@@ -42,10 +42,11 @@ fn many_threads() {
                     assert!(n >= 1);
                     handle.call(|m| m.scale("a", Scale::By(-1))).expect("call").expect("scale");
                     let posted = Arc::clone(&posted);
-                    let count = move |_: &mut gaffer::manager::Cx<'_>| {
-                        posted.fetch_add(1, Ordering::Relaxed);
-                    };
-                    handle.post(count).expect("post");
+                    handle
+                        .post(move |_| {
+                            posted.fetch_add(1, Ordering::Relaxed);
+                        })
+                        .expect("post");
                 }
                 let got = (0..40).map(|_| events.recv_timeout(DEADLINE).expect("an event"));
                 assert!(got.into_iter().all(|event| event.topic == "update"));
@@ -94,7 +95,11 @@ fn a_thousand_posts_before_the_first_turn() {
         let count = Arc::new(AtomicUsize::new(0));
         for _ in 1..n {
             let count = Arc::clone(&count);
-            handle.post(move |_| drop(count.fetch_add(1, Ordering::Relaxed))).expect("post");
+            handle
+                .post(move |_| {
+                    count.fetch_add(1, Ordering::Relaxed);
+                })
+                .expect("post");
         }
         handle.stop().expect("stop");
         run(&mut manager);
@@ -199,10 +204,14 @@ fn in_a_loop_of_poll() {
     manager.load(JobConfig::new("a", "sleep 0.05").expect("job"), true).expect("load");
     let ticks = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&ticks);
-    manager.cx().every(Duration::from_millis(10), move |_| drop(count.fetch_add(1, Ordering::Relaxed)));
+    manager.cx().every(Duration::from_millis(10), move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
     let exits = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&exits);
-    manager.cx().on("exit", move |_, _, _| drop(count.fetch_add(1, Ordering::Relaxed)));
+    manager.cx().on("exit", move |_, _, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
     let handle = manager.handle();
     let (ticks_seen, exits_seen) = (Arc::clone(&ticks), Arc::clone(&exits));
     let thread = thread::spawn(move || {

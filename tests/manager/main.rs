@@ -3,7 +3,7 @@
 //! Every test waits for conditions with a deadline and says what it saw when one does not come. What
 //! holds for the whole process (descriptors, threads, `SIGCHLD`) is tested in `tests/host.rs`, where
 //! the cases run one after the other.
-#![allow(clippy::print_stdout, clippy::print_stderr, dropping_copy_types)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests say what they saw")]
 
 mod apps;
 mod chaos;

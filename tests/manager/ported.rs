@@ -381,9 +381,11 @@ fn process_stats() {
     let mut w = Watch::new();
     w.start(sleeper("dummy"));
     w.running("dummy", 1);
-    let stats = w.manager.stats(&Target::Process(Pid(1))).expect("stats");
-    assert_eq!(stats[0].stats.cmdline, ["sleep", "1000"]);
-    assert!(stats[0].stats.rss > 0 && stats[0].stats.num_fds == Some(3), "{stats:?}");
+    let stats = |w: &Watch| w.manager.stats(&Target::Process(Pid(1))).expect("stats").remove(0).stats;
+    assert_eq!(stats(&w).cmdline, ["sleep", "1000"]);
+    assert!(stats(&w).rss > 0);
+    // exec closes descriptors a moment after it lets the parent go on.
+    w.until("three descriptors", |w| stats(w).num_fds == Some(3));
     assert_eq!(w.manager.stats(&Target::Process(Pid(9))).expect_err("none").kind(), ErrorKind::NotFound);
     w.finish();
 }

@@ -139,6 +139,26 @@ fn a_child_left_behind_that_does_not_listen_is_killed() {
     assert!(scratch.pids("f").into_iter().all(|pid| !alive(pid)));
 }
 
+/// To look for who is left of a group takes as long as the system has processes: not for each of them.
+#[test]
+fn many_groups_that_linger_do_not_hold_the_loop() {
+    let mut w = Watch::new();
+    let script = "(trap '' TERM; exec sleep 1000) & sleep 0.3; exit 0";
+    let job = sh("many", script).restart(Restart::Never).numprocesses(100);
+    w.start(job.graceful_timeout(Duration::from_secs(1)));
+    w.until("the leaders have ended", |w| w.exits().len() == 100);
+    let mut turns = Vec::new();
+    w.until("what is left is killed", |w| {
+        let before = Instant::now();
+        let _ = w.manager.turn(Some(Duration::ZERO)).expect("turn");
+        turns.push(before.elapsed());
+        w.manager.ending().is_empty()
+    });
+    println!("{} turns, longest {:?}", turns.len(), turns.iter().max());
+    assert!(turns.into_iter().max() < Some(Duration::from_millis(300)));
+    w.finish();
+}
+
 /// A process that has left the group holds a zombie in it: nobody will ever reap that, as in a
 /// container whose first process does not.
 #[test]
@@ -243,7 +263,9 @@ fn two_thousand_respawns_leave_no_trace() {
     w.start(JobConfig::new("a", "true").expect("job").redirect_output(["out"]).backoff(Backoff::OFF).numprocesses(4));
     let exits = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&exits);
-    w.manager.cx().on("exit", move |_, _, _| drop(count.fetch_add(1, Ordering::Relaxed)));
+    w.manager.cx().on("exit", move |_, _, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
     w.until("many exits", |w| {
         w.forget();
         exits.load(Ordering::Relaxed) >= 2000

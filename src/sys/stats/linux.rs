@@ -1,5 +1,6 @@
 //! Linux: `/proc`, read with one open for each file and into buffers that are kept.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, c_int};
 use std::fmt;
 use std::io;
@@ -206,20 +207,25 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// Whether a member of the group runs that is not a zombie; `None` if `/proc` cannot be read.
-pub(crate) fn group_runs(group: OsPid) -> Option<bool> {
-    let mut scan = Scan::new(8 * 1024).ok()?;
-    let mut any = false;
+/// The process groups in which somebody runs, zombies aside, each with one who does; `None` if `/proc`
+/// cannot be read.
+pub(crate) fn running_groups() -> Option<HashMap<OsPid, OsPid>> {
+    let mut scan = Scan::new(32 * 1024).ok()?;
+    let mut groups = HashMap::new();
     while let Some(seen) = scan.next().ok()? {
-        any = true;
-        // A process whose first thread has ended looks like a zombie while its other threads run.
-        let runs = !matches!(seen.state, b'Z' | b'X' | b'x') || seen.threads > 1;
-        if seen.group == group.0 && runs {
-            return Some(true);
+        if seen.runs() {
+            groups.insert(OsPid(seen.group), OsPid(seen.pid));
         }
     }
     // Not even this process: what is mounted there is no /proc.
-    any.then_some(false)
+    (!groups.is_empty()).then_some(groups)
+}
+
+/// Whether this process runs and is a member of the group.
+pub(crate) fn is_member(os_pid: OsPid, group: OsPid) -> bool {
+    let mut line = [0; 1024];
+    let Ok(n) = Scan::new(0).and_then(|scan| scan.read(os_pid.0, "/stat", &mut line)) else { return false };
+    Seen::parse(os_pid.0, &line[..n]).is_some_and(|seen| seen.runs() && seen.group == group.0)
 }
 
 /// What is the same for all processes.
@@ -278,6 +284,11 @@ struct Seen {
 }
 
 impl Seen {
+    fn runs(&self) -> bool {
+        // A process whose first thread has ended looks like a zombie while its other threads run.
+        !matches!(self.state, b'Z' | b'X' | b'x') || self.threads > 1
+    }
+
     fn parse(pid: i32, line: &[u8]) -> Option<Self> {
         // The name stands in brackets and may itself have brackets and blanks.
         let open = line.iter().position(|b| *b == b'(')?;
@@ -489,12 +500,13 @@ mod tests {
     #[test]
     fn descriptors_are_counted_on_old_kernels_too() {
         let mut snapshot = Snapshot::new().expect("a snapshot");
-        let (heard, said) = stdio::pipe().expect("pipe");
-        let mut plan = SpawnPlan::new(["/bin/sh", "-c", "echo; kill -STOP $$"]);
-        plan.fds = vec![ChildFd::Null, ChildFd::Fd(said.as_fd())];
-        let spawned = Spawner::new().expect("spawner").spawn(&plan).expect("spawn");
-        File::from(heard).read_exact(&mut [0]).expect("it has been loaded");
-        assert_eq!(snapshot.count_fds(spawned.os_pid.0), Some(3));
+        let spawned = Spawner::new().expect("spawner").spawn(&SpawnPlan::new(["/bin/sleep", "60"])).expect("spawn");
+        // exec lets the parent go on (execve(2), vfork(2)) a moment before it closes descriptors.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while snapshot.count_fds(spawned.os_pid.0) != Some(3) {
+            assert!(Instant::now() < deadline, "{:?}", snapshot.count_fds(spawned.os_pid.0));
+            std::thread::yield_now();
+        }
         assert_eq!(snapshot.num_fds(spawned.os_pid.0), Some(3));
         // SAFETY: our own child.
         unsafe { libc::kill(spawned.os_pid.0, libc::SIGKILL) };

@@ -17,8 +17,8 @@ mod other;
 #[cfg(target_os = "linux")]
 pub use linux::Snapshot;
 #[cfg(target_os = "linux")]
-pub(super) use linux::group_runs;
+pub(super) use linux::{is_member, running_groups};
 #[cfg(not(target_os = "linux"))]
 pub use other::Snapshot;
 #[cfg(not(target_os = "linux"))]
-pub(super) use other::group_runs;
+pub(super) use other::{is_member, running_groups};

@@ -1,5 +1,6 @@
 //! Systems without a Linux `/proc`: no stats, said cleanly.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Instant;
 
@@ -52,7 +53,12 @@ impl Snapshot {
     }
 }
 
-/// Whether a member of the group runs that is not a zombie; unknown here.
-pub(crate) fn group_runs(_group: OsPid) -> Option<bool> {
+/// The process groups in which somebody runs; unknown here.
+pub(crate) fn running_groups() -> Option<HashMap<OsPid, OsPid>> {
     None
+}
+
+/// Whether this process runs and is a member of the group; unknown here.
+pub(crate) fn is_member(_os_pid: OsPid, _group: OsPid) -> bool {
+    false
 }
