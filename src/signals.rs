@@ -12,7 +12,7 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use crate::event_loop::{Interest, Readiness, Source, SourceId};
 use crate::manager::{App, Cx};
-use crate::process::Signal;
+use crate::process::{ProcessState, Signal};
 use crate::{Error, ErrorKind, Result, sys};
 
 /// What a signal makes the manager do.
@@ -104,10 +104,23 @@ impl SigHandler {
             }
             SignalAction::Suspend => {
                 cx.signal_groups(Signal::TSTP);
+                stop_sessions(cx);
                 sys::signal::suspend_self();
             }
             SignalAction::Call(f) => f(cx, signal),
         }
+    }
+}
+
+/// Stops the processes that lead a session of their own. Their groups are orphaned, which is where SIGTSTP stops
+/// nobody (POSIX.1-2017, System Interfaces, 2.4.3).
+fn stop_sessions(cx: &Cx<'_>) {
+    let processes = cx.list().into_iter().chain(cx.ending()).filter_map(|pid| cx.process(pid).ok());
+    // Of one that has ended the number may be another's.
+    let leaders = processes.filter(|p| p.state != ProcessState::Exited && (p.config.tty || p.config.detach));
+    for os_pid in leaders.filter_map(|process| process.os_pid) {
+        // One that has gone does not keep it from the others.
+        let _ = sys::signal_group(os_pid, Signal::STOP);
     }
 }
 

@@ -41,6 +41,8 @@ impl Signal {
     pub const CONT: Self = Self(libc::SIGCONT);
     /// Ctrl-Z.
     pub const TSTP: Self = Self(libc::SIGTSTP);
+    /// Stop; cannot be caught.
+    pub const STOP: Self = Self(libc::SIGSTOP);
     /// For the program's own use.
     pub const USR1: Self = Self(libc::SIGUSR1);
     /// For the program's own use.

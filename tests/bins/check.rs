@@ -53,6 +53,20 @@ fn what_start_refuses_is_refused() {
 }
 
 #[test]
+fn values_are_on_one_line_each_and_a_shell_reads_them() {
+    let value = "one\ntwo \x1b[31mit's \\ \u{e9}\u{9b}1";
+    let env = format!("A=\"{}\"\n", value.replace('\\', "\\\\"));
+    let room = Room::new("web: true\n").file(".env", env);
+    let done = room.run("check").expect(0).quietly();
+    let text = done.text();
+    assert!(!text.contains('\x1b') && text.lines().count() == 6, "{done}");
+    let assignment = text.lines().last().expect("a line").trim();
+    let mut shell = room.command("bash");
+    shell.arg("-c").arg(format!("{assignment}; printf %s \"$A\""));
+    assert_eq!(Running::spawn(shell).end().expect(0).text(), value);
+}
+
+#[test]
 fn it_starts_nothing() {
     let room = Room::new("web: touch started\n");
     room.run("check").expect(0).quietly();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gaffer::process::Signal;
 
-use crate::support::{Room, Running, busy, memory, spawned, state, until};
+use crate::support::{Room, Running, Said, busy, memory, spawned, state, until};
 
 /// 200 000 lines of 100 digits and a newline: 20 MB.
 const NUMBERS: &str = "seq -f %0100g 200000";
@@ -56,6 +56,19 @@ fn a_file_gets_everything() {
     let text = std::fs::read_to_string(room.path("log")).expect("a file");
     assert_eq!(text.len(), 200_000 * 107);
     assert!(text.lines().zip(1..).all(|(line, n)| line == format!("a.1 | {n:0100}")));
+}
+
+#[test]
+fn a_pipe_that_does_not_block() {
+    // Whoever shares it with us has made it so, and it stays so.
+    let room = Room::new(&format!("a: {NUMBERS}\n"));
+    let (ours, theirs) = gaffer::sys::stdio::pipe().expect("a pipe");
+    gaffer::sys::stdio::set_nonblocking(&theirs).expect("flags");
+    let (running, _) = Running::unread(&mut room.gaffer("start --no-timestamp -q --no-restart"), theirs.into());
+    let said = Said::by(File::from(ours));
+    running.end().expect(0).quietly();
+    assert!(said.wait_for_end());
+    assert_eq!(said.bytes().len(), 200_000 * 107);
 }
 
 #[test]

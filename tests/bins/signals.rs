@@ -94,6 +94,18 @@ fn a_grandchild_that_does_not_listen_is_killed_too() {
 }
 
 #[test]
+fn who_has_left_the_group_is_not_waited_for() {
+    // It keeps the pipes of the program open.
+    let room = Room::new("a: setsid sleep 1000 & echo up; wait\n");
+    let running = room.start("start --no-timestamp");
+    let sleeping = || room.living().into_iter().find(|(_, line)| line == "sleep 1000");
+    until(|| sleeping().is_some() && running.text().contains("| up"), || running.dump());
+    let done = running.stop(Signal::INT).expect(0).quietly();
+    assert!(done.took < Duration::from_secs(10), "{done}");
+    send(sleeping().expect("it is on its own").0, Signal::KILL);
+}
+
+#[test]
 fn last_words_are_heard() {
     let room = Room::new("a: trap 'echo bye; echo bye >&2; exit 0' TERM; sleep 1000 & wait\n");
     let running = room.start("start --no-timestamp");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gaffer::process::Signal;
 
-use crate::support::Room;
+use crate::support::{Room, state, until};
 
 #[test]
 fn programs_see_a_terminal() {
@@ -21,6 +21,21 @@ fn long_output_is_complete() {
     let text = done.text();
     assert!(text.lines().zip(1..).all(|(line, n)| line == format!("a.1 | {n:0100}")), "{done}");
     assert_eq!(text.lines().count(), 20_000, "{done}");
+}
+
+#[test]
+fn suspended_and_resumed() {
+    // Each leads a session of its own, where SIGTSTP stops nobody.
+    let room = Room::new("a: while :; do echo tick; sleep 0.05; done\n");
+    let mut running = room.start("start --tty --no-timestamp");
+    running.wait_for("tick");
+    let states = || room.living().into_iter().map(|(pid, _)| state(pid)).collect::<Vec<_>>();
+    running.signal(Signal::TSTP);
+    until(|| states().len() >= 2 && states().iter().all(|state| "TD".contains(*state)), || format!("{:?}", states()));
+    running.signal(Signal::CONT);
+    let ticks = running.text().matches("tick").count();
+    running.wait_until("it goes on", |text| text.matches("tick").count() > ticks + 1);
+    running.stop(Signal::INT).expect(0).quietly();
 }
 
 #[test]
