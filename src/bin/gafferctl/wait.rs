@@ -85,9 +85,14 @@ pub(crate) fn job(
     deadline: Instant,
 ) -> Result<(), Failure> {
     poll(deadline, || {
+        // Before the numbers are read: a process that ends between the two would count as running.
+        let wait = remaining(server, &mut old)?;
+        if wait.is_some() {
+            return Ok(wait);
+        }
         let status = match (job.status(), state) {
             (Ok(status), _) => status,
-            (Err(e), State::Stopped) if e.kind() == ErrorKind::NotFound => return remaining(server, &mut old),
+            (Err(e), State::Stopped) if e.kind() == ErrorKind::NotFound => return Ok(None),
             (Err(e), _) => return Err(failure(e)),
         };
         let (running, wanted) = (status.running, status.numprocesses);
@@ -96,17 +101,14 @@ pub(crate) fn job(
             State::Stopped if status.is_active() || running > 0 => {
                 Ok(Some(format!("`{name}` is {}, {running} of its processes run", state_name(status.state))))
             }
+            State::Stopped => Ok(None),
             State::Running if status.state == JobState::Stopped => {
                 Err(Failure::new(Code::Failed, format!("`{name}` is stopped, so it will not run")))
             }
             State::Running if !status.is_active() || running < wanted => {
                 Ok(Some(format!("`{name}` is {}, {running} of {wanted} processes run", state_name(status.state))))
             }
-            State::Stopped => remaining(server, &mut old),
-            State::Running => match remaining(server, &mut old)? {
-                None => starting(server, job),
-                wait => Ok(wait),
-            },
+            State::Running => starting(server, job, wanted),
         }
     })
 }
@@ -147,9 +149,13 @@ fn remaining(server: &Server, old: &mut Vec<Pid>) -> Result<Option<String>, Fail
     Ok(None)
 }
 
-/// A process counts as running from the moment it is to be started.
-fn starting(server: &Server, job: &Job) -> Result<Option<String>, Failure> {
-    for pid in job.pids().map_err(failure)? {
+/// A process counts as running from the moment it is to be started, and committed ones count as well.
+fn starting(server: &Server, job: &Job, wanted: u32) -> Result<Option<String>, Failure> {
+    let pids = job.pids().map_err(failure)?;
+    if pids.len() < wanted as usize {
+        return Ok(Some(format!("`{}`: {} of {wanted} processes run", job.name().short(), pids.len())));
+    }
+    for pid in pids {
         match server.process(pid).info() {
             Ok(info) if info.state == ProcessState::Running => {}
             Ok(_) => return Ok(Some(format!("process {pid} does not run yet"))),
