@@ -16,7 +16,7 @@ fn programs_see_a_terminal() {
 
 #[test]
 fn long_output_is_complete() {
-    let room = Room::new("a: seq -f %0100g 20000\n");
+    let room = Room::new("a: seq -f %0100g 20000; true\n");
     let done = room.run("start --tty --no-timestamp --no-restart -q").expect(0).quietly();
     let text = done.text();
     assert!(text.lines().zip(1..).all(|(line, n)| line == format!("a.1 | {n:0100}")), "{done}");
