@@ -382,9 +382,9 @@ fn process_stats() {
     w.start(sleeper("dummy"));
     w.running("dummy", 1);
     let stats = |w: &Watch| w.manager.stats(&Target::Process(Pid(1))).expect("stats").remove(0).stats;
-    assert_eq!(stats(&w).cmdline, ["sleep", "1000"]);
-    assert!(stats(&w).rss > 0);
-    // exec closes descriptors a moment after it lets the parent go on.
+    // exec lets the parent go on a moment before the new image is complete.
+    w.until("the command line", |w| stats(w).cmdline == ["sleep", "1000"]);
+    w.until("memory in use", |w| stats(w).rss > 0);
     w.until("three descriptors", |w| stats(w).num_fds == Some(3));
     assert_eq!(w.manager.stats(&Target::Process(Pid(9))).expect_err("none").kind(), ErrorKind::NotFound);
     w.finish();
