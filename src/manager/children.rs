@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::fchown;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -51,6 +52,11 @@ struct Child {
     watch: Option<Source<ExitWatch>>,
     /// Kept in their places until all have ended.
     streams: Vec<Option<Stream>>,
+    /// Whether it has a terminal of its own.
+    tty: bool,
+    /// The terminal, once nobody writes to it any more. To close it hangs up, and would kill a program
+    /// that has closed its output and is about to end well; so it stays until the process has ended.
+    terminal: Option<Stream>,
     inlets: Vec<Inlet>,
     group: GroupState,
 }
@@ -94,7 +100,11 @@ impl Children {
 
     pub(super) fn close_stream(&mut self, pid: Pid, index: usize) {
         if let Some(child) = self.map.get_mut(&pid) {
-            child.streams[index] = None;
+            let ended = child.streams[index].take();
+            if let (Some(mut terminal), true) = (ended, child.tty && child.watch.is_some()) {
+                terminal.silence();
+                child.terminal = Some(terminal);
+            }
             self.forget_if_over(pid);
         }
     }
@@ -243,6 +253,12 @@ impl Supervisor {
         plan.env = launch.env.into_iter().collect();
         plan.cwd = config.cwd.clone();
         plan.credentials = users::resolve(config.uid.as_ref(), config.gid.as_ref())?;
+        if let Some(to) = &plan.credentials {
+            for (fd, _) in &theirs {
+                // So that it may open `/dev/stdout`. One that does not is not hurt where this fails.
+                let _ = fchown(fd, Some(to.uid), Some(to.gid));
+            }
+        }
         plan.umask = config.umask;
         plan.group = if config.detach || config.tty { Group::Session } else { Group::Own };
         if config.tty {
@@ -310,6 +326,7 @@ impl Supervisor {
             // The status was told when it was peeked at.
             let _ = watch.into_inner().reap();
         }
+        child.terminal = None;
         for inlet in &mut child.inlets {
             inlet.hang_up();
         }
@@ -358,6 +375,8 @@ impl Supervisor {
             detach: config.detach,
             watch: None,
             streams: Vec::with_capacity(readers.len()),
+            tty: config.tty,
+            terminal: None,
             inlets: Vec::with_capacity(writers.len()),
             group: GroupState::Led { killed: None },
         };

@@ -226,6 +226,12 @@ impl Stream {
         let _ = self.source.set_interest(Interest::NONE);
     }
 
+    /// Nothing comes from it any more, but it stays open.
+    pub(super) fn silence(&mut self) {
+        // What cannot be taken out of the poller is reported for a stream that nobody looks up.
+        let _ = self.source.set_interest(Interest::NONE);
+    }
+
     fn unpause(&mut self, id: TapId) {
         let was_paused = self.is_paused();
         self.paused_by.retain(|&tap| tap != id);
