@@ -166,9 +166,7 @@ impl HttpServer {
         if let (200, true, Some(head)) = (status, content.etag, head) {
             if matches!(head.method(), Method::Get | Method::Head) {
                 let tag = entity_tag(&content.body);
-                let known = head.headers().get("if-none-match").is_some()
-                    && if_none_match(head.headers().all("if-none-match"), Some(&tag));
-                if known {
+                if !if_none_match(head.headers().all("if-none-match"), Some(&tag)) {
                     status = 304;
                 }
                 etag = Some(tag);
