@@ -105,6 +105,12 @@ impl Cx<'_> {
 }
 
 impl Supervisor {
+    /// How many monitors there are.
+    #[must_use]
+    pub fn monitors(&self) -> usize {
+        self.monitors.map.len()
+    }
+
     /// Ends a monitor; false if it had ended. Without monitors nothing is sampled.
     pub fn unmonitor(&mut self, id: MonitorId) -> bool {
         let Some(monitor) = self.monitors.map.remove(&id) else { return false };

@@ -171,6 +171,12 @@ impl Supervisor {
         id
     }
 
+    /// How many subscriptions to output there are.
+    #[must_use]
+    pub fn taps(&self) -> usize {
+        self.taps.slots.len()
+    }
+
     /// Ends a subscription to output; false if it had ended.
     pub fn untap(&mut self, id: TapId) -> bool {
         let known = self.taps.slots.remove(&id).is_some();

@@ -185,7 +185,7 @@ impl ProcessTable {
             job: process.job,
             instance: process.instance,
             config: process.config.clone(),
-            env: std::mem::take(&mut process.env),
+            env: process.env.clone(),
             once: process.once,
         })
     }

@@ -42,6 +42,11 @@ impl ProcessTable {
     #[must_use]
     pub fn process(&self, pid: Pid) -> Option<ProcessInfo> {
         let process = self.processes.get(&pid)?;
+        let mut config = process.config.clone();
+        if !process.env.is_empty() {
+            // What a commit adds is this process's alone: it gets a definition of its own to show.
+            Arc::make_mut(&mut config).env.extend(process.env.clone());
+        }
         Some(ProcessInfo {
             pid,
             os_pid: process.os_pid,
@@ -50,7 +55,7 @@ impl ProcessTable {
             state: process.state(),
             once: process.once,
             started: None,
-            config: process.config.clone(),
+            config,
         })
     }
 

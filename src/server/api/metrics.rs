@@ -31,6 +31,18 @@ fn server(call: &mut Call<'_, '_>, page: &mut Page) {
     page.one("gaffer_requests", "counter", "", "Requests answered, refused ones included.", counters.requests);
     let help = "Events that were dropped because nobody took them in time.";
     page.one("gaffer_events_dropped", "counter", "", help, call.cx.events().dropped());
+    let listeners = [
+        (
+            "gaffer_subscriptions",
+            "Who listens to events; all feeds of a server share one.",
+            call.cx.events().subscriptions(),
+        ),
+        ("gaffer_taps", "Who gets output of processes.", call.cx.taps()),
+        ("gaffer_monitors", "Who gets samples of what processes use.", call.cx.monitors()),
+    ];
+    for (name, help, n) in listeners {
+        page.one(name, "gauge", "", help, n as u64);
+    }
     let help = "Events, samples and pieces of output that feeds lost because their client was too slow.";
     page.one("gaffer_feed_dropped", "counter", "", help, counters.dropped);
 }

@@ -1,0 +1,16 @@
+//! gafferd as others speak to it: curl, Python's websockets, node's ws and eventsource, a browser, and clients that mean harm.
+//!
+//! What these need beside curl is installed by `.ci/tools`. A test whose tool is not there says so on standard error, or
+//! fails if `GAFFER_NET_REQUIRE` is set.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod browser;
+mod clients;
+mod feeds;
+mod jobs;
+mod processes;
+mod soak;
+mod stalled;
+mod util;
+mod wire;
