@@ -2,7 +2,7 @@
 //!
 //! Each test has a [`Room`](support::Room) of its own: a folder, and a mark in the environment of everything that is
 //! started in it, by which it is found in `/proc` if it should outlive the test. So the tests need Linux.
-
+#![allow(clippy::print_stderr)]
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -22,7 +22,7 @@ fn a_template() {
     let status = node.json("GET /status/web", "", 200);
     assert_eq!((&status["active"], &status["running"]), (&json!(true), &json!(1)));
     assert_eq!((&status["numprocesses"], &status["max_processes"]), (&json!(1), &json!(1)));
-    assert_eq!(node.json("GET /status", "", 200)[0]["name"], "default.web");
+    assert_eq!(node.json("GET /status", "", 200)["jobs"][0]["name"], "default.web");
 
     let scaled = |n: u32| json!({"ok": true, "numprocesses": n});
     assert_eq!(node.json("POST /processes/web/_add", "", 200), scaled(2));
