@@ -2,6 +2,7 @@
 //!
 //! What these need beside curl is installed by `.ci/tools`. A test whose tool is not there says so on standard error, or
 //! fails if `GAFFER_NET_REQUIRE` is set.
+#![allow(clippy::print_stderr)]
 #![allow(clippy::unwrap_used)]
 
 mod access;
