@@ -37,7 +37,7 @@ pub(crate) fn local(time: SystemTime) -> Local {
 }
 
 /// Hour, minute and second of [`local`].
-#[cfg(feature = "console")]
+#[cfg(any(feature = "client", feature = "console"))]
 pub(crate) fn local_time(time: SystemTime) -> (u8, u8, u8) {
     let Local { hour, minute, second, .. } = local(time);
     (hour, minute, second)
