@@ -53,18 +53,29 @@ fn state(node: &Node) -> State {
 /// Back to how it began: the configuration as it was, jobs fresh, no connection but ours.
 fn settle(node: &Node) {
     node.configure(BASE);
+    let reloads = |node: &Node| node.log().iter().filter(|line| line.contains("reload")).count();
+    let before = reloads(node);
     node.signal(Signal::HUP);
+    eventually("the reload", || (reloads(node) > before).then_some(()));
+    let mut stopped = Vec::new();
     for job in all_jobs(node) {
         let path = format!("/jobs/{}", job.replace('.', "/"));
         if ["default.web", "default.cat", "default.loud"].contains(&job.as_str()) {
             let n = if job == "default.web" { "=2" } else { "=1" };
-            for _ in 0..2 {
-                let _ = node.request("POST", &format!("{path}/state"), "1");
-                let _ = node.request("POST", &format!("{path}/numprocesses"), &json!({"scale": n}).to_string());
-            }
+            let _ = node.request("POST", &format!("{path}/state"), "0");
+            stopped.push((format!("{path}/state"), format!("{path}/numprocesses"), n));
         } else {
             let _ = node.request("DELETE", &path, "");
         }
+    }
+    // What was committed is nobody's but its own.
+    for pid in pids(node) {
+        let _ = node.request("DELETE", &format!("/{pid}"), "");
+    }
+    eventually("no process", || pids(node).is_empty().then_some(()));
+    for (state, numprocesses, n) in stopped {
+        let _ = node.request("POST", &state, "1");
+        let _ = node.request("POST", &numprocesses, &json!({"scale": n}).to_string());
     }
     eventually("the jobs of the configuration alone", || (all_jobs(node).len() == 3).then_some(()));
     eventually("one connection", || (node.metric("gaffer_connections") <= 1.0).then_some(()));

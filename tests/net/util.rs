@@ -15,7 +15,7 @@ use gaffer::process::{OsPid, Signal};
 use gaffer::sys;
 use serde_json::{Value, json};
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(8);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until `f` has an answer.
 #[track_caller]
@@ -90,6 +90,7 @@ impl Node {
         Self::at("127.0.0.1:0", config)
     }
 
+    /// The same, listening at these addresses, of which the first one is its [`address`](Self::address).
     pub(crate) fn at(bind: &str, config: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -99,7 +100,8 @@ impl Node {
         fs::write(&file, format!("[gaffer]\n{config}")).expect("a configuration");
         let bind = bind.replace("FOLDER", &folder.display().to_string());
         let mut child = Command::new(env!("CARGO_BIN_EXE_gafferd"))
-            .args(["--bind", &bind, "-c"])
+            .args(bind.split(' ').flat_map(|address| ["--bind", address]))
+            .arg("-c")
             .arg(&file)
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
@@ -115,8 +117,9 @@ impl Node {
         let end = Instant::now() + DEADLINE;
         while node.address.is_empty() {
             assert!(Instant::now() < end, "it does not listen: {:#?}", node.log());
-            let found = node.log().iter().find_map(|line| line.split("listening on ").nth(1).map(str::to_owned));
-            node.address = found.unwrap_or_default();
+            let log = node.log();
+            let found = log.iter().find_map(|line| line.split("listening on ").nth(1)?.split([',', ' ']).next());
+            node.address = found.unwrap_or_default().to_owned();
             thread::sleep(Duration::from_millis(5));
         }
         node
