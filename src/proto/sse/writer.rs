@@ -89,13 +89,14 @@ pub fn write_retry(retry: Duration, out: &mut Vec<u8>) {
 }
 
 /// One field for each line of `text`, however the lines end.
-fn lines(name: &str, mut text: &str, out: &mut Vec<u8>) {
-    while let Some(end) = text.find(['\r', '\n']) {
-        field(name, &text[..end], out);
-        let after = &text[end..];
-        text = after.strip_prefix("\r\n").unwrap_or(&after[1..]);
+///
+/// A search for one character is a `memchr`, for one of two it is not: output passes here once for each client.
+fn lines(name: &str, text: &str, out: &mut Vec<u8>) {
+    let mut rest = text.split('\n').peekable();
+    while let Some(line) = rest.next() {
+        let line = if rest.peek().is_some() { line.strip_suffix('\r').unwrap_or(line) } else { line };
+        line.split('\r').for_each(|line| field(name, line, out));
     }
-    field(name, text, out);
 }
 
 /// The blank after the colon is dropped by the parser, so that a value may begin with one.
