@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
+use super::sockjs::Services;
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
 use crate::proto::h1::{self, Query, RequestHead};
@@ -31,6 +32,7 @@ pub struct Call<'a, 'cx> {
     /// What it has learnt of jobs from their events.
     pub metrics: &'a Metrics,
     pub(super) query: Query<'a>,
+    pub(super) sockjs: &'a Services,
 }
 
 impl Call<'_, '_> {
@@ -206,7 +208,8 @@ pub enum FeedMode {
     EventSource,
 }
 
-/// One websocket connection, as a handler sees it.
+/// One client, as a handler sees it: on a websocket, or in a session of [SockJS](super::sockjs), whose way changes from request to request while the handler and its
+/// [address](SocketOut::address) stay.
 ///
 /// Its methods run in the loop and must not block. One that panics loses its connection (1011), nothing else.
 #[allow(unused_variables)]
@@ -216,7 +219,7 @@ pub trait Socket: Send {
         &[]
     }
 
-    /// The handshake is done.
+    /// The handshake is done, or the session begins.
     fn open(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
 
     /// A message has come.
@@ -225,7 +228,7 @@ pub trait Socket: Send {
     /// What a closure of its own has sent to its [address](SocketOut::address), in the order of sending.
     fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>, out: &mut SocketOut<'_>) {}
 
-    /// The connection is gone: end what was subscribed. Called once, whatever ended it.
+    /// The connection or session is gone: end what was subscribed. Called once, whatever ended it.
     fn close(&mut self, cx: &mut Cx<'_>) {}
 }
 

@@ -1,12 +1,13 @@
 //! One connection: its buffers, what it is doing, and until when.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Config;
 use super::call::{Peer, Socket};
 use super::feeds::Feed;
 use super::listen::Stream;
+use super::sockjs::Held;
 use crate::event_loop::{Interest, Source, SourceId};
 use crate::proto::h1::{Decoder, Phase, RequestHead};
 use crate::proto::ws;
@@ -26,6 +27,8 @@ pub(super) enum Mode {
     Http,
     Feed(Box<Feed>),
     Socket(Box<Web>),
+    /// Its response carries a session of SockJS.
+    Sockjs(Box<Held>),
     /// What is unsent goes out, nothing more is taken.
     Closing,
     /// Our side is closed; what still comes is thrown away, so that the answer is not lost to a reset (RFC 9112 section 9.6).
@@ -36,6 +39,8 @@ pub(super) enum Mode {
 pub(super) struct Web {
     pub(super) connection: ws::Connection,
     pub(super) socket: Box<dyn Socket>,
+    /// It speaks SockJS, with a sign of life after so long a silence.
+    pub(super) heartbeat: Option<Duration>,
     /// It was sent more than may wait.
     pub(super) overflow: bool,
     /// It was asked for a sign of life.
@@ -50,7 +55,7 @@ pub(super) enum Clock {
     Body,
     /// Something is unsent, and the client takes nothing.
     Stalled,
-    /// Until the next sign of life of a feed.
+    /// Until the next sign of life of a feed, or piece of a chunking test.
     Heartbeat,
     /// Until a websocket is asked for a sign of life, or its answer to that or to our goodbye is due.
     Socket,
@@ -123,7 +128,7 @@ impl Conn {
             Mode::Http => self.unsent() <= HIGH_WATER,
             // A client that does not read is not read either; its goodbye can wait.
             Mode::Socket(_) => self.unsent() <= config.unsent / 2,
-            Mode::Feed(_) => false,
+            Mode::Feed(_) | Mode::Sockjs(_) => false,
             Mode::Closing | Mode::Linger => true,
         }
     }
@@ -132,7 +137,7 @@ impl Conn {
         !self.eof
             && match self.mode {
                 // Nothing is due from it, but its end is to be seen.
-                Mode::Feed(_) => self.input.len() < MAX_INPUT,
+                Mode::Feed(_) | Mode::Sockjs(_) => self.input.len() < MAX_INPUT,
                 Mode::Closing => false,
                 _ => self.is_open_to(config),
             }
@@ -192,7 +197,7 @@ impl Conn {
                 self.dead = !ended;
             }
             Mode::Http if sent && self.eof && self.input.is_empty() => self.dead = true,
-            Mode::Feed(_) | Mode::Socket(_) | Mode::Linger if self.eof => self.dead = true,
+            Mode::Feed(_) | Mode::Socket(_) | Mode::Sockjs(_) | Mode::Linger if self.eof => self.dead = true,
             _ => {}
         }
     }
@@ -213,7 +218,8 @@ impl Conn {
                 Phase::Closed => Clock::Linger,
             },
             Mode::Feed(feed) if feed.heartbeat().is_some() => Clock::Heartbeat,
-            Mode::Feed(_) | Mode::Closing => Clock::Off,
+            Mode::Sockjs(held) if held.pause().is_some() => Clock::Heartbeat,
+            Mode::Feed(_) | Mode::Sockjs(_) | Mode::Closing => Clock::Off,
             Mode::Socket(_) => Clock::Socket,
         };
         if clock != self.clock {
@@ -226,8 +232,11 @@ impl Conn {
             (Clock::Stalled, _) => Some(config.stall_timeout),
             (Clock::Linger, _) => Some(LINGER),
             (Clock::Heartbeat, Mode::Feed(feed)) => feed.heartbeat(),
+            (Clock::Heartbeat, Mode::Sockjs(held)) => held.pause(),
             (Clock::Socket, Mode::Socket(web)) if web.connection.state() == ws::State::CloseSent => Some(LINGER),
-            (Clock::Socket, _) => Some(config.ping_interval),
+            (Clock::Socket, Mode::Socket(web)) => {
+                Some(web.heartbeat.unwrap_or(Duration::MAX).min(config.ping_interval))
+            }
             _ => None,
         };
         self.deadline = after.and_then(|after| self.since.checked_add(after));
@@ -235,4 +244,4 @@ impl Conn {
 }
 
 /// How long a client has to close after we did.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(2);

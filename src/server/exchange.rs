@@ -95,13 +95,16 @@ impl HttpServer {
     /// Whether a request may be made and there is somebody to answer it; the limit of its content.
     fn check(&self, conn: &Conn, head: &RequestHead) -> Result<Option<usize>, Refusal> {
         self.check_access(conn, head)?;
+        if let Some(limit) = self.sockjs.body_limit(head.path()) {
+            return Ok(limit);
+        }
         if head.method() == Method::Options {
             return Ok(None);
         }
         Ok(self.router.find(head.method(), &path_segments(head.path())?)?.body_limit)
     }
 
-    fn check_access(&self, conn: &Conn, head: &RequestHead) -> Result<(), Refusal> {
+    pub(super) fn check_access(&self, conn: &Conn, head: &RequestHead) -> Result<(), Refusal> {
         // No browser reaches a unix socket, and clients of one have no host to name.
         if matches!(conn.peer, super::Peer::Tcp(_)) {
             self.access.check_host(head)?;
@@ -111,6 +114,7 @@ impl HttpServer {
 
     fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {
         self.counters.requests += 1;
+        let Some(request) = self.sockjs_request(cx, conn, request) else { return };
         let exchange = request.head.exchange();
         let reply = match self.check_access(conn, &request.head) {
             Ok(()) if request.head.method() == Method::Options => self.options(&request.head),
@@ -127,7 +131,7 @@ impl HttpServer {
             },
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &request.head, spec),
-            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &request.head, socket) {
+            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &request.head, socket, None) {
                 Ok(()) => return,
                 Err(refusal) => (&refusal).into(),
             },
@@ -152,7 +156,8 @@ impl HttpServer {
         let found = self.router.find(request.head.method(), &path)?;
         let query = Query::parse(request.head.query().unwrap_or(""))?;
         let (handler, params) = self.router.open(found, &path);
-        let mut call = Call { cx, request, params, counters: self.counters, metrics: &self.metrics, query };
+        let (counters, metrics, sockjs) = (self.counters, &self.metrics, &self.sockjs);
+        let mut call = Call { cx, request, params, counters, metrics, query, sockjs };
         catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
             let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
             Err(Refusal::new(500, "internal_error", reason))
@@ -205,7 +210,7 @@ impl HttpServer {
     }
 
     /// The start of every answer.
-    fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
+    pub(super) fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
         let status = if (100..=999).contains(&status) { status } else { 500 };
         let mut response = ResponseHead::new(status).with("Server", SERVER);
         if let Some(head) = head {
@@ -246,7 +251,7 @@ impl HttpServer {
 }
 
 /// The same bytes have the same tag, whenever the server was started.
-fn entity_tag(body: &[u8]) -> String {
+pub(super) fn entity_tag(body: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(body);
     format!("\"{:016x}\"", hasher.finish())

@@ -104,6 +104,7 @@ impl Node {
             counters: Counters { connections: 1, accepted: 2, requests: 3, ..Counters::default() },
             metrics: &metrics,
             query: Query::parse(request.head.query().unwrap_or("")).expect("a query"),
+            sockjs: &Default::default(),
         });
         let route = self.hit.lock().expect("not poisoned").take().expect("a handler was called");
         schema::check_answer(&self.document, route, &answer);
