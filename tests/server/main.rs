@@ -9,4 +9,5 @@ mod http;
 mod limits;
 mod listen;
 mod node;
+mod sockjs;
 mod websocket;

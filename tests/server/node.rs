@@ -107,9 +107,15 @@ impl Node {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        Self::serving(config, |_| ())
+    }
+
+    /// One that serves something more.
+    pub(crate) fn serving(config: Config, more: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
         routes(&mut server);
+        more(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
         let mut manager = Manager::new().expect("a manager");

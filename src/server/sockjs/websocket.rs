@@ -5,7 +5,7 @@ use crate::proto::h1::RequestHead;
 use crate::proto::sockjs::{frame, parse_websocket};
 use crate::proto::ws::{CloseCode, Connection, State};
 use crate::server::HttpServer;
-use crate::server::conn::Conn;
+use crate::server::conn::{Conn, Mode};
 use crate::server::socket::{Carrier, Message};
 
 /// The connection, with the frames of SockJS in its messages.
@@ -65,7 +65,12 @@ impl HttpServer {
                     });
                 }
             }
-            Err((code, words)) => self.with_socket(cx, conn, |_, _, out| out.close(code, &words)),
+            Err((code, words)) => {
+                // No frame of SockJS goes before it.
+                if let Mode::Socket(web) = &mut conn.mode {
+                    Carrier::close(&mut web.connection, code, &words, &mut conn.out);
+                }
+            }
         }
     }
 }
