@@ -115,7 +115,11 @@ impl Reader {
         for piece in body.split_terminator(after) {
             let piece = piece.strip_prefix(before).expect("a frame");
             let quoted = matches!(self.framing, Framing::HtmlFile(_) | Framing::Jsonp(_));
-            let frame = if quoted { parse_websocket(piece).expect("a string").remove(0) } else { piece.to_owned() };
+            let frame = match self.framing {
+                _ if quoted => parse_websocket(piece).expect("a string").remove(0),
+                Framing::EventSource => piece.replace("%25", "%"),
+                _ => piece.to_owned(),
+            };
             assert!(self.closed.is_none() || frame.starts_with('c'), "{frame} after the end");
             match Frame::parse(&frame).expect("a frame") {
                 Frame::Messages(messages) => self.messages.extend(messages),

@@ -88,7 +88,13 @@ impl Framing {
             }
             Self::EventSource => {
                 out.extend_from_slice(b"data: ");
-                out.extend_from_slice(frame.as_bytes());
+                // The protocol's text has no word of it, but its client decodes what comes as a URI.
+                for (at, piece) in frame.split('%').enumerate() {
+                    if at > 0 {
+                        out.extend_from_slice(b"%25");
+                    }
+                    out.extend_from_slice(piece.as_bytes());
+                }
                 out.extend_from_slice(b"\r\n\r\n");
             }
             Self::HtmlFile(_) => {

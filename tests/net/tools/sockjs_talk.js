@@ -47,14 +47,18 @@ async function talk(SockJS, url, transport, options) {
   socket.send('half \ud83d pair');
   same(await take(socket, 1), ['half \ufffd pair'], 'half');
 
-  // A mebibyte in all, in messages of all sizes: responses have to be ended and begun again for it.
-  const big = [];
-  for (let size = 0, n = 0; size < 1 << 20; n++) {
-    big.push(String(n).padEnd(1 + (n * 7919) % 40000, 'é😀x'));
-    size += big[n].length;
+  // A mebibyte in all, in messages of all sizes: responses have to be ended and begun again for it. The client puts what waits
+  // into one request, whose content is bounded, so not all of it at once.
+  for (let size = 0, n = 0; size < 1 << 20;) {
+    const some = [];
+    for (let part = 0; part < 1 << 17; n++) {
+      some.push(n + ' ' + 'é😀x漢'.repeat((n * 7919) % 4000));
+      part += some[some.length - 1].length;
+    }
+    some.forEach((text) => socket.send(text));
+    same(await take(socket, some.length), some, 'big message');
+    size += some.join('').length;
   }
-  big.forEach((text) => socket.send(text));
-  same(await take(socket, big.length), big, 'big message');
 
   // The server closes, after it has answered.
   socket.send('bye');

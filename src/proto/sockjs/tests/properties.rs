@@ -25,7 +25,7 @@ impl Random {
 
     fn text(&mut self) -> String {
         const ODD: &[char] =
-            &['"', '\\', '\n', '\r', '\0', '<', '/', '\u{2028}', '\u{ffff}', '\u{feff}', 'é', '😀', 'x'];
+            &['"', '\\', '\n', '\r', '\0', '<', '/', '\u{2028}', '\u{ffff}', '\u{feff}', '%', 'é', '😀', 'x'];
         let length = self.below(20);
         (0..length)
             .map(|_| match self.below(3) {
@@ -64,7 +64,7 @@ fn frames(framing: &Framing, body: &str) -> Vec<Frame> {
         Framing::Xhr | Framing::XhrStreaming => body.split_terminator('\n').map(str::to_owned).collect(),
         Framing::EventSource => body
             .split_terminator("\r\n\r\n")
-            .map(|event| event.strip_prefix("data: ").expect(event).to_owned())
+            .map(|event| event.strip_prefix("data: ").expect(event).replace("%25", "%"))
             .collect(),
         Framing::HtmlFile(_) => body
             .split_terminator("</script>\r\n")

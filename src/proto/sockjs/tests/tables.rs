@@ -35,6 +35,7 @@ fn frames_on_each_transport() {
     }
     let spaces = frame::messages(["  \0\n\r "]);
     assert_eq!(on(Framing::EventSource, &spaces), "data: a[\"  \\u0000\\n\\r \"]\r\n\r\n");
+    assert_eq!(on(Framing::EventSource, &frame::messages(["%41%"])), "data: a[\"%2541%25\"]\r\n\r\n");
     let html = on(Framing::HtmlFile(callback("c")), &frame::messages(["</script><!--\u{2028}"]));
     assert_eq!(html, "<script>\np(\"a[\\\"\\u003c/script>\\u003c!--\\\\u2028\\\"]\");\n</script>\r\n");
     assert_eq!(frame::close(3000, "Go away!"), "c[3000,\"Go away!\"]");
