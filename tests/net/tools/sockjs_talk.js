@@ -18,7 +18,7 @@ async function talk(SockJS, url, transport, options) {
     new Promise((_, reject) => setTimeout(() => reject(new Error(`${transport}: in vain waited for ${what}`)), 25000)),
   ]);
   const open = async () => {
-    const socket = new SockJS(url, null, Object.assign({ transports: [transport] }, options));
+    const socket = new SockJS(url, null, Object.assign({ transports: [transport], timeout: 20000 }, options));
     socket.got = [];
     socket.closed = new Promise((resolve) => { socket.onclose = resolve; });
     socket.onmessage = ({ data }) => { socket.got.push(data); if (socket.wake) socket.wake(); };
