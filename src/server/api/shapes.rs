@@ -43,7 +43,7 @@ const fn state(state: JobState) -> &'static str {
     }
 }
 
-/// A job: `name active state running running_out numprocesses max_processes processes config`.
+/// A job: `name active state running running_out numprocesses max_processes processes ending config`.
 ///
 /// `numprocesses` and `max_processes` (as the original calls it) are the same number.
 #[must_use]
@@ -57,11 +57,12 @@ pub fn job(info: &JobInfo) -> Value {
         "numprocesses": info.numprocesses,
         "max_processes": info.numprocesses,
         "processes": pids(&info.processes),
+        "ending": pids(&info.ending),
         "config": job_to_json(&info.config),
     })
 }
 
-/// A job in few words: `name active state running numprocesses max_processes`.
+/// A job in few words: `name active state running numprocesses max_processes ending`.
 #[must_use]
 pub fn status(info: &JobInfo) -> Value {
     json!({
@@ -71,6 +72,7 @@ pub fn status(info: &JobInfo) -> Value {
         "running": info.running,
         "numprocesses": info.numprocesses,
         "max_processes": info.numprocesses,
+        "ending": pids(&info.ending),
     })
 }
 
