@@ -66,7 +66,9 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
+pub use call::{
+    Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
+};
 pub use config::{Config, Endpoint};
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
@@ -113,6 +115,7 @@ pub struct HttpServer {
     connections: HashMap<SourceId, Box<Conn>>,
     counters: Counters,
     metrics: Metrics,
+    provided: Provided,
     history: History,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
@@ -160,6 +163,7 @@ impl HttpServer {
             connections: HashMap::new(),
             counters: Counters::default(),
             metrics: Metrics::default(),
+            provided: Provided::default(),
             history,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
@@ -192,6 +196,11 @@ impl HttpServer {
         handler: impl FnMut(&mut Call<'_, '_>) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<()> {
         self.router.add(method, pattern, Box::new(handler), None)
+    }
+
+    /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.
+    pub fn provide<T: Any + Send>(&mut self, value: T) {
+        self.provided.insert(value);
     }
 
     /// Adds a table of routes.

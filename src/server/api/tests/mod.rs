@@ -20,12 +20,13 @@ use crate::process::Event;
 use crate::proto::h1::{self, Decoder, Limits, Query, path_segments};
 use crate::server::metrics::Metrics;
 use crate::server::route::Router;
-use crate::server::{Call, Counters, Peer, Refusal, Reply, Request, Route};
+use crate::server::{Call, Counters, Peer, Provided, Refusal, Reply, Request, Route};
 
 /// A manager and what a server would know of it.
 struct Node {
     manager: Manager,
     metrics: Arc<Mutex<Metrics>>,
+    provided: Provided,
     document: Value,
     router: Router,
     /// The route that was asked last.
@@ -58,7 +59,7 @@ impl Node {
             };
             router.add(route.method, route.pattern, Box::new(handler), route.body_limit).expect(route.pattern);
         }
-        Self { manager, metrics, document: description::describe(ROUTES), router, hit }
+        Self { manager, metrics, provided: Provided::default(), document: description::describe(ROUTES), router, hit }
     }
 
     /// Turns until `done` answers something.
@@ -103,6 +104,7 @@ impl Node {
             params,
             counters: Counters { connections: 1, accepted: 2, requests: 3, ..Counters::default() },
             metrics: &metrics,
+            provided: &self.provided,
             query: Query::parse(request.head.query().unwrap_or("")).expect("a query"),
         });
         let route = self.hit.lock().expect("not poisoned").take().expect("a handler was called");
