@@ -50,7 +50,6 @@ mod conn;
 mod exchange;
 mod feeds;
 mod hosts;
-pub mod json;
 mod listen;
 pub mod metrics;
 mod route;
@@ -66,6 +65,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use crate::controller::json;
 pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
 pub use config::{Config, Endpoint};
 pub use listen::LocalAddr;

@@ -7,24 +7,28 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::json::{cpu, stats_json, unix_time};
 use crate::config::job_to_json;
 use crate::manager::Sample;
 use crate::process::{DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, Pid, ProcessInfo, ProcessState, UserRef};
-use crate::server::json::{cpu, stats_json, unix_time};
+
 use crate::words;
 
 /// Numbers of processes.
-pub(super) fn pids(pids: &[Pid]) -> Value {
+#[must_use]
+pub fn pids(pids: &[Pid]) -> Value {
     pids.iter().map(|pid| pid.0).collect()
 }
 
 /// Names as 0.5 writes them: `session.label`.
-pub(super) fn names(names: &[Arc<JobName>]) -> Value {
+#[must_use]
+pub fn names(names: &[Arc<JobName>]) -> Value {
     names.iter().map(|name| name.as_str()).collect()
 }
 
 /// Names as 0.4 writes them: `label`, and `session:label` outside of the default session.
-pub(super) fn names_0_4(names: &[Arc<JobName>]) -> Value {
+#[must_use]
+pub fn names_0_4(names: &[Arc<JobName>]) -> Value {
     names.iter().map(|name| name_0_4(name)).collect()
 }
 
