@@ -51,7 +51,6 @@ mod conn;
 mod exchange;
 mod feeds;
 mod hosts;
-pub mod json;
 mod later;
 mod listen;
 pub mod metrics;
@@ -68,6 +67,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use crate::controller::json;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
