@@ -44,6 +44,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answered;
 pub mod api;
 mod call;
 mod config;
@@ -68,6 +69,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use answered::Answered;
 pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
 pub use config::{Config, Endpoint};
 pub use later::Later;
@@ -119,6 +121,7 @@ pub struct HttpServer {
     counters: Counters,
     metrics: Metrics,
     history: History,
+    observer: Option<answered::Observer>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -167,6 +170,7 @@ impl HttpServer {
             counters: Counters::default(),
             metrics: Metrics::default(),
             history,
+            observer: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gaffer::Result;
 use gaffer::config::{GafferdConfig, Job, Plan};
 use gaffer::event_loop::TimerId;
-use gaffer::log::Log;
+use gaffer::log::{Log, LogLevel};
 use gaffer::manager::{App, Cx};
 use gaffer::process::{Event, JobName, JobState, Signal, What};
 use gaffer::sys::notify::Notifier;
@@ -132,11 +132,16 @@ impl Control {
             ("daemonize", old.daemonize != new.daemonize),
             ("pidfile", old.pidfile != new.pidfile),
             ("error_log", old.error_log != new.error_log),
+            ("access_log", old.access_log != new.access_log),
             ("console", old.console != new.console),
         ] {
             if changed {
                 self.log.warning(format_args!("{key} has changed, which takes effect at the next start only"));
             }
+        }
+        // They may be one and the same log, so the second one wins.
+        if let Some(log) = self.endpoints.access_log() {
+            log.set(LogLevel::Info, new.log_format);
         }
         self.log.set(new.log_level, new.log_format);
         self.endpoints.follow(cx, &self.config, &new, &self.log);
@@ -229,10 +234,13 @@ impl App for Control {
             }
             Ok(Message::Stop(signal)) => self.stop_on(cx, signal),
             Ok(Message::Reload) => self.reload(cx),
-            Ok(Message::Reopen) => match self.log.reopen() {
-                Ok(()) => self.log.info("the log was opened again"),
-                Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
-            },
+            Ok(Message::Reopen) => {
+                let logs = [Some(&self.log), self.endpoints.access_log()];
+                match logs.into_iter().flatten().try_for_each(Log::reopen) {
+                    Ok(()) => self.log.info("the log was opened again"),
+                    Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
+                }
+            }
             Err(_) => {}
         }
     }

@@ -15,9 +15,9 @@ use std::process::ExitCode;
 
 use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
-use gaffer::config::gafferd::Console;
+use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
-use gaffer::log::{Log, Logger};
+use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::sys::daemon::{self, Side};
@@ -29,6 +29,7 @@ use args::Args;
 use control::{Control, Message};
 use endpoints::Endpoints;
 use reaper::{Look, Reaper};
+use server::Surroundings;
 
 fn main() -> ExitCode {
     // First of all: it changes the environment, and takes descriptors that others could be given.
@@ -100,7 +101,13 @@ impl Running {
             Ok(before) => manager.set_child_nofile(before),
             Err(e) => log.warning(format_args!("cannot raise the number of open files: {e}")),
         }
-        let endpoints = Endpoints::open(&mut manager, &config, args.insecure, passed.listeners)?;
+        let access_log = match &config.access_log {
+            AccessLog::Off => None,
+            AccessLog::Log => Some(log.clone()),
+            AccessLog::File(path) => Some(Log::file(path, false, LogLevel::Info, config.log_format)?),
+        };
+        let around = Surroundings { insecure: args.insecure, access_log };
+        let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
         if config.console != Console::Off {
             manager.add_app(console(config.console)?);
         }
