@@ -71,6 +71,8 @@ pub(super) struct Conn {
     /// The request that is coming in, if it is to be answered.
     pub(super) head: Option<Box<RequestHead>>,
     pub(super) body: Vec<u8>,
+    /// When that was asked, if somebody wants to know.
+    pub(super) asked: Option<Instant>,
     /// What came and was not looked at yet.
     pub(super) input: Vec<u8>,
     pub(super) out: Vec<u8>,
@@ -97,6 +99,7 @@ impl Conn {
             decoder,
             head: None,
             body: Vec::new(),
+            asked: None,
             input: Vec::new(),
             out: Vec::new(),
             sent: 0,

@@ -76,6 +76,7 @@ impl HttpServer {
 
     /// What can be refused is refused before its content comes.
     fn head(&mut self, conn: &mut Conn, head: RequestHead) {
+        self.clock_in(conn);
         let has_content = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
         if has_content {
             match self.check(conn, &head) {
@@ -188,6 +189,7 @@ impl HttpServer {
                 etag = Some(tag);
             }
         }
+        self.tell_answer(conn, head, status);
         let mut response = self.response(status, head);
         let mut field = |name: &str, value: &str| {
             // A handler's value with a control character in it is left out, not sent.
@@ -242,6 +244,7 @@ impl HttpServer {
     }
 
     fn start_feed(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, head: &RequestHead, spec: FeedSpec) {
+        self.tell_answer(conn, Some(head), 200);
         let mut response = self.response(200, Some(head));
         response = response.with("Content-Type", Feed::media_type(&spec)).with("Cache-Control", "no-cache");
         // For proxies that would wait for more before they hand it on.

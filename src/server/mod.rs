@@ -44,6 +44,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answered;
 pub mod api;
 mod call;
 mod config;
@@ -68,6 +69,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use crate::controller::json;
+pub use answered::Answered;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
@@ -122,6 +124,7 @@ pub struct HttpServer {
     metrics: Metrics,
     provided: Provided,
     history: History,
+    observer: Option<answered::Observer>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -171,6 +174,7 @@ impl HttpServer {
             metrics: Metrics::default(),
             provided: Provided::default(),
             history,
+            observer: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),

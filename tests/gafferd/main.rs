@@ -1,7 +1,8 @@
 //! gafferd as it is run.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod background;
+mod empty_root;
 mod life;
 mod manager;
 mod receiver;
