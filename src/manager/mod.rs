@@ -29,6 +29,7 @@ mod output;
 mod streams;
 mod supervisor;
 mod topics;
+mod turns;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -55,6 +56,7 @@ pub use monitor::{MonitorId, Sample, Target};
 pub use output::{Output, OutputLimit, Piece};
 pub use streams::{Flow, StreamChunk, StreamData, StreamOrigin, StreamSelector, TapId};
 pub use supervisor::Supervisor;
+pub use turns::TurnTimes;
 
 use app::Apps;
 use handle::Calls;
@@ -165,6 +167,7 @@ impl Manager {
                 notices: Vec::new(),
                 restart_apps: false,
                 mail: VecDeque::new(),
+                turn_times: TurnTimes::default(),
             },
             events,
             ready: Vec::new(),
@@ -213,8 +216,7 @@ impl Manager {
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
-        let now = Instant::now();
-        let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(now));
+        let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = match (timeout, due) {
             _ if did || self.has_work() => Some(Duration::ZERO),
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -223,6 +225,7 @@ impl Manager {
         self.supervisor.children.forget_groups();
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.supervisor.io.turn(timeout, &mut ready);
+        let woken = Instant::now();
         for what in ready.drain(..) {
             self.route(what);
         }
@@ -241,11 +244,14 @@ impl Manager {
             }
         }
         monitor::work(&mut self.cx());
-        let now = Instant::now();
-        if self.supervisor.table.next_deadline().is_some_and(|at| at <= now) {
-            self.supervisor.table.handle_timeout(now);
+        if let Some(at) = self.supervisor.table.next_deadline() {
+            let now = Instant::now();
+            if at <= now {
+                self.supervisor.table.handle_timeout(now);
+            }
         }
         self.settle();
+        self.supervisor.turn_times.add(woken.elapsed());
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }

@@ -13,6 +13,7 @@ use super::handle::Calls;
 use super::launch;
 use super::monitor::Monitors;
 use super::streams::Taps;
+use super::turns::TurnTimes;
 use super::{Handle, Owner};
 use crate::event_loop::EventLoop;
 use crate::process::{JobConfig, JobId, JobInfo, JobName, Pid, ProcessInfo, Scale, Signal, What};
@@ -42,6 +43,7 @@ pub struct Supervisor {
     pub(super) restart_apps: bool,
     /// Messages to apps that are not delivered yet; what a turn brings is delivered in it.
     pub(super) mail: VecDeque<(AppId, Box<dyn Any + Send>)>,
+    pub(super) turn_times: TurnTimes,
 }
 
 impl Supervisor {
@@ -399,6 +401,12 @@ impl Supervisor {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.calls.handle()
+    }
+
+    /// How long the turns so far have taken.
+    #[must_use]
+    pub const fn turn_times(&self) -> &TurnTimes {
+        &self.turn_times
     }
 
     /// The moment at which the loop must turn again even if nothing happens.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::manager::TurnTimes;
 use crate::process::{JobInfo, JobState, OsPid, ProcessStats};
 use crate::server::{Call, Refusal, Reply};
 
@@ -31,6 +32,7 @@ fn server(call: &mut Call<'_, '_>, page: &mut Page) {
     page.one("gaffer_requests", "counter", "", "Requests answered, refused ones included.", counters.requests);
     let help = "Events that were dropped because nobody took them in time.";
     page.one("gaffer_events_dropped", "counter", "", help, call.cx.events().dropped());
+    turns(call.cx.turn_times(), page);
     let listeners = [
         (
             "gaffer_subscriptions",
@@ -45,6 +47,28 @@ fn server(call: &mut Call<'_, '_>, page: &mut Page) {
     }
     let help = "Events, samples and pieces of output that feeds lost because their client was too slow.";
     page.one("gaffer_feed_dropped", "counter", "", help, counters.dropped);
+}
+
+fn turns(times: &TurnTimes, page: &mut Page) {
+    let name = "gaffer_turn_duration_seconds";
+    let help = "How long the manager's loop was busy each time it woke: what everybody else had to wait.";
+    page.family(name, "histogram", "seconds", help);
+    let bucket = format!("{name}_bucket");
+    for (bound, n) in times.buckets() {
+        page.sample(&bucket, &[("le", &canonical(bound.as_secs_f64()))], n);
+    }
+    page.sample(&bucket, &[("le", "+Inf")], times.count());
+    page.sample(&format!("{name}_count"), &[], times.count());
+    page.sample(&format!("{name}_sum"), &[], times.sum().as_secs_f64());
+}
+
+/// A bound as other programs write it, so that series join: OpenMetrics 1.0, "Canonical Numbers".
+fn canonical(bound: f64) -> String {
+    if bound < 1e-4 {
+        let exponent = bound.log10().floor();
+        return format!("{}e-{:02}", (bound / 10_f64.powf(exponent)).round(), -exponent);
+    }
+    format!("{bound:?}")
 }
 
 fn jobs(call: &Call<'_, '_>, page: &mut Page) {
@@ -197,6 +221,12 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_are_canonical() {
+        let bounds: Vec<_> = TurnTimes::BOUNDS.iter().map(|bound| canonical(bound.as_secs_f64())).collect();
+        assert_eq!(bounds.join(" "), "3e-05 0.0001 0.0003 0.001 0.003 0.01 0.03 0.1 0.3 1.0 3.0");
+    }
 
     #[test]
     fn escapes() {

@@ -47,7 +47,15 @@ fn check(text: &str) -> Result<BTreeMap<String, f64>, String> {
             "info" => "_info",
             _ => "",
         };
-        if suffix != expected {
+        if kind == "histogram" {
+            let named = match suffix {
+                "_bucket" => labels.last().is_some_and(|(label, _)| label == "le"),
+                _ => ["_count", "_sum"].contains(&suffix),
+            };
+            if !named {
+                return fault("not of a histogram");
+            }
+        } else if suffix != expected {
             return fault("wrong suffix");
         }
         if kind == "stateset" && labels.last().is_none_or(|(label, _)| label != family) {
@@ -183,6 +191,10 @@ fn figures() {
         assert_eq!(get(key), value, "{key}");
     }
     assert!(get(r#"gaffer_job_exits_total{job="shop.bad",code="3"}"#) >= 1.0);
+    let turns = get("gaffer_turn_duration_seconds_count");
+    assert_eq!(get(r#"gaffer_turn_duration_seconds_bucket{le="+Inf"}"#), turns);
+    assert!(turns > 0.0 && get(r#"gaffer_turn_duration_seconds_bucket{le="3.0"}"#) <= turns);
+    assert!(get("gaffer_turn_duration_seconds_sum") > 0.0);
     assert!(get(r#"gaffer_process_resident_memory_bytes{job="default.web",process="web.1"}"#) > 0.0);
     assert!(get(r#"gaffer_process_cpu_seconds_total{job="default.web",process="web.1"}"#) >= 0.0);
     assert!(get("process_open_fds") > 0.0 && get("process_resident_memory_bytes") > 0.0);
