@@ -89,7 +89,7 @@ use route::Router;
 use socket::SocketMail;
 
 use crate::Result;
-use crate::event_loop::{Interest, Readiness, Source, SourceId, TimerId};
+use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
 use crate::proto::h1::{Decoder, HttpDate};
@@ -118,7 +118,7 @@ pub struct HttpServer {
     bound: Vec<Listener>,
     listeners: Vec<Source<Listener>>,
     addresses: Vec<LocalAddr>,
-    connections: HashMap<SourceId, Box<Conn>>,
+    connections: SourceMap<Box<Conn>>,
     requests: Requests,
     counters: Counters,
     metrics: Metrics,
@@ -168,7 +168,7 @@ impl HttpServer {
             bound,
             listeners: Vec::new(),
             addresses,
-            connections: HashMap::new(),
+            connections: SourceMap::default(),
             requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
@@ -412,6 +412,9 @@ impl App for HttpServer {
         }
         // What is unsent is sent by `finish`.
         self.with(cx, id, |server, cx, conn| {
+            if ready.is_writable() {
+                conn.blocked = false;
+            }
             if ready.is_readable() {
                 server.read(cx, conn);
             }
@@ -482,6 +485,7 @@ impl App for HttpServer {
         let now = Instant::now();
         for (_, mut conn) in mem::take(&mut self.connections) {
             self.say_goodbye(cx, &mut conn);
+            conn.blocked = false;
             conn.flush(now);
             self.end(cx, *conn);
         }

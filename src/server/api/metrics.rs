@@ -244,6 +244,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn bounds_are_canonical() {
+        let bounds: Vec<_> = TurnTimes::BOUNDS.iter().map(|bound| canonical(bound.as_secs_f64())).collect();
+        assert_eq!(bounds.join(" "), "3e-05 0.0001 0.0003 0.001 0.003 0.01 0.03 0.1 0.3 1.0 3.0");
+    }
+
+    #[test]
     fn escapes() {
         let mut page = Page::default();
         page.family("x", "gauge", "", "a \\ b\nc");
