@@ -9,6 +9,7 @@ mod exit;
 mod flapping;
 mod id;
 mod info;
+mod logs;
 mod signal;
 pub(crate) mod stats;
 
@@ -18,5 +19,6 @@ pub use exit::Exit;
 pub use flapping::Flapping;
 pub use id::{DEFAULT_SESSION, JobId, JobName, OsPid, Pid};
 pub use info::{JobInfo, JobState, ProcessInfo, ProcessState, Scale};
+pub use logs::{LOGFILE_BACKUPS, LOGFILE_MAXBYTES, LogFormat, LogStatus, MAX_BACKUPS, MIN_MAXBYTES, Outlet};
 pub use signal::Signal;
 pub use stats::ProcessStats;

@@ -32,7 +32,7 @@ pub(crate) enum Message {
     Stop(Signal),
     /// Read the configuration again.
     Reload,
-    /// Open the log again.
+    /// Open the log again, and those of the jobs.
     Reopen,
 }
 
@@ -229,10 +229,15 @@ impl App for Control {
             }
             Ok(Message::Stop(signal)) => self.stop_on(cx, signal),
             Ok(Message::Reload) => self.reload(cx),
-            Ok(Message::Reopen) => match self.log.reopen() {
-                Ok(()) => self.log.info("the log was opened again"),
-                Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
-            },
+            Ok(Message::Reopen) => {
+                match self.log.reopen() {
+                    Ok(()) => self.log.info("the log was opened again"),
+                    Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
+                }
+                if let Err(e) = cx.reopen_logs() {
+                    self.log.error(format_args!("{e}; going on in the old one"));
+                }
+            }
             Err(_) => {}
         }
     }
