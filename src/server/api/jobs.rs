@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::params::{bad, done, job, object, signal as signal_of};
 use super::shapes;
 use crate::config::job_from_json;
-use crate::manager::{Commit, Target};
+use crate::manager::Commit;
 use crate::process::Scale;
 use crate::server::{Call, Refusal, Reply};
 
@@ -54,12 +54,6 @@ pub(super) fn unload(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name = job(call)?;
     call.cx.unload(name.as_str())?;
     done(200)
-}
-
-pub(super) fn stats(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let name = job(call)?;
-    let samples = call.cx.stats(&Target::Job(name.clone()))?;
-    Ok(Reply::Json(200, shapes::job_stats(&name, &samples)))
 }
 
 pub(super) fn numprocesses(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
