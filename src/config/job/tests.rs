@@ -78,7 +78,7 @@ fn every_key_is_read_and_written() {
     key("logfile_maxbytes", &sizes, base().logfile_maxbytes(10_240));
     key("logfile_maxbytes", &[json!(0), json!("0")], base().logfile_maxbytes(0));
     key("logfile_backups", &[json!(3)], base().logfile_backups(3));
-    key("logfile_total", &[json!("1GB"), json!(1 << 30)], base().logfile_total(1 << 30));
+    key("logfile_total", &[json!(1 << 30), json!("1GB")], base().logfile_total(1 << 30));
     key("log_format", &[json!("prefix")], base().log_format(LogFormat::Prefix));
     key("log_format", &[json!("json")], base().log_format(LogFormat::Json));
     key("redirect_input", &[json!(true)], base().redirect_input(true));
