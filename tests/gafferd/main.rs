@@ -3,6 +3,7 @@
 
 mod background;
 mod life;
+mod logs;
 mod manager;
 mod reload;
 mod util;

@@ -52,8 +52,7 @@ impl Head {
                 out.push(b'\n');
             }
             Self::Json(head) => {
-                let (seconds, micros) = stamp.unix;
-                write!(out, "{{\"time\":{seconds}.{micros:06}").expect(INFALLIBLE);
+                out.extend_from_slice(&stamp.json);
                 out.extend_from_slice(head);
                 text(out, line.bytes);
                 if line.continues {
@@ -90,6 +89,11 @@ fn text(out: &mut Vec<u8>, bytes: &[u8]) {
 fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
+    // Without a way out of the loop the compiler looks at many bytes at once.
+    if rest.iter().fold(true, |plain, &b| plain & (b >= 0x20) & (b != b'"') & (b != b'\\')) {
+        out.extend_from_slice(rest);
+        return out.push(b'"');
+    }
     while let Some(at) = rest.iter().position(|b| *b < 0x20 || matches!(b, b'"' | b'\\')) {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
@@ -125,13 +129,15 @@ pub(super) struct Stamp {
     unix: (u64, u32),
     /// `2026-11-21T12:00:00.123Z` (RFC 3339).
     text: [u8; 24],
+    /// The start of an object.
+    json: Vec<u8>,
 }
 
 /// The last second that four digits of a year can tell.
 const LAST: u64 = 253_402_300_799;
 
 impl Stamp {
-    pub(super) const START: Self = Self { unix: (0, 0), text: *b"1970-01-01T00:00:00.000Z" };
+    pub(super) const START: Self = Self { unix: (0, 0), text: *b"1970-01-01T00:00:00.000Z", json: Vec::new() };
 
     /// Moves to this time; the date is worked out once a second. A clock beyond the years 1970 to 9999 is wrong
     /// anyway.
@@ -157,6 +163,8 @@ impl Stamp {
         }
         digits(20, 3, (micros / 1000).into());
         self.unix = (seconds, micros);
+        self.json.clear();
+        write!(self.json, "{{\"time\":{seconds}.{micros:06}").expect(INFALLIBLE);
     }
 }
 
