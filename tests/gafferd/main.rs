@@ -4,6 +4,7 @@
 mod background;
 mod empty_root;
 mod life;
+mod logs;
 mod manager;
 mod receiver;
 mod reload;

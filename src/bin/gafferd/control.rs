@@ -34,7 +34,7 @@ pub(crate) enum Message {
     Stop(Signal),
     /// Read the configuration again.
     Reload,
-    /// Open the log again.
+    /// Open the log again, and those of the jobs.
     Reopen,
 }
 
@@ -244,6 +244,9 @@ impl App for Control {
                 match logs.into_iter().flatten().try_for_each(Log::reopen) {
                     Ok(()) => self.log.info("the log was opened again"),
                     Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
+                }
+                if let Err(e) = cx.reopen_logs() {
+                    self.log.error(format_args!("{e}; going on in the old one"));
                 }
             }
             Err(_) => {}
