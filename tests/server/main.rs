@@ -6,8 +6,10 @@
 mod access;
 mod feeds;
 mod http;
+mod later;
 mod limits;
 mod listen;
 mod node;
 mod sockjs;
+mod stats;
 mod websocket;

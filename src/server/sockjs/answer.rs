@@ -120,6 +120,7 @@ impl HttpServer {
         with_cookie: bool,
         answer: Answer,
     ) {
+        self.tell_answer(conn, Some(head), answer.status);
         let mut response = self.sockjs_head(answer.status, head, with_cookie);
         if let Some(media_type) = answer.media_type {
             let _ = response.field("Content-Type", media_type);
@@ -143,6 +144,7 @@ impl HttpServer {
         with_cookie: bool,
         fields: &[(&'static str, &str)],
     ) -> BodyWriter {
+        self.tell_answer(conn, Some(head), 200);
         let mut response = self.sockjs_head(200, head, with_cookie).with("Cache-Control", NOT_CACHED);
         // For proxies that would wait for more before they hand it on.
         response = response.with("X-Accel-Buffering", "no");
