@@ -73,12 +73,12 @@ impl Config {
     }
 
     pub(super) fn settings(&self, unsent: usize) -> Settings {
-        let mut settings = Settings::default();
-        settings.heartbeat = self.heartbeat;
-        settings.disconnect_delay = self.disconnect_delay;
-        settings.response_limit = self.response_limit;
-        settings.unsent = unsent;
-        settings
+        Settings {
+            heartbeat: self.heartbeat,
+            disconnect_delay: self.disconnect_delay,
+            response_limit: self.response_limit,
+            unsent,
+        }
     }
 
     /// Sets [`client_url`](field@Self::client_url).
