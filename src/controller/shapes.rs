@@ -47,7 +47,7 @@ const fn state(state: JobState) -> &'static str {
     }
 }
 
-/// A job: `name active state running running_out numprocesses max_processes processes config`.
+/// A job: `name active state running running_out numprocesses max_processes processes ending config`.
 ///
 /// `numprocesses` and `max_processes` (as the original calls it) are the same number.
 #[must_use]
@@ -61,11 +61,12 @@ pub fn job(info: &JobInfo) -> Value {
         "numprocesses": info.numprocesses,
         "max_processes": info.numprocesses,
         "processes": pids(&info.processes),
+        "ending": pids(&info.ending),
         "config": job_to_json(&info.config),
     })
 }
 
-/// A job in few words: `name active state running numprocesses max_processes`.
+/// A job in few words: `name active state running numprocesses max_processes ending`.
 #[must_use]
 pub fn status(info: &JobInfo) -> Value {
     json!({
@@ -75,6 +76,7 @@ pub fn status(info: &JobInfo) -> Value {
         "running": info.running,
         "numprocesses": info.numprocesses,
         "max_processes": info.numprocesses,
+        "ending": pids(&info.ending),
     })
 }
 
@@ -149,14 +151,39 @@ fn tenths(percent: f64) -> f64 {
     (percent * 10.0).round() / 10.0
 }
 
+/// What one process uses.
+#[derive(Debug)]
+pub struct Figures {
+    /// Its job.
+    pub name: Arc<JobName>,
+    mem: f64,
+    cpu: f64,
+    json: Value,
+}
+
+impl Figures {
+    /// Those of a sample.
+    #[must_use]
+    pub fn new(sample: &Sample) -> Self {
+        let (mem, cpu) = (sample.stats.mem, cpu(&sample.stats));
+        Self { name: Arc::clone(&sample.name), mem, cpu, json: stats_json(sample) }
+    }
+
+    /// As they are sent.
+    #[must_use]
+    pub fn into_json(self) -> Value {
+        self.json
+    }
+}
+
 /// What a job's processes use: `name`, `stats` of each, and sum, greatest and least of `mem` and `cpu`, null without processes.
 #[must_use]
-pub fn job_stats(name: &JobName, samples: &[Sample]) -> Value {
-    let [mem, max_mem, min_mem] = sums(samples.iter().map(|sample| sample.stats.mem));
-    let [cpu, max_cpu, min_cpu] = sums(samples.iter().map(|sample| cpu(&sample.stats)));
+pub fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
+    let [mem, max_mem, min_mem] = sums(processes.iter().map(|process| process.mem));
+    let [cpu, max_cpu, min_cpu] = sums(processes.iter().map(|process| process.cpu));
     json!({
         "name": name.as_str(),
-        "stats": samples.iter().map(stats_json).collect::<Vec<_>>(),
+        "stats": Value::Array(processes.into_iter().map(|process| process.json).collect()),
         "mem": mem, "max_mem": max_mem, "min_mem": min_mem,
         "cpu": cpu, "max_cpu": max_cpu, "min_cpu": min_cpu,
     })

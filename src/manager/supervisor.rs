@@ -12,7 +12,10 @@ use super::closures::Closures;
 use super::handle::Calls;
 use super::launch;
 use super::monitor::Monitors;
+use super::sampling::Sampling;
 use super::streams::Taps;
+use super::survey::Surveys;
+use super::turns::TurnTimes;
 use super::{Handle, Owner};
 use crate::event_loop::EventLoop;
 use crate::process::{JobConfig, JobId, JobInfo, JobName, Pid, ProcessInfo, Scale, Signal, What};
@@ -35,6 +38,9 @@ pub struct Supervisor {
     pub(super) taps: Taps,
     pub(super) closures: Closures,
     pub(super) monitors: Monitors,
+    pub(super) surveys: Surveys,
+    pub(super) sampling: Sampling,
+    pub(super) turns: TurnTimes,
     pub(super) calls: Calls,
     pub(super) apps: Apps,
     /// Events of the manager itself that are not published yet.
@@ -418,6 +424,12 @@ impl Supervisor {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// How long turns have taken so far, the current one aside.
+    #[must_use]
+    pub const fn turn_times(&self) -> TurnTimes {
+        self.turns
     }
 
     /// Notes a fault of a guest (an app, a listener, a closure); a `fault` event tells it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
 use crate::manager::{Cx, Target};
@@ -31,6 +32,7 @@ pub struct Call<'a, 'cx> {
     /// What it has learnt of jobs from their events.
     pub metrics: &'a Metrics,
     pub(super) query: Query<'a>,
+    pub(super) later: Later,
 }
 
 impl Call<'_, '_> {
@@ -44,6 +46,12 @@ impl Call<'_, '_> {
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.get(name)
+    }
+
+    /// Where the answer goes if it is given [`Reply::Later`].
+    #[must_use]
+    pub const fn later(&self) -> Later {
+        self.later
     }
 
     /// The content as JSON.
@@ -143,6 +151,8 @@ pub enum Reply {
     /// The connection becomes a websocket: 101, and then messages. A request that is no upgrade gets the status that
     /// says so.
     WebSocket(Box<dyn Socket>),
+    /// The answer comes [later](Later). The closure is called, once, if nobody waits for it any more.
+    Later(Box<dyn FnOnce(&mut Cx<'_>) + Send>),
 }
 
 impl fmt::Debug for Reply {
@@ -156,6 +166,7 @@ impl fmt::Debug for Reply {
             Self::Empty(status) => write!(f, "Empty({status})"),
             Self::Feed(spec) => spec.fmt(f),
             Self::WebSocket(_) => f.write_str("WebSocket"),
+            Self::Later(_) => f.write_str("Later"),
         }
     }
 }

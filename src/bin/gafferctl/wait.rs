@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gaffer::ErrorKind;
 use gaffer::cli::{Code, Command, Failure, Opt};
-use gaffer::client::{Job, Server};
+use gaffer::client::{Job, JobInfo, Server};
 use gaffer::process::{JobState, Pid, ProcessState};
 
 use crate::node::failure;
@@ -16,7 +16,7 @@ use crate::table::state_name;
 pub(crate) enum State {
     /// As many processes as wanted run, and those of before have gone if they were replaced.
     Running,
-    /// No process is left.
+    /// No process is left, nor one that was told to end before.
     Stopped,
 }
 
@@ -67,13 +67,20 @@ pub(crate) fn deadline(timeout: Option<Duration>) -> Instant {
         .unwrap_or_else(|| Instant::now() + Duration::from_secs(315_360_000))
 }
 
-/// The processes that a job has now; none if it is not there.
+/// The processes that a job has now, those on the way out included; none if it is not there.
 pub(crate) fn before(job: &Job) -> Result<Vec<Pid>, Failure> {
     match job.info() {
-        Ok(info) => Ok(info.processes),
+        Ok(info) => Ok(all(info)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(failure(e)),
     }
+}
+
+/// All processes of a job, those on the way out included.
+pub(crate) fn all(info: JobInfo) -> Vec<Pid> {
+    let mut pids = info.processes;
+    pids.extend(info.status.ending);
+    pids
 }
 
 /// Waits until the job is in that state and the `old` processes have gone.
@@ -101,7 +108,7 @@ pub(crate) fn job(
             State::Stopped if status.is_active() || running > 0 => {
                 Ok(Some(format!("`{name}` is {}, {running} of its processes run", state_name(status.state))))
             }
-            State::Stopped => Ok(None),
+            State::Stopped => Ok(status.ending.first().map(|pid| format!("process {pid} of `{name}` has not ended"))),
             State::Running if status.state == JobState::Stopped => {
                 Err(Failure::new(Code::Failed, format!("`{name}` is stopped, so it will not run")))
             }

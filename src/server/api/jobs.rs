@@ -6,7 +6,6 @@ use super::params::{bad, done, job, object, signal as signal_of};
 use super::shapes;
 use crate::config::job_from_json;
 use crate::controller::values;
-use crate::manager::Target;
 use crate::server::{Call, Refusal, Reply};
 
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -52,12 +51,6 @@ pub(super) fn unload(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name = job(call)?;
     call.cx.unload(name.as_str())?;
     done(200)
-}
-
-pub(super) fn stats(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let name = job(call)?;
-    let samples = call.cx.stats(&Target::Job(name.clone()))?;
-    Ok(Reply::Json(200, shapes::job_stats(&name, &samples)))
 }
 
 pub(super) fn numprocesses(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
