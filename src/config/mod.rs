@@ -8,6 +8,8 @@
 mod address;
 #[cfg(feature = "procfile")]
 mod application;
+#[cfg(feature = "config")]
+mod client;
 #[cfg(feature = "procfile")]
 mod concurrency;
 #[cfg(feature = "procfile")]
@@ -34,6 +36,8 @@ mod procfile;
 pub use address::Address;
 #[cfg(feature = "procfile")]
 pub use application::{Application, Options};
+#[cfg(feature = "config")]
+pub use client::{ClientConfig, KnownNode};
 #[cfg(feature = "procfile")]
 pub use concurrency::Concurrency;
 #[cfg(feature = "procfile")]

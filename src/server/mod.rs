@@ -46,6 +46,7 @@
 
 pub mod api;
 mod call;
+mod channel;
 mod config;
 mod conn;
 mod exchange;
@@ -68,7 +69,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use crate::controller::json;
-pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
+pub use call::{
+    Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
+};
+pub use channel::channel_socket;
 pub use config::{Config, Endpoint};
 pub use later::Later;
 pub use listen::LocalAddr;
@@ -118,6 +122,7 @@ pub struct HttpServer {
     requests: Requests,
     counters: Counters,
     metrics: Metrics,
+    provided: Provided,
     history: History,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
@@ -166,6 +171,7 @@ impl HttpServer {
             requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
+            provided: Provided::default(),
             history,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
@@ -198,6 +204,11 @@ impl HttpServer {
         handler: impl FnMut(&mut Call<'_, '_>) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<()> {
         self.router.add(method, pattern, Box::new(handler), None)
+    }
+
+    /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.
+    pub fn provide<T: Any + Send>(&mut self, value: T) {
+        self.provided.insert(value);
     }
 
     /// Adds a table of routes.
@@ -275,6 +286,9 @@ impl HttpServer {
         loop {
             conn.flush(now);
             self.after_flush(&mut conn);
+            if self.tell_room(cx, &mut conn) {
+                continue;
+            }
             if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {
                 break;
             }

@@ -10,7 +10,7 @@ use gaffer::log::Log;
 use gaffer::manager::{AppId, Cx, Supervisor};
 use gaffer::server::HttpServer;
 
-use crate::server;
+use crate::server::{self, Services};
 
 /// The endpoints that listen, each a server of its own, so that one can change without the others.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(crate) struct Endpoints {
     inherited: bool,
     /// `--insecure`.
     insecure: bool,
+    services: Services,
 }
 
 #[derive(Debug)]
@@ -35,18 +36,19 @@ impl Endpoints {
         manager: &mut Supervisor,
         config: &GafferdConfig,
         insecure: bool,
+        services: Services,
         listeners: Vec<(String, OwnedFd)>,
     ) -> Result<Self> {
         let inherited = !listeners.is_empty();
         let mut servers: Vec<(Endpoint, HttpServer)> = Vec::new();
         if inherited {
-            servers.push((Endpoint::new("inherited", []), server::inherit(config, insecure, listeners)?));
+            servers.push((Endpoint::new("inherited", []), server::inherit(config, insecure, &services, listeners)?));
         }
         for endpoint in wanted(config, inherited) {
-            servers.push((endpoint.clone(), server::bind(config, insecure, endpoint)?));
+            servers.push((endpoint.clone(), server::bind(config, insecure, &services, endpoint)?));
         }
         let open = servers.into_iter().map(|(endpoint, server)| add(manager, endpoint, server)).collect();
-        Ok(Self { open, inherited, insecure })
+        Ok(Self { open, inherited, insecure, services })
     }
 
     /// Closes and opens what has changed. What cannot be opened is logged; the others go on.
@@ -66,7 +68,7 @@ impl Endpoints {
             if self.open.iter().any(|open| open.endpoint == *endpoint) {
                 continue;
             }
-            match server::bind(new, self.insecure, endpoint) {
+            match server::bind(new, self.insecure, &self.services, endpoint) {
                 Ok(server) => {
                     let open = add(cx, endpoint.clone(), server);
                     log.info(format_args!("endpoint {} listens on {}", endpoint.name, open.addresses.join(", ")));

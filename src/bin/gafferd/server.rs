@@ -6,10 +6,28 @@ use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::sys::users;
+use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
 
+/// What all servers hand to their handlers.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) hooks: Hooks,
+}
+
+impl Services {
+    fn provide(&self, server: &mut server::HttpServer) {
+        server.provide(self.hooks.clone());
+    }
+}
+
 /// A server at the addresses of an endpoint.
-pub(crate) fn bind(config: &GafferdConfig, insecure: bool, endpoint: &Endpoint) -> Result<server::HttpServer> {
+pub(crate) fn bind(
+    config: &GafferdConfig,
+    insecure: bool,
+    services: &Services,
+    endpoint: &Endpoint,
+) -> Result<server::HttpServer> {
     let mut settings = settings(config, insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
         let mut place = server::Endpoint::from(address.clone());
@@ -18,7 +36,7 @@ pub(crate) fn bind(config: &GafferdConfig, insecure: bool, endpoint: &Endpoint) 
         }
         settings = settings.endpoint(place);
     }
-    let server = open(settings)?;
+    let server = open(settings, services)?;
     own(endpoint)?;
     Ok(server)
 }
@@ -27,14 +45,16 @@ pub(crate) fn bind(config: &GafferdConfig, insecure: bool, endpoint: &Endpoint) 
 pub(crate) fn inherit(
     config: &GafferdConfig,
     insecure: bool,
+    services: &Services,
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    open(places.fold(settings(config, insecure), server::Config::endpoint))
+    open(places.fold(settings(config, insecure), server::Config::endpoint), services)
 }
 
-fn open(settings: server::Config) -> Result<server::HttpServer> {
+fn open(settings: server::Config, services: &Services) -> Result<server::HttpServer> {
     let mut server = server::HttpServer::bind(settings)?;
+    services.provide(&mut server);
     server.routes(server::api::ROUTES)?;
     Ok(server)
 }
