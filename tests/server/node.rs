@@ -131,6 +131,15 @@ impl Node {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        Self::serving(config, routes)
+    }
+
+    /// One with the API of gafferd.
+    pub(crate) fn api(config: Config) -> Self {
+        Self::serving(config, |server| server.routes(gaffer::server::api::ROUTES).expect("valid routes"))
+    }
+
+    fn serving(config: Config, routes: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
         routes(&mut server);
