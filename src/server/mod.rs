@@ -47,6 +47,7 @@
 mod answered;
 pub mod api;
 mod call;
+mod channel;
 mod config;
 mod conn;
 mod exchange;
@@ -73,6 +74,7 @@ pub use answered::Answered;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
+pub use channel::channel_socket;
 pub use config::{Config, Endpoint};
 pub use later::Later;
 pub use listen::LocalAddr;
@@ -288,6 +290,9 @@ impl HttpServer {
         loop {
             conn.flush(now);
             self.after_flush(&mut conn);
+            if self.tell_room(cx, &mut conn) {
+                continue;
+            }
             if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {
                 break;
             }
