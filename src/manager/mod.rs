@@ -173,6 +173,7 @@ impl Manager {
                 notices: Vec::new(),
                 restart_apps: false,
                 mail: VecDeque::new(),
+                shared: Default::default(),
             },
             events,
             ready: Vec::new(),

@@ -1,7 +1,8 @@
 //! What a handler is given, and what it answers.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,8 +32,32 @@ pub struct Call<'a, 'cx> {
     pub counters: Counters,
     /// What it has learnt of jobs from their events.
     pub metrics: &'a Metrics,
+    /// What the embedder has [given](super::HttpServer::provide) to the handlers.
+    pub provided: &'a Provided,
     pub(super) query: Query<'a>,
     pub(super) later: Later,
+}
+
+/// Values that a server hands to its handlers, one of each type: handles of other apps.
+#[derive(Default)]
+pub struct Provided(HashMap<TypeId, Box<dyn Any + Send>>);
+
+impl Provided {
+    /// The value of this type.
+    #[must_use]
+    pub fn get<T: Any + Send>(&self) -> Option<&T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+
+    pub(super) fn insert<T: Any + Send>(&mut self, value: T) {
+        self.0.insert(TypeId::of::<T>(), Box::new(value));
+    }
+}
+
+impl fmt::Debug for Provided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values", self.0.len())
+    }
 }
 
 impl Call<'_, '_> {

@@ -168,7 +168,8 @@ impl HttpServer {
         let query = Query::parse(request.head.query().unwrap_or(""))?;
         let (handler, params) = self.router.open(found, &path);
         let later = Later { server: cx.app_id(), number };
-        let mut call = Call { cx, request, params, counters: self.counters, metrics: &self.metrics, query, later };
+        let (metrics, provided) = (&self.metrics, &self.provided);
+        let mut call = Call { cx, request, params, counters: self.counters, metrics, provided, query, later };
         catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
             let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
             Err(Refusal::new(500, "internal_error", reason))

@@ -52,7 +52,6 @@ mod conn;
 mod exchange;
 mod feeds;
 mod hosts;
-pub mod json;
 mod later;
 mod listen;
 pub mod metrics;
@@ -69,8 +68,11 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use crate::controller::json;
 pub use answered::Answered;
-pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
+pub use call::{
+    Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
+};
 pub use config::{Config, Endpoint};
 pub use later::Later;
 pub use listen::LocalAddr;
@@ -120,6 +122,7 @@ pub struct HttpServer {
     requests: Requests,
     counters: Counters,
     metrics: Metrics,
+    provided: Provided,
     history: History,
     observer: Option<answered::Observer>,
     /// Feeds of events, in the order in which they came.
@@ -169,6 +172,7 @@ impl HttpServer {
             requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
+            provided: Provided::default(),
             history,
             observer: None,
             event_feeds: Vec::new(),
@@ -202,6 +206,11 @@ impl HttpServer {
         handler: impl FnMut(&mut Call<'_, '_>) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<()> {
         self.router.add(method, pattern, Box::new(handler), None)
+    }
+
+    /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.
+    pub fn provide<T: Any + Send>(&mut self, value: T) {
+        self.provided.insert(value);
     }
 
     /// Adds a table of routes.

@@ -5,5 +5,7 @@ mod background;
 mod empty_root;
 mod life;
 mod manager;
+mod receiver;
 mod reload;
 mod util;
+mod webhooks;

@@ -8,21 +8,32 @@ use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::{Log, LogLevel};
 use gaffer::server::{Answered, Peer};
 use gaffer::sys::users;
+use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
 use serde_json::{Map, Value};
 
-/// What is not the configuration's business.
-#[derive(Debug)]
-pub(crate) struct Surroundings {
-    /// `--insecure`.
-    pub(crate) insecure: bool,
+/// What all servers have in common beside the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) hooks: Hooks,
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
 }
 
+impl Services {
+    fn provide(&self, server: &mut server::HttpServer) {
+        server.provide(self.hooks.clone());
+    }
+}
+
 /// A server at the addresses of an endpoint.
-pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &Endpoint) -> Result<server::HttpServer> {
-    let mut settings = settings(config, around.insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
+pub(crate) fn bind(
+    config: &GafferdConfig,
+    insecure: bool,
+    services: &Services,
+    endpoint: &Endpoint,
+) -> Result<server::HttpServer> {
+    let mut settings = settings(config, insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
         let mut place = server::Endpoint::from(address.clone());
         if let server::Endpoint::Unix { mode, .. } = &mut place {
@@ -30,7 +41,7 @@ pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &End
         }
         settings = settings.endpoint(place);
     }
-    let server = open(settings, around)?;
+    let server = open(settings, services)?;
     own(endpoint)?;
     Ok(server)
 }
@@ -38,17 +49,19 @@ pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &End
 /// A server at sockets that listen already.
 pub(crate) fn inherit(
     config: &GafferdConfig,
-    around: &Surroundings,
+    insecure: bool,
+    services: &Services,
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    open(places.fold(settings(config, around.insecure), server::Config::endpoint), around)
+    open(places.fold(settings(config, insecure), server::Config::endpoint), services)
 }
 
-fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpServer> {
+fn open(settings: server::Config, services: &Services) -> Result<server::HttpServer> {
     let mut server = server::HttpServer::bind(settings)?;
+    services.provide(&mut server);
     server.routes(server::api::ROUTES)?;
-    if let Some(log) = around.access_log.clone() {
+    if let Some(log) = services.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
     }
     Ok(server)

@@ -14,6 +14,8 @@ pub(super) fn text(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let mut page = Page::default();
     server(call, &mut page);
     jobs(call, &mut page);
+    #[cfg(feature = "webhooks")]
+    webhooks(call, &mut page);
     let Ok(own) = call.cx.own_stats() else { return Ok(page.finish()) };
     let uses =
         |sample: &Sample| Uses { pid: sample.pid, figures: FAMILIES.map(|(.., value)| sum(&sample.stats, value)) };
@@ -102,6 +104,21 @@ fn jobs(call: &Call<'_, '_>, page: &mut Page) {
         for ((kind, value), n) in counted(info).into_iter().flat_map(|job| job.exits()) {
             page.sample("gaffer_job_exits_total", &[("job", info.name.as_str()), (kind, value)], n);
         }
+    }
+}
+
+#[cfg(feature = "webhooks")]
+fn webhooks(call: &Call<'_, '_>, page: &mut Page) {
+    let Some(hooks) = call.provided.get::<crate::webhooks::Hooks>() else { return };
+    let counters = hooks.counters();
+    page.one("gaffer_webhook_queued", "gauge", "", "Events that wait to be posted.", counters.queued);
+    for (name, help, n) in [
+        ("gaffer_webhook_sent", "Events posted.", counters.sent),
+        ("gaffer_webhook_failed", "Events given up after all tries.", counters.failed),
+        ("gaffer_webhook_retried", "Tries that failed and were followed by another one.", counters.retried),
+        ("gaffer_webhook_dropped", "Events dropped because too many waited for their URL.", counters.dropped),
+    ] {
+        page.one(name, "counter", "", help, n);
     }
 }
 

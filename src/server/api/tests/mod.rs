@@ -22,7 +22,7 @@ use crate::proto::h1::{self, Decoder, Limits, Query, path_segments};
 use crate::server::later::{Answer, Later};
 use crate::server::metrics::Metrics;
 use crate::server::route::Router;
-use crate::server::{Call, Counters, Peer, Refusal, Reply, Request, Route};
+use crate::server::{Call, Counters, Peer, Provided, Refusal, Reply, Request, Route};
 
 /// A manager and what a server would know of it.
 struct Node {
@@ -31,6 +31,7 @@ struct Node {
     observer: AppId,
     /// Answers that came later.
     answers: Arc<Mutex<Vec<Answer>>>,
+    provided: Provided,
     document: Value,
     router: Router,
     /// The route that was asked last.
@@ -68,7 +69,8 @@ impl Node {
             };
             router.add(route.method, route.pattern, Box::new(handler), route.body_limit).expect(route.pattern);
         }
-        Self { manager, metrics, observer, answers, document: description::describe(ROUTES), router, hit }
+        let provided = Provided::default();
+        Self { manager, metrics, observer, answers, provided, document: description::describe(ROUTES), router, hit }
     }
 
     /// Turns until `done` answers something.
@@ -113,6 +115,7 @@ impl Node {
             params,
             counters: Counters { connections: 1, accepted: 2, requests: 3, ..Counters::default() },
             metrics: &metrics,
+            provided: &self.provided,
             query: Query::parse(request.head.query().unwrap_or("")).expect("a query"),
             later: Later { server: Some(self.observer), number: 7 },
         });

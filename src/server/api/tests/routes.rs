@@ -311,3 +311,42 @@ fn what_is_not_as_wanted_is_listed() {
     node.manager.stop();
     assert_eq!(node.json("GET /readyz", "", 503)["reason"], "the manager is stopping");
 }
+
+#[cfg(feature = "webhooks")]
+#[test]
+fn webhooks() {
+    use crate::webhooks::{Settings, WebHooks};
+    let mut node = Node::new();
+    let hook = r#"{"event": "proc.web", "url": "http://127.0.0.1:1/x"}"#;
+    for (line, body) in [("GET /webhooks", ""), ("POST /webhooks", hook), ("DELETE /webhooks/1", "")] {
+        assert_eq!(node.refused(line, body, 501).error, "unsupported");
+    }
+    let webhooks = WebHooks::new(Settings::default());
+    node.provided.insert(webhooks.hooks());
+    assert_eq!(node.json("GET /webhooks", "", 200), json!({"webhooks": []}));
+    let id = node.json("POST /webhooks", hook, 200)["id"].clone();
+    assert_eq!(node.json("POST /webhooks", hook, 200)["id"], id, "the same again");
+    let want = json!([{
+        "id": id, "event": "proc.web", "url": "http://127.0.0.1:1/x", "queued": 0, "sent": 0, "failed": 0, "dropped": 0,
+        "retried": 0, "error": null,
+    }]);
+    assert_eq!(node.json("GET /webhooks", "", 200)["webhooks"], want);
+    for (body, why) in [
+        ("[]", "JSON object"),
+        (r#"{"event": "exit"}"#, "`url`"),
+        (r#"{"event": 1, "url": "http://a/"}"#, "event: expected a text"),
+        (r#"{"event": "exti", "url": "http://a/"}"#, "did you mean `exit`?"),
+        (r#"{"event": "exit", "url": "ftp://a/"}"#, "its scheme is ftp"),
+        (r#"{"event": "exit", "url": "http://a/", "secert": "x"}"#, "there is no `secert` here"),
+    ] {
+        let refusal = node.refused("POST /webhooks", body, 400);
+        assert!(refusal.reason.contains(why), "{refusal:?}");
+    }
+    let https = r#"{"event": "exit", "url": "https://a/"}"#;
+    assert!(node.refused("POST /webhooks", https, 501).reason.contains("TLS"));
+    assert!(node.text("GET /metrics").contains("gaffer_webhook_sent_total 0\n"));
+    assert_eq!(node.json(&format!("DELETE /webhooks/{id}"), "", 200), ok());
+    for line in [format!("DELETE /webhooks/{id}"), "DELETE /webhooks/x".to_owned()] {
+        assert_eq!(node.refused(&line, "", 404).error, "not_found");
+    }
+}
