@@ -177,6 +177,7 @@ impl Manager {
                 notices: Vec::new(),
                 restart_apps: false,
                 mail: VecDeque::new(),
+                shared: Default::default(),
             },
             events,
             ready: Vec::new(),
@@ -225,8 +226,7 @@ impl Manager {
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
-        let now = Instant::now();
-        let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(now));
+        let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = match (timeout, due) {
             _ if did || self.has_work() => Some(Duration::ZERO),
             (Some(a), Some(b)) => Some(a.min(b)),

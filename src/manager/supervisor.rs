@@ -1,7 +1,7 @@
 //! Every operation on sessions, jobs and processes, once.
 
-use std::any::Any;
-use std::collections::VecDeque;
+use std::any::{Any, TypeId};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,6 +50,8 @@ pub struct Supervisor {
     pub(super) restart_apps: bool,
     /// Messages to apps that are not delivered yet; what a turn brings is delivered in it.
     pub(super) mail: VecDeque<(AppId, Box<dyn Any + Send>)>,
+    /// What apps have in common, by its type.
+    pub(super) shared: HashMap<TypeId, Box<dyn Any + Send>>,
 }
 
 impl Supervisor {
@@ -431,6 +433,14 @@ impl Supervisor {
             self.untap_app(id);
         }
         known
+    }
+
+    /// A value that apps and closures of one kind have in common, one of each type; made when it is first asked for.
+    ///
+    /// It lives as long as the manager, so what is kept in it should end with those who put it there.
+    pub fn shared<T: Any + Default + Send>(&mut self) -> &mut T {
+        let slot = self.shared.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(T::default()));
+        slot.downcast_mut().expect("it was put there by its type")
     }
 
     /// A handle by which other threads use this manager.

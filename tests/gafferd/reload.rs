@@ -109,7 +109,7 @@ fn endpoints_and_levels_follow() {
 }
 
 /// One request on a connection of its own; the status line and the content.
-fn http(address: &str, method: &str, path: &str, content: &str) -> String {
+pub(crate) fn http(address: &str, method: &str, path: &str, content: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     let length = content.len();
     let head =

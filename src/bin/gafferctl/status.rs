@@ -4,9 +4,9 @@ use gaffer::cli::{Code, Command, Failure};
 use gaffer::client::{JobStatus, Server};
 use serde_json::{Value, json};
 
-use crate::names::{is_pattern, job_name, matches_name, unknown};
-use crate::node::{self, Node, failure};
-use crate::table::{Table, state, state_name};
+use gaffer::cli::names::{is_pattern, job_name, matches_name, unknown};
+use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::table::{Table, state, state_name};
 
 /// What `status` is asked to do.
 #[derive(Debug, Default, PartialEq)]

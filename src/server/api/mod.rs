@@ -15,7 +15,6 @@ mod pids;
 mod processes;
 mod root;
 mod schemas;
-pub mod shapes;
 mod stats;
 mod status;
 mod streams;
@@ -26,6 +25,7 @@ mod wstreams;
 #[cfg(test)]
 mod tests;
 
+pub use crate::controller::shapes;
 use crate::server::{Route, delete, get, post, put};
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.

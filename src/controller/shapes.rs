@@ -7,26 +7,29 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::json::{cpu, stats_json, unix_time};
 use crate::config::job_to_json;
 use crate::manager::Sample;
 use crate::process::{
     DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, LogStatus, Pid, ProcessInfo, ProcessState, UserRef,
 };
-use crate::server::json::{cpu, stats_json, unix_time};
 use crate::words;
 
 /// Numbers of processes.
-pub(super) fn pids(pids: &[Pid]) -> Value {
+#[must_use]
+pub fn pids(pids: &[Pid]) -> Value {
     pids.iter().map(|pid| pid.0).collect()
 }
 
 /// Names as 0.5 writes them: `session.label`.
-pub(super) fn names(names: &[Arc<JobName>]) -> Value {
+#[must_use]
+pub fn names(names: &[Arc<JobName>]) -> Value {
     names.iter().map(|name| name.as_str()).collect()
 }
 
 /// Names as 0.4 writes them: `label`, and `session:label` outside of the default session.
-pub(super) fn names_0_4(names: &[Arc<JobName>]) -> Value {
+#[must_use]
+pub fn names_0_4(names: &[Arc<JobName>]) -> Value {
     names.iter().map(|name| name_0_4(name)).collect()
 }
 
@@ -171,22 +174,22 @@ fn tenths(percent: f64) -> f64 {
 }
 
 /// What one process uses.
-pub(super) struct Figures {
-    pub(super) name: Arc<JobName>,
+pub(crate) struct Figures {
+    pub(crate) name: Arc<JobName>,
     mem: f64,
     cpu: f64,
     json: Value,
 }
 
 impl Figures {
-    pub(super) fn new(sample: &Sample) -> Self {
+    pub(crate) fn new(sample: &Sample) -> Self {
         let (mem, cpu) = (sample.stats.mem, cpu(&sample.stats));
         Self { name: Arc::clone(&sample.name), mem, cpu, json: stats_json(sample) }
     }
 }
 
 /// What a job's processes use: `name`, `stats` of each, and sum, greatest and least of `mem` and `cpu`, null without processes.
-pub(super) fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
+pub(crate) fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
     let [mem, max_mem, min_mem] = sums(processes.iter().map(|process| process.mem));
     let [cpu, max_cpu, min_cpu] = sums(processes.iter().map(|process| process.cpu));
     json!({
