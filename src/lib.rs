@@ -47,6 +47,7 @@
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
 //! | `server` | `server`: the manager over HTTP | serde_json, httparse, sha1_smol, base64 |
+//! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
 //!
@@ -105,6 +106,8 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "config")]
+pub mod controller;
 mod error;
 pub mod event_loop;
 pub mod events;
@@ -121,6 +124,8 @@ pub mod substitute;
 pub mod suggest;
 pub mod sys;
 pub mod table;
+#[cfg(feature = "webhooks")]
+pub mod webhooks;
 pub mod words;
 
 pub use error::{Error, ErrorKind, Result};

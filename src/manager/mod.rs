@@ -26,8 +26,10 @@ mod inlets;
 mod launch;
 mod monitor;
 mod output;
+mod sampling;
 mod streams;
 mod supervisor;
+mod survey;
 mod topics;
 mod turns;
 
@@ -56,6 +58,7 @@ pub use monitor::{MonitorId, Sample, Target};
 pub use output::{Output, OutputLimit, Piece};
 pub use streams::{Flow, StreamChunk, StreamData, StreamOrigin, StreamSelector, TapId};
 pub use supervisor::Supervisor;
+pub use survey::SurveyId;
 pub use turns::TurnTimes;
 
 use app::Apps;
@@ -162,12 +165,15 @@ impl Manager {
                 taps: Default::default(),
                 closures: Default::default(),
                 monitors: Default::default(),
+                surveys: Default::default(),
+                sampling: Default::default(),
+                turns: Default::default(),
                 calls,
                 apps: Apps::default(),
                 notices: Vec::new(),
                 restart_apps: false,
                 mail: VecDeque::new(),
-                turn_times: TurnTimes::default(),
+                shared: Default::default(),
             },
             events,
             ready: Vec::new(),
@@ -225,7 +231,7 @@ impl Manager {
         self.supervisor.children.forget_groups();
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.supervisor.io.turn(timeout, &mut ready);
-        let woken = Instant::now();
+        let began = Instant::now();
         for what in ready.drain(..) {
             self.route(what);
         }
@@ -243,7 +249,7 @@ impl Manager {
                 self.supervisor.fault("call of a handle", &panic_message(&*panic));
             }
         }
-        monitor::work(&mut self.cx());
+        sampling::work(&mut self.cx());
         if let Some(at) = self.supervisor.table.next_deadline() {
             let now = Instant::now();
             if at <= now {
@@ -251,7 +257,7 @@ impl Manager {
             }
         }
         self.settle();
-        self.supervisor.turn_times.add(woken.elapsed());
+        self.supervisor.turns.add(began.elapsed());
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
@@ -391,7 +397,7 @@ impl Supervisor {
             || !self.mail.is_empty()
             || !self.notices.is_empty()
             || self.apps.has_new()
-            || self.monitors.has_work()
+            || self.sampling.has_work()
     }
 }
 

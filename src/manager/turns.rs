@@ -2,42 +2,38 @@
 
 use std::time::Duration;
 
-/// How long the turns of a manager took, from the end of the wait to the end of delivery: what whoever comes
-/// next has to wait for. A histogram; nothing of it grows.
+/// How long the turns of a manager have held its loop, what they waited for aside: the time for which nobody else was served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TurnTimes {
-    /// Turns of at most each bound and more than the one before; the last are those beyond all.
-    counts: [u64; TurnTimes::BOUNDS.len() + 1],
+    counts: [u64; Self::BOUNDS.len() + 1],
     sum: Duration,
+    longest: Duration,
 }
 
 impl TurnTimes {
-    /// The upper bounds of the buckets, in order: 30 µs to 3 s, two for each power of ten.
-    pub const BOUNDS: [Duration; 11] = [
-        Duration::from_micros(30),
+    /// Upper bounds of the classes in which turns are counted; a last class has those that took longer.
+    pub const BOUNDS: [Duration; 6] = [
         Duration::from_micros(100),
-        Duration::from_micros(300),
         Duration::from_millis(1),
-        Duration::from_millis(3),
-        Duration::from_millis(10),
-        Duration::from_millis(30),
+        Duration::from_millis(5),
+        Duration::from_millis(25),
         Duration::from_millis(100),
-        Duration::from_millis(300),
         Duration::from_secs(1),
-        Duration::from_secs(3),
     ];
 
-    pub(super) fn add(&mut self, time: Duration) {
-        self.counts[Self::BOUNDS.partition_point(|bound| *bound < time)] += 1;
-        self.sum = self.sum.saturating_add(time);
+    pub(super) fn add(&mut self, took: Duration) {
+        let class = Self::BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(Self::BOUNDS.len());
+        self.counts[class] += 1;
+        self.sum += took;
+        self.longest = self.longest.max(took);
     }
 
-    /// Each bound, and how many turns took at most so long.
-    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
-        Self::BOUNDS.into_iter().zip(self.counts.iter().scan(0, |sum, count| {
+    /// How many turns took at most that long, for each of the bounds; each count has those of the bounds before.
+    pub fn up_to(&self) -> impl Iterator<Item = (Duration, u64)> + use<'_> {
+        Self::BOUNDS.iter().zip(&self.counts).scan(0, |sum, (bound, count)| {
             *sum += count;
-            Some(*sum)
-        }))
+            Some((*bound, *sum))
+        })
     }
 
     /// How many turns there were.
@@ -51,6 +47,12 @@ impl TurnTimes {
     pub const fn sum(&self) -> Duration {
         self.sum
     }
+
+    /// How long the longest of them took.
+    #[must_use]
+    pub const fn longest(&self) -> Duration {
+        self.longest
+    }
 }
 
 #[cfg(test)]
@@ -58,14 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_counts_in_its_bucket_and_all_above() {
+    fn classes() {
         let mut times = TurnTimes::default();
-        let micros = [0, 30, 31, 100, 2_999_999, 3_000_000, 3_000_001];
-        for micros in micros {
-            times.add(Duration::from_micros(micros));
+        for millis in [0, 1, 2, 30, 5000] {
+            times.add(Duration::from_millis(millis));
         }
-        let counts: Vec<_> = times.buckets().map(|(_, n)| n).collect();
-        assert_eq!(counts, [2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 6]);
-        assert_eq!((times.count(), times.sum()), (7, Duration::from_micros(micros.iter().sum())));
+        let counts: Vec<_> = times.up_to().map(|(_, count)| count).collect();
+        assert_eq!((counts, times.count()), (vec![1, 2, 3, 3, 4, 4], 5));
+        assert_eq!((times.sum(), times.longest()), (Duration::from_millis(5033), Duration::from_secs(5)));
     }
 }

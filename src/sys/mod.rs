@@ -16,6 +16,7 @@ pub mod exit;
 mod fork;
 pub mod limits;
 pub mod notify;
+mod null;
 pub mod pidfile;
 pub mod signal;
 #[cfg(feature = "server")]

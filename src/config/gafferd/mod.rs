@@ -7,7 +7,7 @@
 //!
 //! | section | what it has |
 //! |---|---|
-//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `log_level` `log_format` `console` `require_key` `allow_origins` `allow_hosts` `include` `include_dir` |
+//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `access_log` `log_level` `log_format` `console` `require_key` `allow_origins` `allow_hosts` `include` `include_dir` |
 //! | `[endpoint:NAME]` | where to listen: `bind` `backlog` `mode` `owner` `certfile` `keyfile` `cacert` |
 //! | `[process:NAME]` = `[job:NAME]` | a job, see below; NAME is `label`, `session.label`, `session:label` or `session/label` |
 //! | `[env:NAME]` | variables of the job NAME; their names are upper-cased, as they always were |
@@ -96,6 +96,8 @@ pub struct GafferdConfig {
     pub pidfile: Option<PathBuf>,
     /// The file for the log. Default none, also `-`: standard error.
     pub error_log: Option<PathBuf>,
+    /// Where requests are logged. Default nowhere.
+    pub access_log: AccessLog,
     /// What is worth a line in the log. Default info.
     pub log_level: LogLevel,
     /// The form of these lines. Default text.
@@ -296,6 +298,25 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where a line for each request goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// Into the log, as info.
+    Log,
+    /// Into this file.
+    File(PathBuf),
+}
+
+impl From<PathBuf> for AccessLog {
+    /// `-` is the log.
+    fn from(path: PathBuf) -> Self {
+        if path.as_os_str() == "-" { Self::Log } else { Self::File(path) }
+    }
+}
+
 /// What is shown on the console, as `-v` and `-vv` ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Console {
@@ -337,6 +358,7 @@ impl Default for GafferdConfig {
             daemonize: false,
             pidfile: None,
             error_log: None,
+            access_log: AccessLog::default(),
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             console: Console::default(),

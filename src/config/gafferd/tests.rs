@@ -116,6 +116,9 @@ fn every_key_of_gaffer() {
     gaffer("pidfile", "/run/p", json!("/run/p"), |c| c.pidfile = Some("/run/p".into()));
     gaffer("error_log", "/log", json!("/log"), |c| c.error_log = Some("/log".into()));
     gaffer("error_log", "-", json!("-"), |_| {});
+    gaffer("access_log", "/log", json!("/log"), |c| c.access_log = AccessLog::File("/log".into()));
+    gaffer("access_log", "-", json!("-"), |c| c.access_log = AccessLog::Log);
+    gaffer("access_log", "", json!(""), |_| {});
     gaffer("log_level", "debug", json!("debug"), |c| c.log_level = LogLevel::Debug);
     gaffer("log_format", "json", json!("json"), |c| c.log_format = LogFormat::Json);
     gaffer("console", "events", json!("events"), |c| c.console = Console::Events);
@@ -123,7 +126,7 @@ fn every_key_of_gaffer() {
     gaffer("allow_origins", "*", json!(["*"]), |c| c.allow_origins = strings(&["*"]));
     gaffer("allow_hosts", "a, b", json!(["a", "b"]), |c| c.allow_hosts = strings(&["a", "b"]));
     // With `http_endpoints`, `include` and `include_dir`, which have tests of their own.
-    assert_eq!(tables::GAFFER.len(), 20);
+    assert_eq!(tables::GAFFER.len(), 21);
     assert_eq!(
         read("[gaffer]\nDaemonize = true\nLookupd_Address_B = http://b\nlookupd_addressA: http://a")
             .expect("case")
