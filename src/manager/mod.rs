@@ -254,9 +254,11 @@ impl Manager {
             }
         }
         sampling::work(&mut self.cx());
-        let now = Instant::now();
-        if self.supervisor.table.next_deadline().is_some_and(|at| at <= now) {
-            self.supervisor.table.handle_timeout(now);
+        if let Some(at) = self.supervisor.table.next_deadline() {
+            let now = Instant::now();
+            if at <= now {
+                self.supervisor.table.handle_timeout(now);
+            }
         }
         self.settle();
         self.supervisor.turns.add(began.elapsed());

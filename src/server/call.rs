@@ -155,6 +155,8 @@ impl Params<'_> {
 pub enum Reply {
     /// A status and JSON.
     Json(u16, Value),
+    /// The same, written already.
+    JsonText(u16, Vec<u8>),
     /// A status and `text/plain; charset=utf-8`.
     Text(u16, String),
     /// A status and bytes.
@@ -184,6 +186,7 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(status, value) => write!(f, "Json({status}, {value})"),
+            Self::JsonText(status, text) => write!(f, "JsonText({status}, {})", String::from_utf8_lossy(text)),
             Self::Text(status, text) => write!(f, "Text({status}, {text:?})"),
             Self::Bytes { status, content_type, body, .. } => {
                 write!(f, "Bytes({status}, {content_type}, {} bytes)", body.len())

@@ -13,6 +13,9 @@ pub(super) fn check_answer(document: &Value, route: &Route, answer: &Result<Repl
     let (status, json, media) = match answer {
         Err(refusal) => (refusal.status, Some(refusal.to_json()), "application/json"),
         Ok(Reply::Json(status, value)) => (*status, Some(value.clone()), "application/json"),
+        Ok(Reply::JsonText(status, text)) => {
+            (*status, Some(serde_json::from_slice(text).expect("JSON")), "application/json")
+        }
         Ok(Reply::Text(status, _)) => (*status, None, "text/plain"),
         Ok(Reply::Bytes { status, content_type, .. }) => (*status, None, content_type.split(';').next().expect("one")),
         Ok(Reply::Empty(status)) => (*status, None, ""),
