@@ -112,6 +112,8 @@ pub mod events;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod manager;
+#[cfg(feature = "server")]
+pub mod plugins;
 pub mod process;
 pub mod proto;
 #[cfg(feature = "server")]

@@ -126,6 +126,7 @@ impl HttpServer {
                 ..Content::new(status, &content_type, body)
             },
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
+            Ok(Reply::Streamed(streamed)) => return self.start_streamed(conn, &request.head, streamed),
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &request.head, spec),
             Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &request.head, socket) {
                 Ok(()) => return,
@@ -206,7 +207,7 @@ impl HttpServer {
     }
 
     /// The start of every answer.
-    fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
+    pub(super) fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
         let status = if (100..=999).contains(&status) { status } else { 500 };
         let mut response = ResponseHead::new(status).with("Server", SERVER);
         if let Some(head) = head {

@@ -1,0 +1,4 @@
+//! Plugins.
+#![forbid(unsafe_code)]
+mod manifest;
+pub use manifest::Manifest;
