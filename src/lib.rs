@@ -106,6 +106,8 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "config")]
+pub mod controller;
 mod error;
 pub mod event_loop;
 pub mod events;

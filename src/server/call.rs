@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
 use super::streamed::Streamed;
@@ -35,6 +36,7 @@ pub struct Call<'a, 'cx> {
     /// What the embedder has [given](super::HttpServer::provide) to the handlers.
     pub provided: &'a Provided,
     pub(super) query: Query<'a>,
+    pub(super) later: Later,
 }
 
 /// Values that a server hands to its handlers, one of each type: handles of other apps.
@@ -70,6 +72,12 @@ impl Call<'_, '_> {
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.get(name)
+    }
+
+    /// Where the answer goes if it is given [`Reply::Later`].
+    #[must_use]
+    pub const fn later(&self) -> Later {
+        self.later
     }
 
     /// The content as JSON.
@@ -171,6 +179,8 @@ pub enum Reply {
     /// The connection becomes a websocket: 101, and then messages. A request that is no upgrade gets the status that
     /// says so.
     WebSocket(Box<dyn Socket>),
+    /// The answer comes [later](Later). The closure is called, once, if nobody waits for it any more.
+    Later(Box<dyn FnOnce(&mut Cx<'_>) + Send>),
 }
 
 impl fmt::Debug for Reply {
@@ -185,6 +195,7 @@ impl fmt::Debug for Reply {
             Self::Empty(status) => write!(f, "Empty({status})"),
             Self::Feed(spec) => spec.fmt(f),
             Self::WebSocket(_) => f.write_str("WebSocket"),
+            Self::Later(_) => f.write_str("Later"),
         }
     }
 }

@@ -21,6 +21,7 @@
 //!  accepted ─▶ Http ──── an answer that goes on ───▶ Feed ──┐ its source has ended
 //!     │         │ ▲ ▲                                       │
 //!     │         │ │ └───────────────────────────────────────┘
+//!     │         │ ├── an answer that comes later ─▶ Waiting ─▶ the answer, or 504
 //!     │         │ └ keep-alive
 //!     │         ├──── a content that is read as it goes ──▶ Outgoing (and back)
 //!     │         ├──────── upgrade ─────────────────▶ Socket ─┐ goodbye
@@ -51,7 +52,7 @@ mod conn;
 mod exchange;
 mod feeds;
 mod hosts;
-pub mod json;
+mod later;
 mod listen;
 pub mod metrics;
 mod route;
@@ -69,10 +70,12 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use crate::controller::json;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
 pub use config::{Config, Endpoint};
+pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
 pub use socket::{Message, SocketAddress, SocketOut};
@@ -81,6 +84,7 @@ pub use streamed::Streamed;
 use conn::{Clock, Conn, Mode};
 use feeds::History;
 use hosts::Access;
+use later::{Answer, Requests};
 use listen::Listener;
 use metrics::Metrics;
 use route::Router;
@@ -117,6 +121,7 @@ pub struct HttpServer {
     listeners: Vec<Source<Listener>>,
     addresses: Vec<LocalAddr>,
     connections: HashMap<SourceId, Box<Conn>>,
+    requests: Requests,
     counters: Counters,
     metrics: Metrics,
     provided: Provided,
@@ -165,6 +170,7 @@ impl HttpServer {
             listeners: Vec::new(),
             addresses,
             connections: HashMap::new(),
+            requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
             provided: Provided::default(),
@@ -308,6 +314,7 @@ impl HttpServer {
         match mem::replace(&mut conn.mode, Mode::Linger) {
             Mode::Feed(mut feed) => self.unsubscribe(cx, conn.id(), &mut feed),
             Mode::Socket(web) => self.close_socket(cx, web),
+            Mode::Waiting(waiting) => self.give_up(cx, *waiting),
             _ => {}
         }
         drop(conn);
@@ -430,7 +437,7 @@ impl App for HttpServer {
         let due = |conn: &Conn| conn.deadline.is_some_and(|at| at <= now);
         let late: Vec<_> = self.connections.values().filter(|conn| due(conn)).map(|conn| conn.id()).collect();
         for id in late {
-            self.with(cx, id, |server, _, conn| server.too_late(conn, now));
+            self.with(cx, id, |server, cx, conn| server.too_late(cx, conn, now));
         }
         if let Some(next) = self.connections.values().filter_map(|conn| conn.deadline).min() {
             self.wake_at(cx, next);
@@ -459,6 +466,10 @@ impl App for HttpServer {
             }
             Err(message) => message,
         };
+        let message = match message.downcast::<Answer>() {
+            Ok(answer) => return self.answered(cx, *answer),
+            Err(message) => message,
+        };
         match message.downcast::<SocketMail>() {
             Ok(mail) => self.with(cx, mail.connection, |server, cx, conn| server.socket_mail(cx, conn, mail.message)),
             Err(message) => self.feed_mail(cx, message),
@@ -484,7 +495,7 @@ impl App for HttpServer {
 
 impl HttpServer {
     /// A deadline has passed.
-    fn too_late(&mut self, conn: &mut Conn, now: Instant) {
+    fn too_late(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, now: Instant) {
         match conn.clock {
             Clock::Head | Clock::Body => {
                 self.refuse_connection(conn, &crate::proto::h1::Refusal::TimedOut.into());
@@ -496,6 +507,7 @@ impl HttpServer {
                 conn.since = now;
             }
             Clock::Socket => Self::check_socket(conn, now),
+            Clock::Answer => self.no_answer(cx, conn, 504, "timed_out"),
             Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,
         }
     }

@@ -15,7 +15,6 @@ mod pids;
 mod processes;
 mod root;
 mod schemas;
-pub mod shapes;
 mod stats;
 mod status;
 mod streams;
@@ -26,6 +25,7 @@ mod wstreams;
 #[cfg(test)]
 mod tests;
 
+pub use crate::controller::shapes;
 use crate::server::{Route, delete, get, post, put, site};
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.
@@ -52,7 +52,7 @@ pub const ROUTES: &[Route] = &[
     get("/jobs/:session/:name", jobs::info, "A job as it stands"),
     put("/jobs/:session/:name", jobs::update, "Replaces a job's definition and its processes"),
     delete("/jobs/:session/:name", jobs::unload, "Stops a job and forgets it"),
-    get("/jobs/:session/:name/stats", jobs::stats, "What a job's processes use"),
+    get("/jobs/:session/:name/stats", stats::job_once, "What a job's processes use"),
     get("/jobs/:session/:name/numprocesses", jobs::numprocesses, "How many processes are wanted"),
     post("/jobs/:session/:name/numprocesses", jobs::scale, "Changes how many processes are wanted"),
     post("/jobs/:session/:name/signal", jobs::signal, "Sends a signal to all processes of a job"),

@@ -50,12 +50,13 @@ pub(super) fn schemas() -> Value {
         ("SessionJobs", exact(json!({"sessionid": text, "jobs": texts}))),
         ("Status", exact(json!({
             "name": text, "active": truth, "state": state, "running": whole, "numprocesses": whole,
-            "max_processes": whole,
+            "max_processes": whole, "ending": wholes,
         }))),
         ("AllStatus", exact(json!({"jobs": list(reference("Status"))}))),
         ("Job", exact(json!({
             "name": text, "active": truth, "state": state, "running": whole, "running_out": whole,
-            "numprocesses": whole, "max_processes": whole, "processes": wholes, "config": reference("Definition"),
+            "numprocesses": whole, "max_processes": whole, "processes": wholes, "ending": wholes,
+            "config": reference("Definition"),
         }))),
         ("Definition", definition(&["name", "cmd"])),
         ("Replacement", definition(&["cmd"])),

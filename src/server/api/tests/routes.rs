@@ -40,7 +40,7 @@ fn a_job_from_load_to_unload() {
         node.json("GET /jobs/shop/web", "", 200),
         json!({
             "name": "shop.web", "active": true, "state": "active", "running": 1, "running_out": 0, "numprocesses": 1,
-            "max_processes": 1, "processes": [1],
+            "max_processes": 1, "processes": [1], "ending": [],
             "config": {"name": "web", "session": "shop", "cmd": "sleep 1000", "numprocesses": 1},
         })
     );
@@ -97,7 +97,7 @@ fn a_job_is_loaded_and_not_started() {
     assert_eq!(
         node.json("GET /status/web", "", 200),
         json!({"name": "default.web", "active": false, "state": "stopped", "running": 0, "numprocesses": 1,
-            "max_processes": 1})
+            "max_processes": 1, "ending": []})
     );
     let commit = r#"{"graceful_timeout": 0.5, "env": {"A": "b", "N": 1}}"#;
     assert_eq!(node.json("POST /jobs/default/web/commit", commit, 200), json!({"pid": 1}));

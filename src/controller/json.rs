@@ -42,7 +42,7 @@ fn figures(stats: &ProcessStats) -> Value {
 }
 
 /// Percent of one processor since the sample before; of the first sample the average since the start, as `ps` has it.
-pub(super) fn cpu(stats: &ProcessStats) -> f64 {
+pub(crate) fn cpu(stats: &ProcessStats) -> f64 {
     let average = || {
         let age = SystemTime::now().duration_since(stats.started).map_or(0.0, |age| age.as_secs_f64());
         if age > 0.0 { (1000.0 * stats.cpu_time.as_secs_f64() / age).round() / 10.0 } else { 0.0 }
