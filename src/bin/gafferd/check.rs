@@ -7,7 +7,7 @@ use gaffer::config::GafferdConfig;
 use gaffer::manager::Supervisor;
 use gaffer::{Error, ErrorKind, Result, words};
 
-use crate::webhooks;
+use crate::{plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
@@ -16,7 +16,7 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
         Error::new(ErrorKind::Unsupported, what)
     });
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
-    unknown.chain(webhooks::faults(config)).chain(jobs).collect()
+    unknown.chain(webhooks::faults(config)).chain(plugins::faults(config)).chain(jobs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -36,8 +36,6 @@ fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
         ("require_key", config.require_key),
         ("[auth]", config.auth != Default::default()),
         ("certfile (TLS)", tls || config.ssl != Default::default()),
-        ("plugins_dir", config.plugins_dir.is_some()),
-        ("[plugin:…]", !config.plugins.is_empty()),
         ("lookupd_address", !config.lookupd_addresses.is_empty()),
         ("broadcast_address", config.broadcast_address.is_some()),
     ]
@@ -67,6 +65,10 @@ fn summary(config: &GafferdConfig) -> String {
     }
     for hook in &config.webhooks.hooks {
         put(&mut text, format_args!("webhook {}: {}", hook.event, hook.urls.join(" ")));
+    }
+    // They were found just now; what changed since then would be told at the start.
+    for plugin in plugins::read(config).unwrap_or_default().plugins {
+        put(&mut text, format_args!("plugin {}", plugins::describe(&plugin)));
     }
     for job in &config.jobs {
         // It was resolved just now; what changed since then would be told at the start.

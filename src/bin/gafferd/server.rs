@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
+use gaffer::server::site::Sites;
 use gaffer::sys::users;
 use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
@@ -13,11 +14,13 @@ use gaffer::{Error, server};
 #[derive(Clone, Debug)]
 pub(crate) struct Services {
     pub(crate) hooks: Hooks,
+    pub(crate) sites: Sites,
 }
 
 impl Services {
     fn provide(&self, server: &mut server::HttpServer) {
         server.provide(self.hooks.clone());
+        server.provide(self.sites.clone());
     }
 }
 
