@@ -4,7 +4,9 @@
 mod background;
 mod life;
 mod manager;
+mod plugins;
 mod receiver;
 mod reload;
+mod sites;
 mod util;
 mod webhooks;
