@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use gaffer::Result;
 use gaffer::config::{GafferdConfig, Job, Plan};
 use gaffer::event_loop::TimerId;
-use gaffer::log::Log;
+use gaffer::log::{Log, LogLevel};
 use gaffer::manager::{App, AppId, Cx};
 use gaffer::process::{Event, JobName, JobState, Signal, What};
+use gaffer::server::site::Sites;
 use gaffer::sys::notify::Notifier;
+use gaffer::webhooks::Hooks;
 
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
-use crate::server::Services;
 use crate::{plugins, webhooks};
 
 /// While it stops, the log says this often who is still awaited.
@@ -34,7 +35,7 @@ pub(crate) enum Message {
     Stop(Signal),
     /// Read the configuration again.
     Reload,
-    /// Open the log again.
+    /// Open the log again, and those of the jobs.
     Reopen,
 }
 
@@ -54,7 +55,8 @@ pub(crate) struct Control {
 /// Other apps that follow the configuration.
 #[derive(Debug)]
 pub(crate) struct Guests {
-    pub(crate) services: Services,
+    pub(crate) hooks: Hooks,
+    pub(crate) sites: Sites,
     pub(crate) plugins: AppId,
 }
 
@@ -144,18 +146,22 @@ impl Control {
             ("daemonize", old.daemonize != new.daemonize),
             ("pidfile", old.pidfile != new.pidfile),
             ("error_log", old.error_log != new.error_log),
+            ("access_log", old.access_log != new.access_log),
             ("console", old.console != new.console),
         ] {
             if changed {
                 self.log.warning(format_args!("{key} has changed, which takes effect at the next start only"));
             }
         }
+        // They may be one and the same log, so the second one wins.
+        if let Some(log) = self.endpoints.access_log() {
+            log.set(LogLevel::Info, new.log_format);
+        }
         self.log.set(new.log_level, new.log_format);
         self.endpoints.follow(cx, &self.config, &new, &self.log);
-        let Guests { services, plugins } = &self.guests;
-        webhooks::follow(&services.hooks, &self.config, &new, &self.log);
-        services.sites.set_folder(new.plugins_dir.clone());
-        cx.mail(*plugins, set);
+        webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
+        self.guests.sites.set_folder(new.plugins_dir.clone());
+        cx.mail(self.guests.plugins, set);
         let old_jobs = std::mem::take(&mut self.config.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
         // What is not there is not remembered, so that the next reload tries again.
@@ -245,10 +251,16 @@ impl App for Control {
             }
             Ok(Message::Stop(signal)) => self.stop_on(cx, signal),
             Ok(Message::Reload) => self.reload(cx),
-            Ok(Message::Reopen) => match self.log.reopen() {
-                Ok(()) => self.log.info("the log was opened again"),
-                Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
-            },
+            Ok(Message::Reopen) => {
+                let logs = [Some(&self.log), self.endpoints.access_log()];
+                match logs.into_iter().flatten().try_for_each(Log::reopen) {
+                    Ok(()) => self.log.info("the log was opened again"),
+                    Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
+                }
+                if let Err(e) = cx.reopen_logs() {
+                    self.log.error(format_args!("{e}; going on in the old one"));
+                }
+            }
             Err(_) => {}
         }
     }

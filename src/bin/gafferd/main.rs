@@ -17,9 +17,9 @@ use std::process::ExitCode;
 
 use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
-use gaffer::config::gafferd::Console;
+use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
-use gaffer::log::{Log, Logger};
+use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
 use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
@@ -32,7 +32,7 @@ use args::Args;
 use control::{Control, Guests, Message};
 use endpoints::Endpoints;
 use reaper::{Look, Reaper};
-use server::Services;
+use server::Surroundings;
 
 fn main() -> ExitCode {
     // First of all: it changes the environment, and takes descriptors that others could be given.
@@ -104,12 +104,17 @@ impl Running {
             Ok(before) => manager.set_child_nofile(before),
             Err(e) => log.warning(format_args!("cannot raise the number of open files: {e}")),
         }
+        let access_log = match &config.access_log {
+            AccessLog::Off => None,
+            AccessLog::Log => Some(log.clone()),
+            AccessLog::File(path) => Some(Log::file(path, false, LogLevel::Info, config.log_format)?),
+        };
         // Apps end in reverse order: what waits is posted when nobody asks any more.
         let webhooks = webhooks::open(&config, &log)?;
-        let sites = Sites::new(config.plugins_dir.clone());
-        let services = Services { hooks: webhooks.hooks(), sites };
+        let (hooks, sites) = (webhooks.hooks(), Sites::new(config.plugins_dir.clone()));
+        let around = Surroundings { insecure: args.insecure, access_log, hooks: hooks.clone(), sites: sites.clone() };
         manager.add_app(webhooks);
-        let endpoints = Endpoints::open(&mut manager, &config, args.insecure, services.clone(), passed.listeners)?;
+        let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
         if config.console != Console::Off {
             manager.add_app(console(config.console)?);
         }
@@ -124,7 +129,7 @@ impl Running {
         };
         let plugins = manager.add_app(plugins::open(plugins::read(&config)?, &log));
         let jobs = config.jobs.clone();
-        let guests = Guests { services, plugins };
+        let guests = Guests { hooks, sites, plugins };
         let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, guests));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
