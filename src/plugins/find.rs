@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Manifest;
 use crate::process::{JobConfig, JobName};
-use crate::server::site;
+use crate::sys::beneath::Folder;
 use crate::{Error, ErrorKind, Result, suggest};
 
 /// The session of the jobs that plugins' programs are.
@@ -68,7 +68,7 @@ pub fn find(folder: impl AsRef<Path>) -> Result<Vec<Plugin>> {
             let name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.'));
             let Some(name) = name.filter(|_| path.is_dir()) else { continue };
             let manifest = Manifest::read(&path)?;
-            let has_site = site::has_site(&path);
+            let has_site = site(&path).is_ok();
             if manifest.is_none() && !has_site {
                 continue;
             }
@@ -90,6 +90,19 @@ pub fn find(folder: impl AsRef<Path>) -> Result<Vec<Plugin>> {
         Ok(plugins)
     }
     find(folder.as_ref())
+}
+
+/// The site of a plugin's folder: what stands in its `_site`, or in the folder itself if that has an `index.html` and no program.
+pub(crate) fn site(plugin: &Path) -> io::Result<Folder> {
+    let folder = Folder::open(plugin)?;
+    match folder.folder("_site") {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    folder.entry("index.html")?;
+    // What a manifest that cannot be read says, nobody knows.
+    let has_program = Manifest::read(plugin).map_or(true, |manifest| manifest.is_some_and(|m| m.command.is_some()));
+    if has_program { Err(io::ErrorKind::NotFound.into()) } else { Ok(folder) }
 }
 
 /// The faults of plugins that want others which are not there.

@@ -42,10 +42,11 @@ mod manifest;
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, json};
 
+pub(crate) use find::site;
 pub use find::{Plugin, SESSION, find, missing};
 pub use link::MAX_MESSAGE;
 pub use manifest::Manifest;
@@ -135,6 +136,7 @@ pub struct Plugins {
     /// What is to run at the start.
     first: Set,
     programs: BTreeMap<String, Program>,
+    invalid: InvalidLines,
     listener: Box<dyn Fn(&Notice) + Send>,
 }
 
@@ -143,19 +145,38 @@ struct Program {
     settings: Vec<(String, String)>,
     tap: TapId,
     links: HashMap<Pid, Link>,
-    invalid: u64,
+}
+
+/// Lines of programs that were no messages, counted by plugin since the manager started: for any thread, cheap to clone.
+///
+/// [Given](crate::server::HttpServer::provide) to a server, they are in its `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub struct InvalidLines(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl InvalidLines {
+    /// By plugin.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, plugin: &str, n: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(plugin.to_owned()).or_default() += n;
+    }
 }
 
 impl Plugins {
     /// The programs of these plugins. The listener is called by the loop, so it must be quick.
     #[must_use]
     pub fn new(set: Set, listener: impl Fn(&Notice) + Send + 'static) -> Self {
-        Self { first: set, programs: BTreeMap::new(), listener: Box::new(listener) }
+        let (programs, invalid) = (BTreeMap::new(), InvalidLines::default());
+        Self { first: set, programs, invalid, listener: Box::new(listener) }
     }
 
-    /// Lines that were no messages, by plugin, since it was loaded.
-    pub fn invalid(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.programs.iter().map(|(name, program)| (name.as_str(), program.invalid))
+    /// Lines that were no messages.
+    #[must_use]
+    pub fn invalid_lines(&self) -> InvalidLines {
+        self.invalid.clone()
     }
 
     fn failed(&self, plugin: &str, e: &Error) {
@@ -184,7 +205,12 @@ impl Plugins {
         }
         for (name, (job, settings)) in wanted {
             let outcome = match self.programs.get_mut(&name) {
-                Some(program) if program.job == job && program.settings == settings => continue,
+                // One that somebody has unloaded comes back.
+                Some(program)
+                    if program.job == job && program.settings == settings && cx.is_loaded(job.name.as_str()) =>
+                {
+                    continue;
+                }
                 Some(program) => {
                     program.settings = settings;
                     let outcome = change(cx, &program.job, &job);
@@ -209,7 +235,7 @@ impl Plugins {
     fn add(&mut self, cx: &mut Cx<'_>, name: String, job: JobConfig, settings: Vec<(String, String)>) -> Result<()> {
         cx.load(job.clone(), true)?;
         let tap = cx.tap_to_app(StreamSelector::job(job.name.clone()));
-        let program = Program { job, settings, tap, links: HashMap::new(), invalid: 0 };
+        let program = Program { job, settings, tap, links: HashMap::new() };
         self.programs.insert(name, program);
         Ok(())
     }
@@ -246,7 +272,10 @@ impl Plugins {
         let program = self.program(job)?;
         let mut told = Vec::new();
         let answer = f(program.links.get_mut(&pid)?, &mut |one| told.push(one));
-        program.invalid += told.iter().filter(|one| one.is_invalid()).count() as u64;
+        let invalid = told.iter().filter(|one| one.is_invalid()).count() as u64;
+        if invalid > 0 {
+            self.invalid.add(job.label(), invalid);
+        }
         for notice in told.into_iter().filter_map(|one| one.notice(job.label())) {
             (self.listener)(&notice);
         }

@@ -13,11 +13,11 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Call, Refusal, Reply, Streamed};
-use crate::plugins::Manifest;
+use crate::plugins;
 use crate::proto::h1::{HttpDate, Method, Range, RequestHead, if_none_match, if_range, path_segments};
 use crate::sys::beneath::Folder;
 
@@ -63,29 +63,12 @@ impl Read for Counted {
     }
 }
 
-/// Whether this folder of a plugin has a site of its own, and where.
-pub(crate) fn has_site(plugin: &Path) -> bool {
-    site(plugin).is_ok()
-}
-
-fn site(plugin: &Path) -> io::Result<Folder> {
-    let folder = Folder::open(plugin)?;
-    match folder.folder("_site") {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        other => return other,
-    }
-    folder.entry("index.html")?;
-    // What a manifest that cannot be read says, nobody knows.
-    let has_program = Manifest::read(plugin).map_or(true, |manifest| manifest.is_some_and(|m| m.command.is_some()));
-    if has_program { Err(io::ErrorKind::NotFound.into()) } else { Ok(folder) }
-}
-
 /// `GET /_plugin/*path`.
 pub(super) fn serve(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let head = &call.request.head;
     let nothing = || Refusal::not_found(format!("there is nothing at {}", head.path()));
     let sites = call.provided.get::<Sites>().ok_or_else(nothing)?;
-    let plugins = sites.folder().ok_or_else(nothing)?;
+    let folder_of_all = sites.folder().ok_or_else(nothing)?;
     // The router joins segments, and one of them may hold a slash.
     let segments = path_segments(head.path())?;
     let Some((name, path)) = segments.get(1..).and_then(<[_]>::split_first) else { return Err(nothing()) };
@@ -98,7 +81,7 @@ pub(super) fn serve(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         }
     }
     let fail = |e: io::Error| refusal(&e, head);
-    let mut folder = site(&plugins.join(&**name)).map_err(fail)?;
+    let mut folder = plugins::site(&folder_of_all.join(&**name)).map_err(fail)?;
     let has_slash = head.path().ends_with('/');
     let Some((last, between)) = path.split_last() else {
         return if has_slash { index(sites, &folder, head) } else { redirect(head) };

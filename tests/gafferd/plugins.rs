@@ -66,13 +66,15 @@ echo
 echo '{"event":"CMD","data":{"identity":1,"name":"sessions"}}'
 "#;
     script(&folder, "odd", "", &format!("{text}{LISTEN}"));
-    let (mut gafferd, _) = start(&folder, "");
+    let (mut gafferd, address) = start(&folder, "");
     for (n, reason) in ["invalid_json", "invalid_json", "invalid_json", "too_long"].into_iter().enumerate() {
         let line = gafferd.nth_line("[WARNING] plugin odd has sent a line that is no message", n);
         assert!(line.contains(reason), "{line}");
     }
     gafferd.line("got {\"data\":{\"error\":\"invalid_msg\",\"message\":\"a message has at most 1048576 bytes\"");
     gafferd.line("plugin odd: got {\"data\":{\"id\":1,\"result\":{\"sessions\":[");
+    let metrics = http(&address, "GET", "/metrics", "");
+    assert!(metrics.contains("gaffer_plugin_invalid_lines_total{plugin=\"odd\"} 4\n"), "{metrics}");
     gafferd.stop();
 }
 

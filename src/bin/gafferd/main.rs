@@ -111,8 +111,15 @@ impl Running {
         };
         // Apps end in reverse order: what waits is posted when nobody asks any more.
         let webhooks = webhooks::open(&config, &log)?;
+        let plugins = plugins::open(plugins::read(&config)?, &log);
         let (hooks, sites) = (webhooks.hooks(), Sites::new(config.plugins_dir.clone()));
-        let around = Surroundings { insecure: args.insecure, access_log, hooks: hooks.clone(), sites: sites.clone() };
+        let around = Surroundings {
+            insecure: args.insecure,
+            access_log,
+            hooks: hooks.clone(),
+            sites: sites.clone(),
+            invalid_lines: plugins.invalid_lines(),
+        };
         manager.add_app(webhooks);
         let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
         if config.console != Console::Off {
@@ -127,7 +134,7 @@ impl Running {
         } else {
             None
         };
-        let plugins = manager.add_app(plugins::open(plugins::read(&config)?, &log));
+        let plugins = manager.add_app(plugins);
         let jobs = config.jobs.clone();
         let guests = Guests { hooks, sites, plugins };
         let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, guests));

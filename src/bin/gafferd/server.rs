@@ -6,6 +6,7 @@ use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::{Log, LogLevel};
+use gaffer::plugins::InvalidLines;
 use gaffer::server::site::Sites;
 use gaffer::server::{Answered, Peer};
 use gaffer::sys::users;
@@ -22,6 +23,7 @@ pub(crate) struct Surroundings {
     pub(crate) access_log: Option<Log>,
     pub(crate) hooks: Hooks,
     pub(crate) sites: Sites,
+    pub(crate) invalid_lines: InvalidLines,
 }
 
 /// A server at the addresses of an endpoint.
@@ -53,6 +55,7 @@ fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpS
     let mut server = server::HttpServer::bind(settings)?;
     server.provide(around.hooks.clone());
     server.provide(around.sites.clone());
+    server.provide(around.invalid_lines.clone());
     server.routes(server::api::ROUTES)?;
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
