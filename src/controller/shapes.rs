@@ -174,22 +174,33 @@ fn tenths(percent: f64) -> f64 {
 }
 
 /// What one process uses.
-pub(crate) struct Figures {
-    pub(crate) name: Arc<JobName>,
+#[derive(Debug)]
+pub struct Figures {
+    /// Its job.
+    pub name: Arc<JobName>,
     mem: f64,
     cpu: f64,
     json: Value,
 }
 
 impl Figures {
-    pub(crate) fn new(sample: &Sample) -> Self {
+    /// Those of a sample.
+    #[must_use]
+    pub fn new(sample: &Sample) -> Self {
         let (mem, cpu) = (sample.stats.mem, cpu(&sample.stats));
         Self { name: Arc::clone(&sample.name), mem, cpu, json: stats_json(sample) }
+    }
+
+    /// As they are sent.
+    #[must_use]
+    pub fn into_json(self) -> Value {
+        self.json
     }
 }
 
 /// What a job's processes use: `name`, `stats` of each, and sum, greatest and least of `mem` and `cpu`, null without processes.
-pub(crate) fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
+#[must_use]
+pub fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
     let [mem, max_mem, min_mem] = sums(processes.iter().map(|process| process.mem));
     let [cpu, max_cpu, min_cpu] = sums(processes.iter().map(|process| process.cpu));
     json!({

@@ -44,6 +44,8 @@ pub(super) struct Web {
     pub(super) socket: Box<dyn Socket>,
     /// It was sent more than may wait.
     pub(super) overflow: bool,
+    /// It wants to know when the client has caught up.
+    pub(super) waits: bool,
     /// It was asked for a sign of life.
     pub(super) pinged: bool,
 }

@@ -48,6 +48,7 @@
 mod answered;
 pub mod api;
 mod call;
+mod channel;
 mod config;
 mod conn;
 mod exchange;
@@ -76,6 +77,7 @@ pub use answered::Answered;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
+pub use channel::channel_socket;
 pub use config::{Config, Endpoint};
 pub use later::Later;
 pub use listen::LocalAddr;
@@ -293,8 +295,12 @@ impl HttpServer {
         loop {
             conn.flush(now);
             self.after_flush(&mut conn);
+<<<<<<< HEAD
             if pieces < streamed::MAX_PIECES && self.refill(&mut conn) {
                 pieces += 1;
+=======
+            if self.tell_room(cx, &mut conn) {
+>>>>>>> main
                 continue;
             }
             if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {
