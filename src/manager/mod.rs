@@ -55,6 +55,7 @@ pub use app::{App, AppId};
 pub use closures::ClosureId;
 pub use cx::Cx;
 pub use handle::Handle;
+pub use inlets::Taken;
 pub use monitor::{MonitorId, Sample, Target};
 pub use output::{Output, OutputLimit, Piece};
 pub use streams::{Flow, StreamChunk, StreamData, StreamOrigin, StreamSelector, TapId};
@@ -280,7 +281,7 @@ impl Manager {
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, Some(readiness)),
                 Owner::Exit(pid) => children::exited(&mut self.cx(), pid),
                 Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index),
-                Owner::Inlet(pid, index) => self.supervisor.children.flush_inlet(pid, index),
+                Owner::Inlet(pid, index) => self.supervisor.flush_inlet(pid, index),
                 Owner::Log(id) => streams::log_ready(&mut self.cx(), id),
                 Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) => {}
             },

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
+use super::streamed::Streamed;
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
 use crate::proto::h1::{self, Query, RequestHead};
@@ -171,6 +172,8 @@ pub enum Reply {
         /// not (`no-store`).
         cache: bool,
     },
+    /// A content that is read as the client takes it.
+    Streamed(Streamed),
     /// A status and no content.
     Empty(u16),
     /// The connection becomes a feed, for as long as both sides want it.
@@ -191,6 +194,7 @@ impl fmt::Debug for Reply {
             Self::Bytes { status, content_type, body, .. } => {
                 write!(f, "Bytes({status}, {content_type}, {} bytes)", body.len())
             }
+            Self::Streamed(streamed) => streamed.fmt(f),
             Self::Empty(status) => write!(f, "Empty({status})"),
             Self::Feed(spec) => spec.fmt(f),
             Self::WebSocket(_) => f.write_str("WebSocket"),
