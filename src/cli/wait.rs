@@ -7,7 +7,7 @@ use super::node::failure;
 use super::table::state_name;
 use super::{Code, Command, Failure, Opt};
 use crate::ErrorKind;
-use crate::client::{Job, Server};
+use crate::client::{Job, JobInfo, Server};
 use crate::process::{JobState, Pid, ProcessState};
 
 /// What to wait for.
@@ -76,9 +76,22 @@ pub fn deadline(timeout: Option<Duration>) -> Instant {
 ///
 /// The node does not answer.
 pub fn before(job: &Job) -> Result<Vec<Pid>, Failure> {
+    Ok(info(job)?.map(|info| info.processes).unwrap_or_default())
+}
+
+/// The processes of [`before`] that are kept alive: those that a restart replaces.
+///
+/// # Errors
+///
+/// The node does not answer.
+pub fn kept(job: &Job) -> Result<Vec<Pid>, Failure> {
+    Ok(info(job)?.map(|info| info.kept().to_vec()).unwrap_or_default())
+}
+
+fn info(job: &Job) -> Result<Option<JobInfo>, Failure> {
     match job.info() {
-        Ok(info) => Ok(info.processes),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Ok(info) => Ok(Some(info)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(failure(e)),
     }
 }
