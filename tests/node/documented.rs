@@ -84,8 +84,9 @@ fn the_sentences_of_gaffer_0_5() {
     }
     node.says(&format!("ps:kill {pid} CONT"), &format!("'CONT' sent to '{pid}'\n"));
     node.says("ps:kill web CONT", "'CONT' sent to 'web'\n");
-    let done = node.run("commit web").expect(0).quietly();
-    assert_eq!(done.text(), format!("'app.web': new process {} launched\n", pid + 2), "after that of `worker`");
+    let text = node.run("commit web").expect(0).quietly().text();
+    let number = text.strip_prefix("'app.web': new process ").and_then(|rest| rest.strip_suffix(" launched\n"));
+    assert!(number.is_some_and(|n| n.parse::<u64>().is_ok_and(|n| n > pid)), "{text}");
     node.says("ps:scale web+1", "Scaling web processes... done, now running 2\n");
     node.says(&format!("stop {pid}"), &format!("'{pid}' stopped\n"));
     node.says("unload web", "job 'web' unloaded\n");

@@ -118,5 +118,5 @@ fn files() {
     assert_eq!(done.text(), format!("'default.e2' {loaded}\n"));
     assert!(done.err.contains("NOPE"), "{done}");
     node.says("unload --app ta --from-file jobs.json", "job 'c1' unloaded\njob 'b.c2' unloaded\n");
-    node.fails("unload --from-file bad.json", 4, "'c1' not found in 'default'; did you mean `e2`?");
+    node.fails("unload --from-file bad.json", 4, "'c1' not found in 'default'");
 }
