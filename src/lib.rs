@@ -48,6 +48,7 @@
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
 //! | `server` | `server`: the manager over HTTP | serde_json, httparse, sha1_smol, base64 |
 //! | `client` | `client`: a blocking client of a node | ureq, serde_json |
+//! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
 //!
@@ -106,6 +107,8 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "config")]
+pub mod controller;
 mod error;
 pub mod event_loop;
 pub mod events;
@@ -122,6 +125,8 @@ pub mod substitute;
 pub mod suggest;
 pub mod sys;
 pub mod table;
+#[cfg(feature = "webhooks")]
+pub mod webhooks;
 pub mod words;
 
 pub use error::{Error, ErrorKind, Result};

@@ -15,7 +15,7 @@ use crate::process::{JobState, Pid, ProcessState};
 pub enum State {
     /// As many processes as wanted run, and those of before have gone if they were replaced.
     Running,
-    /// No process is left.
+    /// No process is left, nor one that was told to end before.
     Stopped,
 }
 
@@ -70,22 +70,22 @@ pub fn deadline(timeout: Option<Duration>) -> Instant {
         .unwrap_or_else(|| Instant::now() + Duration::from_secs(315_360_000))
 }
 
-/// The processes that a job has now; none if it is not there.
+/// The processes that a job has now, those on the way out included; none if it is not there.
 ///
 /// # Errors
 ///
 /// The node does not answer.
 pub fn before(job: &Job) -> Result<Vec<Pid>, Failure> {
-    Ok(info(job)?.map(|info| info.processes).unwrap_or_default())
+    Ok(info(job)?.map(all).unwrap_or_default())
 }
 
-/// The processes of [`before`] that are kept alive: those that a restart replaces.
+/// Those of them that will have gone when the job is restarted.
 ///
 /// # Errors
 ///
 /// The node does not answer.
-pub fn kept(job: &Job) -> Result<Vec<Pid>, Failure> {
-    Ok(info(job)?.map(|info| info.kept().to_vec()).unwrap_or_default())
+pub fn before_restart(job: &Job) -> Result<Vec<Pid>, Failure> {
+    Ok(info(job)?.map(replaced).unwrap_or_default())
 }
 
 fn info(job: &Job) -> Result<Option<JobInfo>, Failure> {
@@ -94,6 +94,22 @@ fn info(job: &Job) -> Result<Option<JobInfo>, Failure> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(failure(e)),
     }
+}
+
+/// All processes of a job, those on the way out included.
+#[must_use]
+pub fn all(info: JobInfo) -> Vec<Pid> {
+    let mut pids = info.processes;
+    pids.extend(info.status.ending);
+    pids
+}
+
+/// Those that will have gone when the job is restarted: what was committed is not replaced.
+#[must_use]
+pub fn replaced(info: JobInfo) -> Vec<Pid> {
+    let mut pids = info.kept().to_vec();
+    pids.extend(info.status.ending);
+    pids
 }
 
 /// Waits until the job is in that state and the `old` processes have gone.
@@ -119,7 +135,7 @@ pub fn job(server: &Server, job: &Job, state: State, mut old: Vec<Pid>, deadline
             State::Stopped if status.is_active() || running > 0 => {
                 Ok(Some(format!("`{name}` is {}, {running} of its processes run", state_name(status.state))))
             }
-            State::Stopped => Ok(None),
+            State::Stopped => Ok(status.ending.first().map(|pid| format!("process {pid} of `{name}` has not ended"))),
             State::Running if status.state == JobState::Stopped => {
                 Err(Failure::new(Code::Failed, format!("`{name}` is stopped, so it will not run")))
             }

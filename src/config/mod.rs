@@ -46,6 +46,8 @@ pub use files::MAX_FILE;
 #[cfg(feature = "config")]
 pub use gafferd::GafferdConfig;
 #[cfg(feature = "config")]
+pub(crate) use job::parse_name;
+#[cfg(feature = "config")]
 pub use job::{Job, job_from_json, job_to_json};
 #[cfg(feature = "config")]
 pub use plan::Plan;

@@ -24,11 +24,15 @@ mod cx;
 mod handle;
 mod inlets;
 mod launch;
+mod logs;
 mod monitor;
 mod output;
+mod sampling;
 mod streams;
 mod supervisor;
+mod survey;
 mod topics;
+mod turns;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -55,6 +59,8 @@ pub use monitor::{MonitorId, Sample, Target};
 pub use output::{Output, OutputLimit, Piece};
 pub use streams::{Flow, StreamChunk, StreamData, StreamOrigin, StreamSelector, TapId};
 pub use supervisor::Supervisor;
+pub use survey::SurveyId;
+pub use turns::TurnTimes;
 
 use app::Apps;
 use handle::Calls;
@@ -88,6 +94,8 @@ pub(crate) enum Owner {
     Inlet(Pid, usize),
     /// The next sample of a monitor is due.
     Monitor(MonitorId),
+    /// A log that was behind can take more.
+    Log(logs::SinkId),
 }
 
 /// Whether a manager goes on.
@@ -157,14 +165,19 @@ impl Manager {
                 io,
                 table: ProcessTable::new(),
                 children: Default::default(),
+                logs: Default::default(),
                 taps: Default::default(),
                 closures: Default::default(),
                 monitors: Default::default(),
+                surveys: Default::default(),
+                sampling: Default::default(),
+                turns: Default::default(),
                 calls,
                 apps: Apps::default(),
                 notices: Vec::new(),
                 restart_apps: false,
                 mail: VecDeque::new(),
+                shared: Default::default(),
             },
             events,
             ready: Vec::new(),
@@ -213,8 +226,7 @@ impl Manager {
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
-        let now = Instant::now();
-        let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(now));
+        let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = match (timeout, due) {
             _ if did || self.has_work() => Some(Duration::ZERO),
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -223,6 +235,7 @@ impl Manager {
         self.supervisor.children.forget_groups();
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.supervisor.io.turn(timeout, &mut ready);
+        let began = Instant::now();
         for what in ready.drain(..) {
             self.route(what);
         }
@@ -240,12 +253,13 @@ impl Manager {
                 self.supervisor.fault("call of a handle", &panic_message(&*panic));
             }
         }
-        monitor::work(&mut self.cx());
+        sampling::work(&mut self.cx());
         let now = Instant::now();
         if self.supervisor.table.next_deadline().is_some_and(|at| at <= now) {
             self.supervisor.table.handle_timeout(now);
         }
         self.settle();
+        self.supervisor.turns.add(began.elapsed());
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
@@ -265,6 +279,7 @@ impl Manager {
                 Owner::Exit(pid) => children::exited(&mut self.cx(), pid),
                 Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index),
                 Owner::Inlet(pid, index) => self.supervisor.children.flush_inlet(pid, index),
+                Owner::Log(id) => streams::log_ready(&mut self.cx(), id),
                 Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) => {}
             },
             Ready::Timer { id, owner } => match owner {
@@ -272,7 +287,7 @@ impl Manager {
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, None),
                 Owner::Linger(pid) => self.supervisor.look_after_group(pid),
                 Owner::Monitor(id) => self.supervisor.monitor_due(id),
-                Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) => {}
+                Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) | Owner::Log(_) => {}
             },
             Ready::Woken => {}
         }
@@ -385,7 +400,7 @@ impl Supervisor {
             || !self.mail.is_empty()
             || !self.notices.is_empty()
             || self.apps.has_new()
-            || self.monitors.has_work()
+            || self.sampling.has_work()
     }
 }
 

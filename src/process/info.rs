@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{JobConfig, JobName, OsPid, Pid};
+use super::{JobConfig, JobName, LogStatus, OsPid, Pid};
 use crate::{Error, ErrorKind, Result};
 
 /// A job, as it stands.
@@ -26,8 +26,13 @@ pub struct JobInfo {
     pub completed: u32,
     /// Those processes, kept-alive ones first, then committed ones.
     pub processes: Vec<Pid>,
+    /// Those on the way out: told to end, or ended while others of their process group have not. They are
+    /// neither counted nor listed above.
+    pub ending: Vec<Pid>,
     /// Its definition.
     pub config: Arc<JobConfig>,
+    /// Its log files. Those that are no regular file may be other jobs', too.
+    pub logs: Vec<LogStatus>,
 }
 
 /// What a job is doing.

@@ -1,13 +1,15 @@
 //! What a handler is given, and what it answers.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
 use crate::manager::{Cx, Target};
@@ -30,7 +32,32 @@ pub struct Call<'a, 'cx> {
     pub counters: Counters,
     /// What it has learnt of jobs from their events.
     pub metrics: &'a Metrics,
+    /// What the embedder has [given](super::HttpServer::provide) to the handlers.
+    pub provided: &'a Provided,
     pub(super) query: Query<'a>,
+    pub(super) later: Later,
+}
+
+/// Values that a server hands to its handlers, one of each type: handles of other apps.
+#[derive(Default)]
+pub struct Provided(HashMap<TypeId, Box<dyn Any + Send>>);
+
+impl Provided {
+    /// The value of this type.
+    #[must_use]
+    pub fn get<T: Any + Send>(&self) -> Option<&T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+
+    pub(super) fn insert<T: Any + Send>(&mut self, value: T) {
+        self.0.insert(TypeId::of::<T>(), Box::new(value));
+    }
+}
+
+impl fmt::Debug for Provided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values", self.0.len())
+    }
 }
 
 impl Call<'_, '_> {
@@ -44,6 +71,12 @@ impl Call<'_, '_> {
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.get(name)
+    }
+
+    /// Where the answer goes if it is given [`Reply::Later`].
+    #[must_use]
+    pub const fn later(&self) -> Later {
+        self.later
     }
 
     /// The content as JSON.
@@ -143,6 +176,8 @@ pub enum Reply {
     /// The connection becomes a websocket: 101, and then messages. A request that is no upgrade gets the status that
     /// says so.
     WebSocket(Box<dyn Socket>),
+    /// The answer comes [later](Later). The closure is called, once, if nobody waits for it any more.
+    Later(Box<dyn FnOnce(&mut Cx<'_>) + Send>),
 }
 
 impl fmt::Debug for Reply {
@@ -156,6 +191,7 @@ impl fmt::Debug for Reply {
             Self::Empty(status) => write!(f, "Empty({status})"),
             Self::Feed(spec) => spec.fmt(f),
             Self::WebSocket(_) => f.write_str("WebSocket"),
+            Self::Later(_) => f.write_str("Later"),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Config;
 use super::call::{Peer, Socket};
 use super::feeds::Feed;
+use super::later::Waiting;
 use super::listen::Stream;
 use crate::event_loop::{Interest, Source, SourceId};
 use crate::proto::h1::{Decoder, Phase, RequestHead};
@@ -24,6 +25,8 @@ const KEEP: usize = 4 * 1024;
 pub(super) enum Mode {
     /// Requests and answers.
     Http,
+    /// A request whose answer is to come.
+    Waiting(Box<Waiting>),
     Feed(Box<Feed>),
     Socket(Box<Web>),
     /// What is unsent goes out, nothing more is taken.
@@ -48,6 +51,8 @@ pub(super) enum Clock {
     Idle,
     Head,
     Body,
+    /// An answer is to come.
+    Answer,
     /// Something is unsent, and the client takes nothing.
     Stalled,
     /// Until the next sign of life of a feed.
@@ -66,6 +71,8 @@ pub(super) struct Conn {
     /// The request that is coming in, if it is to be answered.
     pub(super) head: Option<Box<RequestHead>>,
     pub(super) body: Vec<u8>,
+    /// When that was asked, if somebody wants to know.
+    pub(super) asked: Option<Instant>,
     /// What came and was not looked at yet.
     pub(super) input: Vec<u8>,
     pub(super) out: Vec<u8>,
@@ -78,6 +85,8 @@ pub(super) struct Conn {
     pub(super) dead: bool,
     /// It waits in the list of those to be flushed.
     pub(super) dirty: bool,
+    /// The system takes nothing more for the client until it says so: another try before would be in vain.
+    pub(super) blocked: bool,
     pub(super) clock: Clock,
     /// Since when.
     pub(super) since: Instant,
@@ -92,6 +101,7 @@ impl Conn {
             decoder,
             head: None,
             body: Vec::new(),
+            asked: None,
             input: Vec::new(),
             out: Vec::new(),
             sent: 0,
@@ -99,6 +109,7 @@ impl Conn {
             eof: false,
             dead: false,
             dirty: false,
+            blocked: false,
             clock: Clock::Off,
             since: now,
             deadline: None,
@@ -123,7 +134,7 @@ impl Conn {
             Mode::Http => self.unsent() <= HIGH_WATER,
             // A client that does not read is not read either; its goodbye can wait.
             Mode::Socket(_) => self.unsent() <= config.unsent / 2,
-            Mode::Feed(_) => false,
+            Mode::Waiting(_) | Mode::Feed(_) => false,
             Mode::Closing | Mode::Linger => true,
         }
     }
@@ -132,7 +143,7 @@ impl Conn {
         !self.eof
             && match self.mode {
                 // Nothing is due from it, but its end is to be seen.
-                Mode::Feed(_) => self.input.len() < MAX_INPUT,
+                Mode::Waiting(_) | Mode::Feed(_) => self.input.len() < MAX_INPUT,
                 Mode::Closing => false,
                 _ => self.is_open_to(config),
             }
@@ -157,16 +168,17 @@ impl Conn {
 
     /// Sends as much as the client takes, and goes on with goodbye.
     pub(super) fn flush(&mut self, now: Instant) {
-        while self.sent < self.out.len() && !self.is_dead() {
+        while self.sent < self.out.len() && !self.blocked && !self.is_dead() {
             match self.source.get_ref().write(&self.out[self.sent..]) {
                 Ok(n) => {
                     self.sent += n;
+                    self.blocked = self.sent < self.out.len();
                     if self.clock == Clock::Stalled {
                         self.since = now;
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.blocked = true,
                 Err(_) => self.dead = true,
             }
         }
@@ -212,6 +224,8 @@ impl Conn {
                 Phase::Body => Clock::Body,
                 Phase::Closed => Clock::Linger,
             },
+            Mode::Waiting(_) if self.eof => Clock::Linger,
+            Mode::Waiting(_) => Clock::Answer,
             Mode::Feed(feed) if feed.heartbeat().is_some() => Clock::Heartbeat,
             Mode::Feed(_) | Mode::Closing => Clock::Off,
             Mode::Socket(_) => Clock::Socket,
@@ -224,6 +238,7 @@ impl Conn {
             (Clock::Head, _) => Some(config.head_timeout),
             (Clock::Body, _) => Some(config.body_timeout),
             (Clock::Stalled, _) => Some(config.stall_timeout),
+            (Clock::Answer, _) => Some(config.answer_timeout),
             (Clock::Linger, _) => Some(LINGER),
             (Clock::Heartbeat, Mode::Feed(feed)) => feed.heartbeat(),
             (Clock::Socket, Mode::Socket(web)) if web.connection.state() == ws::State::CloseSent => Some(LINGER),

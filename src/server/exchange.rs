@@ -1,5 +1,6 @@
 //! From a request to its answer.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,7 @@ use super::HttpServer;
 use super::call::{Call, FeedSpec, Refusal, Reply, Request};
 use super::conn::{Conn, Mode};
 use super::feeds::Feed;
+use super::later::Later;
 use crate::manager::Cx;
 use crate::proto::h1::{
     Body, CONTINUE, Event, Exchange, Framing, Method, Query, RequestHead, ResponseHead, if_none_match, path_segments,
@@ -23,7 +25,7 @@ const JSON: &str = "application/json; charset=utf-8";
 /// The content of an answer.
 struct Content {
     status: u16,
-    media_type: Option<String>,
+    media_type: Option<Cow<'static, str>>,
     body: Vec<u8>,
     /// Whether it has an `ETag`, and what `Cache-Control` says.
     etag: bool,
@@ -32,8 +34,8 @@ struct Content {
 }
 
 impl Content {
-    fn new(status: u16, media_type: &str, body: Vec<u8>) -> Self {
-        let (media_type, headers) = (Some(media_type.to_owned()), Vec::new());
+    fn new(status: u16, media_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
+        let (media_type, headers) = (Some(media_type.into()), Vec::new());
         Self { status, media_type, body, etag: true, cache: None, headers }
     }
 
@@ -75,6 +77,7 @@ impl HttpServer {
 
     /// What can be refused is refused before its content comes.
     fn head(&mut self, conn: &mut Conn, head: RequestHead) {
+        self.clock_in(conn);
         let has_content = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
         if has_content {
             match self.check(conn, &head) {
@@ -111,29 +114,42 @@ impl HttpServer {
 
     fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {
         self.counters.requests += 1;
-        let exchange = request.head.exchange();
+        let number = self.requests.next();
         let reply = match self.check_access(conn, &request.head) {
             Ok(()) if request.head.method() == Method::Options => self.options(&request.head),
-            Ok(()) => self.call(cx, &request),
+            Ok(()) => self.call(cx, &request, number),
             Err(refusal) => Err(refusal),
         };
+        self.respond(cx, conn, number, request.head, reply);
+    }
+
+    /// Does what a reply says.
+    pub(super) fn respond(
+        &mut self,
+        cx: &mut Cx<'_>,
+        conn: &mut Conn,
+        number: u64,
+        head: RequestHead,
+        reply: Result<Reply, Refusal>,
+    ) {
         let content = match reply {
             Ok(Reply::Json(status, value)) => Content::json(status, &value),
             Ok(Reply::Text(status, text)) => Content::new(status, "text/plain; charset=utf-8", text.into_bytes()),
             Ok(Reply::Bytes { status, content_type, body, cache }) => Content {
                 etag: cache,
                 cache: Some(if cache { "no-cache" } else { "no-store" }),
-                ..Content::new(status, &content_type, body)
+                ..Content::new(status, content_type, body)
             },
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
-            Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &request.head, spec),
-            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &request.head, socket) {
+            Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),
+            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket) {
                 Ok(()) => return,
                 Err(refusal) => (&refusal).into(),
             },
+            Ok(Reply::Later(give_up)) => return self.wait(conn, number, head, give_up),
             Err(refusal) => (&refusal).into(),
         };
-        self.write(conn, Some(&request.head), exchange, content);
+        self.write(conn, Some(&head), head.exchange(), content);
     }
 
     fn options(&self, head: &RequestHead) -> Result<Reply, Refusal> {
@@ -147,12 +163,14 @@ impl HttpServer {
         }
     }
 
-    fn call(&mut self, cx: &mut Cx<'_>, request: &Request) -> Result<Reply, Refusal> {
+    fn call(&mut self, cx: &mut Cx<'_>, request: &Request, number: u64) -> Result<Reply, Refusal> {
         let path = path_segments(request.head.path())?;
         let found = self.router.find(request.head.method(), &path)?;
         let query = Query::parse(request.head.query().unwrap_or(""))?;
         let (handler, params) = self.router.open(found, &path);
-        let mut call = Call { cx, request, params, counters: self.counters, metrics: &self.metrics, query };
+        let later = Later { server: cx.app_id(), number };
+        let (metrics, provided) = (&self.metrics, &self.provided);
+        let mut call = Call { cx, request, params, counters: self.counters, metrics, provided, query, later };
         catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
             let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
             Err(Refusal::new(500, "internal_error", reason))
@@ -172,6 +190,7 @@ impl HttpServer {
                 etag = Some(tag);
             }
         }
+        self.tell_answer(conn, head, status);
         let mut response = self.response(status, head);
         let mut field = |name: &str, value: &str| {
             // A handler's value with a control character in it is left out, not sent.
@@ -226,6 +245,7 @@ impl HttpServer {
     }
 
     fn start_feed(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, head: &RequestHead, spec: FeedSpec) {
+        self.tell_answer(conn, Some(head), 200);
         let mut response = self.response(200, Some(head));
         response = response.with("Content-Type", Feed::media_type(&spec)).with("Cache-Control", "no-cache");
         // For proxies that would wait for more before they hand it on.

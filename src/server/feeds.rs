@@ -4,6 +4,7 @@
 //! missed; if that is too long ago, or from before a restart, a `gap` event says so. Events come from [`App::event`](crate::manager::App::event), once each, and are
 //! written once for all feeds that want them in the same form.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use super::call::{FeedMode, FeedSource, FeedSpec};
 use super::json::event_json;
 use crate::manager::{MonitorId, TapId, Target};
+use crate::process::topics::{Pattern, Topic, topics};
 use crate::process::{Event, What};
 use crate::proto::h1::BodyWriter;
 use crate::proto::sse;
@@ -35,6 +37,13 @@ pub(super) struct Record<'a> {
     pub(super) id: &'a str,
     pub(super) event: &'a str,
     pub(super) data: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// A piece of a stream.
+    const fn output(label: &'a str, data: &'a [u8]) -> Self {
+        Self { id: "", event: label, data }
+    }
 }
 
 impl Feed {
@@ -82,16 +91,17 @@ impl Feed {
         if !self.partial.is_empty() {
             let rest = std::mem::take(&mut self.partial);
             let text = String::from_utf8_lossy(&rest).into_owned();
-            self.record(&Record { id: "", event: self.label().as_str(), data: text.as_bytes() }, out);
+            let bytes = Self::encode(self.spec.mode, self.is_raw(), &Record::output(self.label(), text.as_bytes()));
+            self.write(&bytes, out);
         }
         // A chunked content has no length it could contradict.
         self.writer.take().is_some_and(|writer| writer.finish(out).unwrap_or(false))
     }
 
-    fn label(&self) -> String {
+    fn label(&self) -> &str {
         match &self.spec.source {
-            FeedSource::Stream { label, .. } => label.clone(),
-            _ => String::new(),
+            FeedSource::Stream { label, .. } => label,
+            _ => "",
         }
     }
 
@@ -131,15 +141,25 @@ impl Feed {
         self.write(&bytes, out);
     }
 
+    /// Whether a record could go to a client of which so much is unsent. Once something was left out, half of the
+    /// room must be there again before the feed goes on.
+    fn has_room(&self, unsent: usize, limit: usize) -> bool {
+        unsent <= if self.gap > 0 { limit / 2 } else { limit }
+    }
+
+    /// Leaves a record of events out, which is not even written then, if the client is too far behind for any.
+    pub(super) fn pass_over(&mut self, unsent: usize, limit: usize) -> bool {
+        let over = !self.has_ended() && !self.has_room(unsent, limit);
+        self.gap += u64::from(over);
+        over
+    }
+
     /// Writes an encoded record, unless the client is too far behind; how many were left out.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, sent: usize, limit: usize) -> u64 {
         if self.has_ended() {
             return 0;
         }
-        let unsent = out.len() - sent;
-        // Once something was left out, half of the room must be there again before the feed goes on.
-        let limit = if self.gap > 0 { limit / 2 } else { limit };
-        if unsent.saturating_add(bytes.len()) > limit {
+        if !self.has_room((out.len() - sent).saturating_add(bytes.len()), limit) {
             self.gap += 1;
             // There is no place in raw output to tell of a gap.
             self.overflow = self.is_raw() && self.spec.mode != FeedMode::EventSource;
@@ -172,20 +192,26 @@ impl Feed {
 
     /// A piece of output, in the form of this feed. Server-sent events are text: what is no UTF-8 becomes U+FFFD, and a character
     /// that is split between two pieces goes with the second.
-    pub(super) fn output(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn output<'a>(&mut self, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if self.spec.mode != FeedMode::EventSource {
-            return Some(bytes.to_vec());
+            return Some(Cow::Borrowed(bytes));
         }
-        self.partial.extend_from_slice(bytes);
-        let whole = match std::str::from_utf8(&self.partial) {
+        let mut joined = std::mem::take(&mut self.partial);
+        let text = if joined.is_empty() {
+            bytes
+        } else {
+            joined.extend_from_slice(bytes);
+            &joined
+        };
+        let whole = match std::str::from_utf8(text) {
             Err(e) if e.error_len().is_none() => e.valid_up_to(),
-            Err(e) => whole_characters(&self.partial, e.valid_up_to()),
+            Err(e) => whole_characters(text, e.valid_up_to()),
             Ok(text) => text.len(),
         };
-        let rest = self.partial.split_off(whole);
-        let data = std::mem::replace(&mut self.partial, rest);
-        let label = self.label();
-        (!data.is_empty()).then(|| Self::encode(self.spec.mode, true, &Record { id: "", event: &label, data: &data }))
+        let (data, rest) = text.split_at(whole);
+        self.partial = rest.to_vec();
+        let record = Record::output(self.label(), data);
+        (!data.is_empty()).then(|| Cow::Owned(Self::encode(self.spec.mode, true, &record)))
     }
 
     /// Whether the process this feed is about has ended with this event; for a stream its end of output is to come first.
@@ -211,58 +237,6 @@ fn whole_characters(bytes: &[u8], from: usize) -> usize {
             },
         }
     }
-}
-
-/// What a feed of events wants; the rules are those of the [emitter](crate::events).
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Pattern {
-    /// `None` for a `*`; empty for all.
-    segments: Vec<Option<String>>,
-}
-
-impl Pattern {
-    pub(super) fn new(pattern: &str) -> Self {
-        let pattern = pattern.strip_suffix('.').unwrap_or(pattern);
-        let segments = pattern.split('.').filter(|_| !pattern.is_empty());
-        Self { segments: segments.map(|s| (s != "*").then(|| s.to_owned())).collect() }
-    }
-
-    pub(super) fn matches(&self, topic: &Topic) -> bool {
-        let mut words = topic.name.split('.');
-        self.segments.len() >= topic.literal
-            && self.segments[..topic.literal].iter().all(Option::is_some)
-            && self.segments.iter().all(|segment| match (segment, words.next()) {
-                (Some(literal), Some(word)) => literal == word,
-                (None, Some(_)) => true,
-                (_, None) => false,
-            })
-    }
-}
-
-/// A name under which an event is published.
-#[derive(Debug)]
-pub(super) struct Topic {
-    pub(super) name: String,
-    /// Only for patterns that begin with so many words.
-    literal: usize,
-}
-
-/// All names of an event, in the order of publication: spec section 4.
-pub(super) fn topics(event: &Event) -> Vec<Topic> {
-    let name = event.what.name();
-    let mut topics = vec![Topic { name: name.to_owned(), literal: 0 }];
-    let Some(job) = &event.job else { return topics };
-    let mut add = |name: String, literal| topics.push(Topic { name, literal });
-    add(format!("proc.{}.{name}", job.short()), 0);
-    let name = event.what.name_0_5();
-    if name != event.what.name() {
-        add(name.to_owned(), 1);
-    }
-    add(format!("job.{}.{name}", job.as_str()), 1);
-    if let Some(pid) = event.what.pid() {
-        add(format!("proc.{pid}.{name}"), 2);
-    }
-    topics
 }
 
 /// The last events.
@@ -344,16 +318,17 @@ impl Encoded {
         topics(event).into_iter().enumerate().map(each).collect()
     }
 
-    /// The bytes for a feed, if it wants them.
-    pub(super) fn for_feed(&mut self, event: &Event, feed: &Feed) -> Option<&[u8]> {
-        if !feed.pattern.matches(&self.topic) {
-            return None;
-        }
+    pub(super) fn is_for(&self, feed: &Feed) -> bool {
+        feed.pattern.matches(&self.topic)
+    }
+
+    /// The bytes in the form of a feed.
+    pub(super) fn bytes(&mut self, event: &Event, feed: &Feed) -> &[u8] {
         let Self { topic, id, json, line, sse } = self;
         let json = json.get_or_insert_with(|| event_json(event, &topic.name).to_string().into_bytes());
         let slot = if feed.spec.mode == FeedMode::EventSource { sse } else { line };
         let record = Record { id, event: &topic.name, data: json };
-        Some(slot.get_or_insert_with(|| Feed::encode(feed.spec.mode, false, &record)))
+        slot.get_or_insert_with(|| Feed::encode(feed.spec.mode, false, &record))
     }
 }
 
@@ -368,25 +343,6 @@ mod tests {
         let job = Arc::new(JobName::new("default", "web").expect("valid"));
         let what = What::Spawn { pid: Pid(12), os_pid: OsPid(1), detach: false };
         Arc::new(Event::new(SystemTime::UNIX_EPOCH, Some(job), what))
-    }
-
-    #[test]
-    fn patterns_get_what_the_emitter_would_bring() {
-        let got = |pattern: &str| {
-            let pattern = Pattern::new(pattern);
-            let topics = topics(&spawn()).into_iter().filter(|topic| pattern.matches(topic));
-            topics.map(|topic| topic.name).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(got("."), "spawn proc.web.spawn");
-        assert_eq!(got("spawn"), "spawn");
-        assert_eq!(got("proc"), "proc.web.spawn");
-        assert_eq!(got("proc.web."), "proc.web.spawn");
-        assert_eq!(got("proc.*.spawn"), "proc.web.spawn");
-        assert_eq!(got("proc.12"), "proc.12.spawn");
-        assert_eq!(got("job.default.web"), "job.default.web.spawn");
-        assert_eq!(got("job"), "job.default.web.spawn");
-        assert_eq!(got("exit"), "");
-        assert_eq!(got("proc.web.spawn.x"), "");
     }
 
     #[test]
@@ -419,7 +375,7 @@ mod tests {
         let source = FeedSource::Stream { pid: Pid(1), label: "out".to_owned() };
         let spec = FeedSpec { source, mode: FeedMode::EventSource, heartbeat: None };
         let mut feed = Feed::new(spec, writer);
-        let mut text = |bytes: &[u8]| feed.output(bytes).map(|b| String::from_utf8(b).expect("text"));
+        let mut text = |bytes: &[u8]| feed.output(bytes).map(|b| String::from_utf8(b.into_owned()).expect("text"));
         assert_eq!(text(b"a\xe2\x82").as_deref(), Some("event: out\ndata: a\n\n"));
         assert_eq!(text(b"\xac").as_deref(), Some("event: out\ndata: €\n\n"));
         assert_eq!(text(b"\xf0"), None);

@@ -21,6 +21,7 @@
 //!  accepted ─▶ Http ──── an answer that goes on ───▶ Feed ──┐ its source has ended
 //!     │         │ ▲ ▲                                       │
 //!     │         │ │ └───────────────────────────────────────┘
+//!     │         │ ├── an answer that comes later ─▶ Waiting ─▶ the answer, or 504
 //!     │         │ └ keep-alive
 //!     │         ├──────── upgrade ─────────────────▶ Socket ─┐ goodbye
 //!     │ 503     │ close, refused, too late                   │
@@ -43,6 +44,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answered;
 pub mod api;
 mod call;
 mod config;
@@ -50,7 +52,7 @@ mod conn;
 mod exchange;
 mod feeds;
 mod hosts;
-pub mod json;
+mod later;
 mod listen;
 pub mod metrics;
 mod route;
@@ -66,8 +68,13 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
+pub use crate::controller::json;
+pub use answered::Answered;
+pub use call::{
+    Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
+};
 pub use config::{Config, Endpoint};
+pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
 pub use socket::{Message, SocketAddress, SocketOut};
@@ -75,13 +82,14 @@ pub use socket::{Message, SocketAddress, SocketOut};
 use conn::{Clock, Conn, Mode};
 use feeds::History;
 use hosts::Access;
+use later::{Answer, Requests};
 use listen::Listener;
 use metrics::Metrics;
 use route::Router;
 use socket::SocketMail;
 
 use crate::Result;
-use crate::event_loop::{Interest, Readiness, Source, SourceId, TimerId};
+use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
 use crate::proto::h1::{Decoder, HttpDate};
@@ -110,10 +118,13 @@ pub struct HttpServer {
     bound: Vec<Listener>,
     listeners: Vec<Source<Listener>>,
     addresses: Vec<LocalAddr>,
-    connections: HashMap<SourceId, Box<Conn>>,
+    connections: SourceMap<Box<Conn>>,
+    requests: Requests,
     counters: Counters,
     metrics: Metrics,
+    provided: Provided,
     history: History,
+    observer: Option<answered::Observer>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -157,10 +168,13 @@ impl HttpServer {
             bound,
             listeners: Vec::new(),
             addresses,
-            connections: HashMap::new(),
+            connections: SourceMap::default(),
+            requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
+            provided: Provided::default(),
             history,
+            observer: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -192,6 +206,11 @@ impl HttpServer {
         handler: impl FnMut(&mut Call<'_, '_>) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<()> {
         self.router.add(method, pattern, Box::new(handler), None)
+    }
+
+    /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.
+    pub fn provide<T: Any + Send>(&mut self, value: T) {
+        self.provided.insert(value);
     }
 
     /// Adds a table of routes.
@@ -290,6 +309,7 @@ impl HttpServer {
         match mem::replace(&mut conn.mode, Mode::Linger) {
             Mode::Feed(mut feed) => self.unsubscribe(cx, conn.id(), &mut feed),
             Mode::Socket(web) => self.close_socket(cx, web),
+            Mode::Waiting(waiting) => self.give_up(cx, *waiting),
             _ => {}
         }
         drop(conn);
@@ -392,6 +412,9 @@ impl App for HttpServer {
         }
         // What is unsent is sent by `finish`.
         self.with(cx, id, |server, cx, conn| {
+            if ready.is_writable() {
+                conn.blocked = false;
+            }
             if ready.is_readable() {
                 server.read(cx, conn);
             }
@@ -412,7 +435,7 @@ impl App for HttpServer {
         let due = |conn: &Conn| conn.deadline.is_some_and(|at| at <= now);
         let late: Vec<_> = self.connections.values().filter(|conn| due(conn)).map(|conn| conn.id()).collect();
         for id in late {
-            self.with(cx, id, |server, _, conn| server.too_late(conn, now));
+            self.with(cx, id, |server, cx, conn| server.too_late(cx, conn, now));
         }
         if let Some(next) = self.connections.values().filter_map(|conn| conn.deadline).min() {
             self.wake_at(cx, next);
@@ -441,6 +464,10 @@ impl App for HttpServer {
             }
             Err(message) => message,
         };
+        let message = match message.downcast::<Answer>() {
+            Ok(answer) => return self.answered(cx, *answer),
+            Err(message) => message,
+        };
         match message.downcast::<SocketMail>() {
             Ok(mail) => self.with(cx, mail.connection, |server, cx, conn| server.socket_mail(cx, conn, mail.message)),
             Err(message) => self.feed_mail(cx, message),
@@ -458,6 +485,7 @@ impl App for HttpServer {
         let now = Instant::now();
         for (_, mut conn) in mem::take(&mut self.connections) {
             self.say_goodbye(cx, &mut conn);
+            conn.blocked = false;
             conn.flush(now);
             self.end(cx, *conn);
         }
@@ -466,7 +494,7 @@ impl App for HttpServer {
 
 impl HttpServer {
     /// A deadline has passed.
-    fn too_late(&mut self, conn: &mut Conn, now: Instant) {
+    fn too_late(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, now: Instant) {
         match conn.clock {
             Clock::Head | Clock::Body => {
                 self.refuse_connection(conn, &crate::proto::h1::Refusal::TimedOut.into());
@@ -478,6 +506,7 @@ impl HttpServer {
                 conn.since = now;
             }
             Clock::Socket => Self::check_socket(conn, now),
+            Clock::Answer => self.no_answer(cx, conn, 504, "timed_out"),
             Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,
         }
     }

@@ -89,6 +89,7 @@ fn waiting() {
     node.file("up", |text| text == "up\n");
     let done = node.run("stop web --wait --timeout 0.2").expect(124);
     assert!(done.err.contains("the time is over: process 1"), "{done}");
+    node.run("ps").expect(0).says(" (stopped)\n").says("\nweb.1: ending\n");
     node.says("kill 1 KILL", "'KILL' sent to '1'\n");
     node.says("ps:stop web --wait", "'web' stopped\n");
     node.says("ps:start web --wait", "'web' started\n");

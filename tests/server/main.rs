@@ -6,7 +6,9 @@
 mod access;
 mod feeds;
 mod http;
+mod later;
 mod limits;
 mod listen;
 mod node;
+mod stats;
 mod websocket;

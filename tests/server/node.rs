@@ -10,7 +10,7 @@ use gaffer::manager::Handle;
 use gaffer::manager::{Cx, Target};
 use gaffer::process::{JobConfig, Pid, Restart};
 use gaffer::server::{
-    Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
+    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
 };
 
 /// How long anything may take.
@@ -83,6 +83,30 @@ fn routes(server: &mut HttpServer) {
     route("GET", "/big", |_| Ok(Reply::Text(200, "x".repeat(1 << 20))));
     route("GET", "/connections", |call| Ok(Reply::Json(200, call.counters.connections.into())));
     route("GET", "/socket", |_| Ok(Reply::WebSocket(Box::new(Echo))));
+    // Answered when the next job is loaded; who gives up loads one of its own.
+    route("GET", "/later/:what", |call| {
+        let (later, what) = (call.later(), call.param("what").to_owned());
+        let created = call.cx.once("create", move |cx, _, _| {
+            later.answer(
+                cx,
+                match what.as_str() {
+                    "feed" => {
+                        let source = FeedSource::Events { pattern: ".".to_owned() };
+                        Ok(Reply::Feed(FeedSpec { source, mode: FeedMode::LongPoll, heartbeat: None }))
+                    }
+                    "refused" => Err(Refusal::not_found("nothing there")),
+                    _ => Ok(Reply::Text(200, what)),
+                },
+            );
+            later.answer(cx, Ok(Reply::Text(500, "one answer is enough".to_owned())));
+        });
+        Ok(Reply::Later(Box::new(move |cx| {
+            assert!(cx.unsubscribe(created));
+            let job = JobConfig::new("gave-up", "true").expect("valid");
+            cx.load(job, false).expect("given up once");
+        })))
+    });
+    route("GET", "/never", |_| Ok(Reply::Later(Box::new(|_| panic!("as asked")))));
     route("GET", "/events/*pattern", |call| {
         let pattern = call.param("pattern").replace('/', ".");
         let heartbeat = call.query("heartbeat").map(|ms| Duration::from_millis(ms.parse().expect("a number")));
@@ -107,9 +131,19 @@ impl Node {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        Self::made(config, |_| ())
+    }
+
+    /// One that tells of its answers.
+    pub(crate) fn observed(f: impl FnMut(&Answered<'_>) + Send + 'static) -> Self {
+        Self::made(Config::default(), |server| server.on_answer(f))
+    }
+
+    fn made(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
         routes(&mut server);
+        and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
         let mut manager = Manager::new().expect("a manager");

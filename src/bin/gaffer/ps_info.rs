@@ -73,7 +73,7 @@ fn lines(server: &Server, session: &str, target: &Target) -> Result<Vec<(String,
 }
 
 fn of_job(info: &JobInfo) -> Vec<(String, Value)> {
-    let pids: Vec<u64> = info.processes.iter().map(|Pid(pid)| *pid).collect();
+    let numbers = |pids: &[Pid]| pids.iter().map(|Pid(pid)| *pid).collect::<Vec<u64>>();
     let status = &info.status;
     [
         ("name", json!(status.name.as_str())),
@@ -82,7 +82,8 @@ fn of_job(info: &JobInfo) -> Vec<(String, Value)> {
         ("running", json!(status.running)),
         ("running_out", json!(info.running_out)),
         ("num_processes", json!(status.numprocesses)),
-        ("pids", json!(pids)),
+        ("pids", json!(numbers(&info.processes))),
+        ("ending", json!(numbers(&status.ending))),
         ("config", info.config.clone()),
     ]
     .map(|(key, value)| (key.to_owned(), value))

@@ -12,7 +12,7 @@ const VERB: Verb = Verb {
     as_app: false,
     state: State::Running,
     act: Job::restart,
-    ends: Some(wait::kept),
+    ends: Some(wait::before_restart),
     leaves_stopped: true,
     to_processes: false,
 };

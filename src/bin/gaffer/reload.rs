@@ -12,7 +12,7 @@ const VERB: Verb = Verb {
     as_app: true,
     state: State::Running,
     act: Job::reload,
-    ends: Some(wait::kept),
+    ends: Some(wait::before_restart),
     leaves_stopped: true,
     to_processes: false,
 };

@@ -154,8 +154,8 @@ fn before(server: &Server, group: &str, verb: Verb) -> Result<Vec<(Job, Vec<Pid>
             Verb::Start => jobs.push((job, Vec::new())),
             // It stays as it is.
             Verb::Restart if !info.status.is_active() => {}
-            Verb::Restart => jobs.push((job, info.kept().to_vec())),
-            _ => jobs.push((job, info.processes)),
+            Verb::Restart => jobs.push((job, wait::replaced(info))),
+            _ => jobs.push((job, wait::all(info))),
         }
     }
     Ok(jobs)

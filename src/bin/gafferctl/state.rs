@@ -96,7 +96,7 @@ fn tell(server: &Server, target: &Target, state: State, wait: Wait) -> Result<Ve
             let job = server.job(name.as_str()).map_err(failure)?;
             let old = match state {
                 State::Stop if wait.is_asked() => wait::before(&job)?,
-                State::Restart if wait.is_asked() => wait::kept(&job)?,
+                State::Restart if wait.is_asked() => wait::before_restart(&job)?,
                 _ => Vec::new(),
             };
             let told = match state {

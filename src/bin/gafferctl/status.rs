@@ -33,7 +33,8 @@ pub(crate) fn command() -> Command<Status> {
     node::options(command).details(
         "One name is answered with one word, anything else with a table. The exit code\n\
          is 3 if a job that was asked for by name is not active.\n\
-         JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"running\", \"numprocesses\"}]}.",
+         JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"running\", \"numprocesses\", \"ending\"}]};\n\
+         ending has the processes that were told to end and have not.",
     )
 }
 
@@ -76,6 +77,7 @@ fn to_json(job: &JobStatus) -> Value {
         "state": state_name(job.state),
         "running": job.running,
         "numprocesses": job.numprocesses,
+        "ending": job.ending.iter().map(|pid| pid.0).collect::<Vec<_>>(),
     })
 }
 

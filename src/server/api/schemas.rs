@@ -50,12 +50,17 @@ pub(super) fn schemas() -> Value {
         ("SessionJobs", exact(json!({"sessionid": text, "jobs": texts}))),
         ("Status", exact(json!({
             "name": text, "active": truth, "state": state, "running": whole, "numprocesses": whole,
-            "max_processes": whole,
+            "max_processes": whole, "ending": wholes,
         }))),
         ("AllStatus", exact(json!({"jobs": list(reference("Status"))}))),
         ("Job", exact(json!({
             "name": text, "active": truth, "state": state, "running": whole, "running_out": whole,
-            "numprocesses": whole, "max_processes": whole, "processes": wholes, "config": reference("Definition"),
+            "numprocesses": whole, "max_processes": whole, "processes": wholes, "ending": wholes,
+            "config": reference("Definition"), "logs": list(reference("Log")),
+        }))),
+        ("Log", exact(json!({
+            "path": text, "bytes": whole, "spliced": whole, "dropped": whole, "rotations": whole,
+            "failing": or_null("string"),
         }))),
         ("Definition", definition(&["name", "cmd"])),
         ("Replacement", definition(&["cmd"])),
@@ -65,7 +70,7 @@ pub(super) fn schemas() -> Value {
             "active": truth, "cmd": text, "args": texts, "env": variables,
             "uid": {"type": ["integer", "string", "null"]}, "gid": {"type": ["integer", "string", "null"]},
             "create_time": or_null("number"), "commited": truth, "redirect_output": texts, "redirect_input": truth,
-            "custom_streams": texts,
+            "custom_streams": texts, "stdout_logfile": or_null("string"), "stderr_logfile": or_null("string"),
         }))),
         ("Figures", json!({
             "type": "object",
@@ -95,6 +100,15 @@ pub(super) fn schemas() -> Value {
         })),
         ("Scale", exact(json!({"scale": {"type": ["integer", "string"], "description": "3 adds, -3 removes, \"=3\" sets"}}))),
         ("Signal", exact(json!({"signal": {"type": ["integer", "string"]}}))),
+        #[cfg(feature = "webhooks")]
+        ("Webhooks", exact(json!({"webhooks": list(exact(json!({
+            "id": whole, "event": text, "url": text, "queued": whole, "sent": whole, "failed": whole, "dropped": whole,
+            "retried": whole, "error": or_null("string"),
+        })))}))),
+        #[cfg(feature = "webhooks")]
+        ("NewWebhook", exact(json!({"event": text, "url": text}))),
+        #[cfg(feature = "webhooks")]
+        ("OkId", exact(json!({"ok": ok, "id": whole}))),
         ("Commit", json!({
             "type": "object",
             "properties": {"graceful_timeout": {"type": ["number", "null"], "minimum": 0}, "env": variables},
@@ -111,6 +125,8 @@ fn definition(required: &[&str]) -> Value {
     let texts = list(text.clone());
     let who = json!({"type": ["integer", "string", "null"]});
     let seconds = json!({"type": "number", "minimum": 0});
+    let size =
+        json!({"type": ["integer", "string"], "minimum": 0, "description": "bytes, such as 52428800 or \"50 MiB\""});
     json!({
         "type": "object",
         "required": required,
@@ -133,6 +149,9 @@ fn definition(required: &[&str]) -> Value {
             "flapping": {"type": ["object", "string", "boolean"]},
             "backoff": {"type": ["object", "string", "number"]},
             "redirect_output": texts, "redirect_input": truth, "custom_streams": texts,
+            "stdout_logfile": {"type": ["string", "null"]}, "stderr_logfile": {"type": ["string", "null"]},
+            "logfile_maxbytes": size, "logfile_backups": {"type": "integer", "minimum": 0, "maximum": 1000},
+            "logfile_total": size, "log_format": {"enum": ["raw", "prefix", "json"]},
             "stdio": {"enum": ["null", "inherit"]},
             "graceful_timeout": seconds,
             "stop_signal": {"type": ["string", "integer"]},

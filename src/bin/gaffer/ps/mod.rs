@@ -40,8 +40,8 @@ shell, or with the node, which is 69; that the application is unloaded does not 
 it.
 
 JSON: {\"jobs\": [{\"name\", \"state\", \"running\", \"numprocesses\", \"cmd\", \"cpu\",
-\"mem\", \"processes\": [{\"pid\", \"os_pid\", \"uptime\", \"once\", \"cpu\", \"mem\",
-\"rss\"}]}]}; uptime in seconds, rss in bytes, null for what is not known.";
+\"mem\", \"processes\": [{\"pid\", \"os_pid\", \"uptime\", \"once\", \"ending\", \"cpu\",
+\"mem\", \"rss\"}]}]}; uptime in seconds, rss in bytes, null for what is not known.";
 
 pub(crate) fn command() -> Command<Ps> {
     let command = Command::new("ps", "Show the jobs of an application and their processes.")

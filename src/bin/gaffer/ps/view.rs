@@ -33,10 +33,19 @@ pub(super) struct Job {
 #[derive(Debug)]
 struct Process {
     pid: u64,
-    /// Whether it was committed.
-    once: bool,
+    kind: Kind,
     /// The node knows what it uses once it is started.
     started: Option<Started>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// It is kept alive.
+    Kept,
+    /// It was committed.
+    Once,
+    /// It was told to end, and has not.
+    Ending,
 }
 
 #[derive(Debug)]
@@ -48,17 +57,18 @@ struct Started {
 impl Job {
     pub(super) fn read(name: &str, info: &JobInfo, stats: &Value, now: SystemTime) -> Self {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let process = |once: bool, Pid(pid): &Pid| {
+        let process = |kind: Kind, Pid(pid): &Pid| {
             let of_it = stats["stats"].as_array().into_iter().flatten().find(|f| f["pid"] == *pid);
             let started = of_it.and_then(|figures| {
                 // The clock of another machine may be ahead.
                 let up = Duration::try_from_secs_f64(now - figures["create_time"].as_f64()?).unwrap_or_default();
                 Some(Started { up, figures: figures.clone() })
             });
-            Process { pid: *pid, once, started }
+            Process { pid: *pid, kind, started }
         };
-        let kept = info.kept().iter().map(|pid| process(false, pid));
-        let committed = info.committed().iter().map(|pid| process(true, pid));
+        let kept = info.kept().iter().map(|pid| process(Kind::Kept, pid));
+        let committed = info.committed().iter().map(|pid| process(Kind::Once, pid));
+        let ending = info.status.ending.iter().map(|pid| process(Kind::Ending, pid));
         Self {
             name: name.to_owned(),
             full_name: info.status.name.as_str().to_owned(),
@@ -68,7 +78,7 @@ impl Job {
             cmd: command(&info.config),
             cpu: stats["cpu"].as_f64(),
             mem: stats["mem"].as_f64(),
-            processes: kept.chain(committed).collect(),
+            processes: kept.chain(committed).chain(ending).collect(),
         }
     }
 
@@ -82,11 +92,12 @@ impl Job {
         let (cpu, mem) = (self.cpu.unwrap_or_default(), self.mem.unwrap_or_default());
         out.push_str(&format!("\nTotal CPU: {cpu:.2} Total MEM: {mem:.2}\n\n"));
         for process in &self.processes {
-            let what = match &process.started {
-                Some(started) => format!("up for {}", clock(started.up)),
-                None => "starting".to_owned(),
+            let what = match (&process.started, process.kind) {
+                (_, Kind::Ending) => "ending".to_owned(),
+                (Some(started), _) => format!("up for {}", clock(started.up)),
+                (None, _) => "starting".to_owned(),
             };
-            let once = if process.once { " (once)" } else { "" };
+            let once = if process.kind == Kind::Once { " (once)" } else { "" };
             out.push_str(&format!("{name}.{}: {what}{once}\n", process.pid));
         }
         out
@@ -99,7 +110,8 @@ impl Job {
                 "pid": process.pid,
                 "os_pid": figure("os_pid"),
                 "uptime": process.started.as_ref().map(|started| started.up.as_millis() as f64 / 1000.0),
-                "once": process.once,
+                "once": process.kind == Kind::Once,
+                "ending": process.kind == Kind::Ending,
                 "cpu": figure("cpu"),
                 "mem": figure("mem"),
                 "rss": figure("rss"),
@@ -184,7 +196,7 @@ mod tests {
     fn as_documented() {
         let process = |pid, up| Process {
             pid,
-            once: false,
+            kind: Kind::Kept,
             started: Some(Started { up: Duration::from_millis(up), figures: json!({"os_pid": 7, "rss": 1024}) }),
         };
         let job = Job {
@@ -200,7 +212,9 @@ mod tests {
         };
         let stopped = Job {
             state: JobState::Stopped,
-            processes: vec![Process { pid: 9, once: true, started: None }],
+            processes: [(9, Kind::Once), (8, Kind::Ending)]
+                .map(|(pid, kind)| Process { pid, kind, started: None })
+                .into(),
             cpu: None,
             mem: None,
             name: "b".to_owned(),
@@ -217,6 +231,7 @@ dummy.3: up for 0:00.40
 Total CPU: 0.00 Total MEM: 0.00
 
 b.9: starting (once)
+b.8: ending
 ";
         assert_eq!(view.text(false), want);
         assert!(view.text(true).starts_with("\x1b[36m=== dummy: `python -u dummy_basic.py`\x1b[0m\n"));

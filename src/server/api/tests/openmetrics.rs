@@ -42,12 +42,13 @@ fn check(text: &str) -> Result<BTreeMap<String, f64>, String> {
         }
         let (name, labels, value) = sample(line).ok_or_else(|| format!("not a sample: {line}"))?;
         let suffix = name.strip_prefix(family).ok_or_else(|| format!("not of the family {family}: {line}"))?;
-        let expected = match kind {
-            "counter" => "_total",
-            "info" => "_info",
-            _ => "",
+        let expected: &[&str] = match kind {
+            "counter" => &["_total"],
+            "info" => &["_info"],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
         };
-        if suffix != expected {
+        if !expected.contains(&suffix) {
             return fault("wrong suffix");
         }
         if kind == "stateset" && labels.last().is_none_or(|(label, _)| label != family) {
@@ -152,6 +153,9 @@ fn figures() {
     check(&node.text("GET /metrics")).expect("without jobs");
     node.json("POST /processes", SLEEP, 200);
     node.json("POST /processes", r#"{"name": "shop:bad", "cmd": "sh -c 'exit 3'", "backoff": 100}"#, 200);
+    let log = r#"{"name": "log", "cmd": "sh -c 'echo hello; exec sleep 1000'", "stdout_logfile": "/dev/null"}"#;
+    node.json("POST /processes", log, 200);
+    node.wait(|m| m.info("log").expect("loaded").logs.first().filter(|log| log.bytes == 6).map(drop));
     node.settle("web", 1);
     node.json("POST /1/signal", r#"{"signal": "KILL"}"#, 202);
     node.wait(|m| m.pids("web").expect("loaded").first().filter(|pid| pid.0 > 1).map(drop));
@@ -177,14 +181,28 @@ fn figures() {
         (r#"gaffer_job_restarts_total{job="default.web"}"#, 1.0),
         (r#"gaffer_job_restarts_total{job="shop.bad"}"#, get(r#"gaffer_job_spawns_total{job="shop.bad"}"#) - 1.0),
         (r#"gaffer_job_exits_total{job="default.web",signal="SIGKILL"}"#, 1.0),
+        (r#"gaffer_log_written_bytes_total{job="default.log",file="/dev/null"}"#, 6.0),
+        (r#"gaffer_log_dropped_bytes_total{job="default.log",file="/dev/null"}"#, 0.0),
+        (r#"gaffer_log_rotations_total{job="default.log",file="/dev/null"}"#, 0.0),
+        (r#"gaffer_log_failing{job="default.log",file="/dev/null"}"#, 0.0),
         (r#"gaffer_job_state{job="default.web",gaffer_job_state="active"}"#, 1.0),
         (r#"gaffer_job_state{job="default.web",gaffer_job_state="stopped"}"#, 0.0),
     ] {
         assert_eq!(get(key), value, "{key}");
     }
     assert!(get(r#"gaffer_job_exits_total{job="shop.bad",code="3"}"#) >= 1.0);
+    let turns = get("gaffer_turn_duration_seconds_count");
+    assert_eq!(get(r#"gaffer_turn_duration_seconds_bucket{le="+Inf"}"#), turns);
+    assert!(turns > 0.0 && get(r#"gaffer_turn_duration_seconds_bucket{le="3.0"}"#) <= turns);
+    assert!(get("gaffer_turn_duration_seconds_sum") > 0.0);
     assert!(get(r#"gaffer_process_resident_memory_bytes{job="default.web",process="web.1"}"#) > 0.0);
     assert!(get(r#"gaffer_process_cpu_seconds_total{job="default.web",process="web.1"}"#) >= 0.0);
+    // Buckets have those of the buckets before, up to the last one, which has all.
+    let mut buckets: Vec<f64> = ["0.0001", "0.001", "0.005", "0.025", "0.1", "1.0", "+Inf"]
+        .map(|bound| get(&format!("gaffer_turn_seconds_bucket{{le=\"{bound}\"}}")))
+        .into();
+    assert!(buckets.is_sorted() && buckets.pop() == Some(get("gaffer_turn_seconds_count")), "{text}");
+    assert!(get("gaffer_turn_seconds_sum") > 0.0);
     assert!(get("process_open_fds") > 0.0 && get("process_resident_memory_bytes") > 0.0);
     node.manager.stop();
     assert_eq!(check(&node.text("GET /metrics")).expect("valid")["gaffer_up"], 0.0);
