@@ -47,6 +47,7 @@
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
 //! | `server` | `server`: the manager over HTTP; `plugins` | serde_json, httparse, sha1_smol, base64 |
+//! | `client` | `client`: a blocking client of a node | ureq, serde_json |
 //! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
