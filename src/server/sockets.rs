@@ -35,7 +35,8 @@ impl HttpServer {
         self.tell_answer(conn, Some(head), 101);
         upgrade.write(upgrade.choose(socket.protocols()), &mut conn.out);
         let connection = Connection::server(self.config.websocket);
-        conn.mode = Mode::Socket(Box::new(Web { connection, socket, heartbeat, overflow: false, pinged: false }));
+        conn.mode =
+            Mode::Socket(Box::new(Web { connection, socket, heartbeat, overflow: false, waits: false, pinged: false }));
         if let (Mode::Socket(web), Some(_)) = (&mut conn.mode, heartbeat) {
             // It was opened just now.
             let _ = web.connection.text(frame::OPEN, &mut conn.out);
@@ -55,7 +56,7 @@ impl HttpServer {
             return;
         };
         let Mode::Socket(web) = &mut conn.mode else { return };
-        let Web { connection: machine, socket, heartbeat, overflow, .. } = &mut **web;
+        let Web { connection: machine, socket, heartbeat, overflow, waits, .. } = &mut **web;
         let address = SocketAddress { app, place: Place::Connection(connection) };
         let mut framed;
         let connection: &mut dyn Carrier = if heartbeat.is_some() {
@@ -64,7 +65,7 @@ impl HttpServer {
         } else {
             machine
         };
-        let mut out = SocketOut { connection, out: &mut conn.out, sent, limit, overflow, address };
+        let mut out = SocketOut { connection, out: &mut conn.out, sent, limit, overflow, waits, address };
         if catch_unwind(AssertUnwindSafe(|| f(&mut **socket, cx, &mut out))).is_err() {
             out.close(CloseCode::INTERNAL_ERROR, "the handler panicked");
         }
@@ -114,6 +115,17 @@ impl HttpServer {
 
     pub(super) fn socket_mail(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, message: Box<dyn Any + Send>) {
         self.with_socket(cx, conn, |socket, cx, out| socket.mail(cx, message, out));
+    }
+
+    /// Tells a socket that waits for it that its client has caught up; whether there may be more to send now.
+    pub(super) fn tell_room(&mut self, cx: &mut Cx<'_>, conn: &mut Conn) -> bool {
+        let has_room = conn.unsent() <= self.config.unsent / 4;
+        match &mut conn.mode {
+            Mode::Socket(web) if web.waits && has_room => web.waits = false,
+            _ => return false,
+        }
+        self.with_socket(cx, conn, |socket, cx, out| socket.room(cx, out));
+        conn.unsent() > 0
     }
 
     /// It was silent for long, or does not answer our goodbye.

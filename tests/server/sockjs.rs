@@ -46,6 +46,31 @@ impl Socket for Echo {
     }
 }
 
+/// Counts down, no faster than its client reads.
+struct Countdown(usize);
+
+impl Countdown {
+    fn go_on(&mut self, out: &mut SocketOut<'_>) {
+        while self.0 > 0 && !out.is_full() {
+            self.0 -= 1;
+            out.text(&format!("{:01000}", self.0));
+        }
+        if self.0 > 0 {
+            out.wait_for_room();
+        }
+    }
+}
+
+impl Socket for Countdown {
+    fn message(&mut self, _: &mut Cx<'_>, _: Message, out: &mut SocketOut<'_>) {
+        self.go_on(out);
+    }
+
+    fn room(&mut self, _: &mut Cx<'_>, out: &mut SocketOut<'_>) {
+        self.go_on(out);
+    }
+}
+
 /// Closes at once.
 struct Closer;
 
@@ -64,6 +89,7 @@ fn node_with(config: Config, echo: sockjs::Config) -> (Node, Receiver<Told>) {
         let echo = echo.response_limit(4096);
         let (off, plain) = (sockjs::Config::default().websocket(false), sockjs::Config::default().cookie(false));
         server.sockjs("/echo", echo, move |_| Box::new(Echo(told.clone()))).expect("a service");
+        server.sockjs("/countdown", sockjs::Config::default(), |_| Box::new(Countdown(1000))).expect("a service");
         server.sockjs("/close", sockjs::Config::default(), |_| Box::new(Closer)).expect("a service");
         server.sockjs("/disabled_websocket_echo", off, |_| Box::new(Closer)).expect("a service");
         server.sockjs("/a/b/plain", plain, |_| Box::new(Closer)).expect("a service");
@@ -417,6 +443,8 @@ fn websockets() {
     let half = ask(&node, "GET", "/echo/0/0/websocket", "Upgrade: WebSocket\r\nConnection: keep-alive\r\n", "");
     assert_eq!((half.status, half.text().as_str()), (400, "\"Connection\" must be \"Upgrade\"."));
     assert_eq!(post(&node, "/echo/0/0/websocket", "").status, 405);
+    let raw = node.ask("GET", "/echo/websocket");
+    assert_eq!((raw.status, raw.json()["error"].as_str()), (426, Some("upgrade_required")));
     for path in ["/disabled_websocket_echo/0/0/websocket", "/disabled_websocket_echo/websocket"] {
         assert_eq!(node.ask("GET", path).status, 404);
     }
@@ -506,6 +534,36 @@ fn bounds_and_panics() {
     assert_eq!((full.status, full.json()["error"].as_str()), (503, Some("full")));
     let long = format!("[\"{}\"]", "x".repeat(100));
     assert_eq!(post(&node, "/echo/0/third/xhr_send", &long).status, 413);
+}
+
+#[test]
+fn a_handler_waits_for_its_client() {
+    // A mebibyte through 64 KiB: what is sent before there is room would be too much.
+    let (node, _hear) = node_with(Config::default().unsent(1 << 16), sockjs::Config::default());
+    for (transport, way) in [("polls", "xhr"), ("streams", "xhr_streaming")] {
+        let path = |way: &str| format!("/countdown/0/{transport}/{way}");
+        poll(&node, &path("xhr"), "o\n");
+        assert_eq!(post(&node, &path("xhr_send"), "[\"go\"]").status, 204);
+        let mut next = 1000;
+        let mut client = node.connect();
+        while next > 0 {
+            send(&mut client, "POST", &path(way), "", "");
+            assert_eq!(client.head().status, 200);
+            let mut body = String::new();
+            while next > 0 {
+                let Some(chunk) = client.chunk() else { break };
+                body.push_str(&String::from_utf8(chunk).expect("text"));
+                while let Some(end) = body.find('\n') {
+                    let line: String = body.drain(..=end).collect();
+                    let Some(messages) = line.strip_prefix('a') else { continue };
+                    for message in serde_json::from_str::<Vec<String>>(messages).expect("JSON") {
+                        next -= 1;
+                        assert_eq!(message, format!("{next:01000}"));
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -155,7 +155,8 @@ impl HttpServer {
     fn sockjs_iframe(&self, service: usize, head: &RequestHead) -> Answer {
         let page = IFRAME.join(&self.sockjs.services[service].config.client_url);
         let tag = entity_tag(page.as_bytes());
-        let same = !if_none_match(head.headers().all("if-none-match"), Some(&tag));
+        let tag = std::str::from_utf8(&tag).expect("a tag is ASCII");
+        let same = !if_none_match(head.headers().all("if-none-match"), Some(tag));
         let answer = if same { Answer::empty(304) } else { Answer::new(200, "text/html; charset=UTF-8", page) };
         let answer = answer.cached().field("ETag", tag);
         match ancestors(&self.access) {
@@ -205,7 +206,8 @@ impl HttpServer {
         if !self.sockjs.services[service].config.websocket {
             return Err(Refusal::not_found("websockets are switched off here"));
         }
-        if let Err(words) = websocket::check(&request.head) {
+        // The plain one is no matter of the protocol, so what is wrong with it is said as everywhere.
+        if let (Some(_), Err(words)) = (heartbeat, websocket::check(&request.head)) {
             return Ok(Some(Answer::text(400, words)));
         }
         let socket = self.sockjs_handler(service, request)?;

@@ -13,7 +13,7 @@ use crate::proto::ws::CloseCode;
 use crate::server::HttpServer;
 use crate::server::call::{Refusal, Request, Socket};
 use crate::server::conn::{Conn, Mode};
-use crate::server::socket::{Carrier, Place, SocketAddress, SocketOut};
+use crate::server::socket::{Carrier, Place, SocketAddress, SocketMail, SocketOut};
 
 /// One session.
 pub(in crate::server) struct Live {
@@ -22,8 +22,13 @@ pub(in crate::server) struct Live {
     socket: Option<Box<dyn Socket>>,
     /// Whose response carries it.
     connection: Option<SourceId>,
+    /// The handler wants to know when there is room again.
+    waits: bool,
     name: (usize, String),
 }
+
+/// A letter of the server to itself: a client may have caught up.
+struct Room;
 
 impl Carrier for Session {
     fn text(&mut self, text: &str, _: &mut Vec<u8>) -> bool {
@@ -77,6 +82,7 @@ impl HttpServer {
             sent: 0,
             limit: self.config.unsent,
             overflow: &mut overflow,
+            waits: &mut live.waits,
             address,
         };
         if catch_unwind(AssertUnwindSafe(|| f(socket, cx, &mut out))).is_err() {
@@ -128,6 +134,10 @@ impl HttpServer {
             Self::sockjs_finish(conn);
         }
         self.wake_at(cx, deadline);
+        if let Some(us) = cx.app_id() {
+            // By then the connection is in its place again.
+            cx.mail(us, SocketMail { place: Place::Session(number), message: Box::new(Room) });
+        }
         Ok(())
     }
 
@@ -150,7 +160,7 @@ impl HttpServer {
         self.sockjs.last += 1;
         let number = self.sockjs.last;
         self.sockjs.names.insert(name.clone(), number);
-        self.sockjs.sessions.insert(number, Live { machine, socket, connection: None, name });
+        self.sockjs.sessions.insert(number, Live { machine, socket, connection: None, waits: false, name });
         self.with_session(cx, number, |socket, cx, out| socket.open(cx, out));
         Ok(number)
     }
@@ -172,12 +182,32 @@ impl HttpServer {
     }
 
     pub(in crate::server) fn session_mail(&mut self, cx: &mut Cx<'_>, number: u64, message: Box<dyn Any + Send>) {
-        self.with_session(cx, number, |socket, cx, out| socket.mail(cx, message, out));
+        if !message.is::<Room>() {
+            self.with_session(cx, number, |socket, cx, out| socket.mail(cx, message, out));
+        }
         self.pump_session(cx, number);
     }
 
-    /// Writes what waits to the response that carries the session.
+    /// Writes what waits to the response that carries the session, and has the handler go on where it waits for that.
     fn pump_session(&mut self, cx: &mut Cx<'_>, number: u64) {
+        self.write_waiting(cx, number);
+        let room = self.config.unsent / 4;
+        // It comes to an end because a response is bounded, and what no response takes fills the room; or there is nothing to say.
+        while let Some(live) = self.sockjs.sessions.get_mut(&number) {
+            let has_room = live.machine.is_open() && live.machine.unsent() <= room;
+            if !has_room || !std::mem::take(&mut live.waits) {
+                return;
+            }
+            let before = live.machine.unsent();
+            self.with_session(cx, number, |socket, cx, out| socket.room(cx, out));
+            if self.sockjs.sessions.get(&number).is_some_and(|live| live.machine.unsent() == before) {
+                return;
+            }
+            self.write_waiting(cx, number);
+        }
+    }
+
+    fn write_waiting(&mut self, cx: &mut Cx<'_>, number: u64) {
         let Some(live) = self.sockjs.sessions.get_mut(&number).filter(|live| live.connection.is_some()) else { return };
         let mut body = Vec::new();
         let attached = live.machine.pump(Instant::now(), &mut body);
