@@ -18,7 +18,7 @@ use gaffer::server::{
     Call, Config, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketAddress, SocketOut, sockjs,
 };
 
-use crate::util::{DEADLINE, eventually, run_script, script, skip, tools};
+use crate::util::{DEADLINE, Node, eventually, run_script, script, skip, tools};
 
 /// Sends back what comes; `bye` is answered, and then closed.
 struct Echo(Sender<bool>);
@@ -290,4 +290,41 @@ fn iframes_in_chromium() {
 #[test]
 fn its_own_site_in_chromium() {
     in_chromium("its_own_site_in_chromium", &["htmlfile", "eventsource", "jsonp-polling"], true);
+}
+
+/// A node serves its channel this way, here by polls: `SUB`, an event, a command.
+#[test]
+fn the_channel_of_a_node() {
+    let node = Node::new("[process:web]\ncmd = sleep 1000\n");
+    node.pids("web", 1);
+    let greeting = node.ask("GET /channel", "");
+    assert_eq!((greeting.status, greeting.text().as_str()), (200, "Welcome to SockJS!\n"));
+    let poll = || {
+        let answer = node.ask("POST /channel/0/s/xhr", "");
+        assert_eq!(answer.status, 200);
+        answer.text()
+    };
+    assert_eq!(poll(), "o\n");
+    let send = |message: serde_json::Value| {
+        let body = serde_json::json!([message.to_string()]).to_string();
+        assert_eq!(node.ask("POST /channel/0/s/xhr_send", &body).status, 204);
+    };
+    let mut heard = String::new();
+    let mut until = |text: &str| {
+        eventually(text, || {
+            if !heard.contains(text) {
+                heard.push_str(&poll());
+            }
+            heard.contains(text).then_some(())
+        });
+    };
+    send(serde_json::json!({"event": "SUB", "data": {"topic": "EVENTS:spawn"}}));
+    until("gaffer:subscription_success");
+    send(
+        serde_json::json!({"event": "CMD", "data": {"identity": 7, "name": "scale", "args": ["web", 1], "kwargs": {}}}),
+    );
+    until("gaffer:command_success");
+    until("gaffer:event");
+    let description = node.json("GET /openapi.json", "", 200);
+    assert!(description["paths"]["/channel/{path}"]["post"].is_object(), "{description}");
 }
