@@ -244,11 +244,8 @@ fn path_parameter(name: &str) -> Value {
         "group" => ("A session, called group in 0.4", json!({"type": "string"})),
         "label" => ("A stream's label; `stdin` or `ttin` to write to standard input", json!({"type": "string"})),
         "id" => ("The number of a webhook", json!({"type": "integer", "minimum": 1})),
-<<<<<<< HEAD
         "path" => ("A plugin, and a path in its site", json!({"type": "string"})),
-=======
         "stream" => ("The label of an output stream or of a custom stream, or `stdin`", json!({"type": "string"})),
->>>>>>> main
         "pattern" => ("Segments of a topic, `*` for any one: proc/web/exit", json!({"type": "string"})),
         _ => ("A job: label, session.label or session:label", json!({"type": "string"})),
     };
