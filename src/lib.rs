@@ -46,7 +46,7 @@
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
-//! | `server` | `server`: the manager over HTTP | serde_json, httparse, sha1_smol, base64 |
+//! | `server` | `server`: the manager over HTTP; `history`: its programs' last output | serde_json, httparse, sha1_smol, base64 |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
 //!
@@ -108,6 +108,8 @@ pub mod console;
 mod error;
 pub mod event_loop;
 pub mod events;
+#[cfg(feature = "server")]
+pub mod history;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod manager;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
+use crate::history::{self, History};
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
 use crate::proto::h1::{self, Query, RequestHead};
@@ -30,6 +31,8 @@ pub struct Call<'a, 'cx> {
     pub counters: Counters,
     /// What it has learnt of jobs from their events.
     pub metrics: &'a Metrics,
+    /// What is kept of output, if anything is.
+    pub logs: Option<&'a History>,
     pub(super) query: Query<'a>,
 }
 
@@ -186,6 +189,9 @@ pub enum FeedSource {
         /// The stream's label.
         label: String,
     },
+    /// Lines of output of many streams, as JSON: what a [history](super::HttpServer::logs) has of them, then what comes. Ends
+    /// with the connection, or if only one process is meant when that and its streams have ended.
+    Logs(Box<history::Query>),
     /// What processes use, as JSON, one object for each process and interval. Ends with the process, or when the job is unloaded.
     Stats {
         /// Whose.

@@ -152,7 +152,8 @@ impl HttpServer {
         let found = self.router.find(request.head.method(), &path)?;
         let query = Query::parse(request.head.query().unwrap_or(""))?;
         let (handler, params) = self.router.open(found, &path);
-        let mut call = Call { cx, request, params, counters: self.counters, metrics: &self.metrics, query };
+        let logs = self.logs.as_ref();
+        let mut call = Call { cx, request, params, counters: self.counters, metrics: &self.metrics, logs, query };
         catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
             let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
             Err(Refusal::new(500, "internal_error", reason))

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::call::{FeedMode, FeedSource, FeedSpec};
 use super::json::event_json;
+use super::logs::Tails;
 use crate::manager::{MonitorId, TapId, Target};
 use crate::process::{Event, What};
 use crate::proto::h1::BodyWriter;
@@ -23,6 +24,8 @@ pub(super) struct Feed {
     writer: Option<BodyWriter>,
     pub(super) tap: Option<TapId>,
     pub(super) monitor: Option<MonitorId>,
+    /// Unfinished lines, of a feed of them.
+    pub(super) tails: Option<Box<Tails>>,
     /// What was left out since the client was last told.
     gap: u64,
     /// The start of a character whose rest is to come.
@@ -44,7 +47,7 @@ impl Feed {
             _ => Pattern::default(),
         };
         let (tap, monitor, partial) = (None, None, Vec::new());
-        Self { spec, pattern, writer: Some(writer), tap, monitor, gap: 0, partial, overflow: false }
+        Self { spec, pattern, writer: Some(writer), tap, monitor, tails: None, gap: 0, partial, overflow: false }
     }
 
     /// The media type of this feed.
@@ -52,6 +55,7 @@ impl Feed {
         match (spec.mode, &spec.source) {
             (FeedMode::EventSource, _) => sse::MEDIA_TYPE,
             (_, FeedSource::Stream { .. }) => "application/octet-stream",
+            (FeedMode::LongPoll, FeedSource::Logs(_)) => "application/x-ndjson",
             (FeedMode::LongPoll, _) => "application/json",
             (FeedMode::Continuous, _) => "application/x-ndjson",
         }
@@ -133,6 +137,18 @@ impl Feed {
 
     /// Writes an encoded record, unless the client is too far behind; how many were left out.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, sent: usize, limit: usize) -> u64 {
+        self.push_records(bytes, 1, out, sent, limit)
+    }
+
+    /// The same for several records.
+    pub(super) fn push_records(
+        &mut self,
+        bytes: &[u8],
+        records: u64,
+        out: &mut Vec<u8>,
+        sent: usize,
+        limit: usize,
+    ) -> u64 {
         if self.has_ended() {
             return 0;
         }
@@ -140,10 +156,10 @@ impl Feed {
         // Once something was left out, half of the room must be there again before the feed goes on.
         let limit = if self.gap > 0 { limit / 2 } else { limit };
         if unsent.saturating_add(bytes.len()) > limit {
-            self.gap += 1;
+            self.gap += records;
             // There is no place in raw output to tell of a gap.
             self.overflow = self.is_raw() && self.spec.mode != FeedMode::EventSource;
-            return 1;
+            return records;
         }
         self.tell_gap(out);
         self.write(bytes, out);

@@ -52,6 +52,7 @@ mod feeds;
 mod hosts;
 pub mod json;
 mod listen;
+mod logs;
 pub mod metrics;
 mod route;
 mod socket;
@@ -114,6 +115,8 @@ pub struct HttpServer {
     counters: Counters,
     metrics: Metrics,
     history: History,
+    /// What is kept of output.
+    logs: Option<crate::history::History>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -161,6 +164,7 @@ impl HttpServer {
             counters: Counters::default(),
             metrics: Metrics::default(),
             history,
+            logs: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -203,6 +207,14 @@ impl HttpServer {
         routes.iter().try_for_each(|route| {
             self.router.add(route.method, route.pattern, Box::new(route.handler), route.body_limit)
         })
+    }
+
+    /// Lets `/logs` read this history, which its own [recorder](crate::history::History::recorder) fills. Default: none, so that
+    /// only what comes can be followed.
+    #[must_use]
+    pub fn logs(mut self, history: crate::history::History) -> Self {
+        self.logs = Some(history);
+        self
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>, index: usize) {

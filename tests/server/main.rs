@@ -8,5 +8,6 @@ mod feeds;
 mod http;
 mod limits;
 mod listen;
+mod logs;
 mod node;
 mod websocket;

@@ -5,11 +5,17 @@ use std::os::fd::OwnedFd;
 use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
+use gaffer::history::{History, Limits};
 use gaffer::sys::users;
 use gaffer::{Error, server};
 
 /// A server at the addresses of an endpoint.
-pub(crate) fn bind(config: &GafferdConfig, insecure: bool, endpoint: &Endpoint) -> Result<server::HttpServer> {
+pub(crate) fn bind(
+    config: &GafferdConfig,
+    insecure: bool,
+    endpoint: &Endpoint,
+    history: &History,
+) -> Result<server::HttpServer> {
     let mut settings = settings(config, insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
         let mut place = server::Endpoint::from(address.clone());
@@ -18,7 +24,7 @@ pub(crate) fn bind(config: &GafferdConfig, insecure: bool, endpoint: &Endpoint) 
         }
         settings = settings.endpoint(place);
     }
-    let server = open(settings)?;
+    let server = open(settings, history)?;
     own(endpoint)?;
     Ok(server)
 }
@@ -28,13 +34,20 @@ pub(crate) fn inherit(
     config: &GafferdConfig,
     insecure: bool,
     listeners: Vec<(String, OwnedFd)>,
+    history: &History,
 ) -> Result<server::HttpServer> {
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    open(places.fold(settings(config, insecure), server::Config::endpoint))
+    open(places.fold(settings(config, insecure), server::Config::endpoint), history)
 }
 
-fn open(settings: server::Config) -> Result<server::HttpServer> {
-    let mut server = server::HttpServer::bind(settings)?;
+/// How much of the programs' output is kept.
+pub(crate) fn kept(config: &GafferdConfig) -> Limits {
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    Limits::default().stream(size(config.log_history)).total(size(config.log_history_total))
+}
+
+fn open(settings: server::Config, history: &History) -> Result<server::HttpServer> {
+    let mut server = server::HttpServer::bind(settings)?.logs(history.clone());
     server.routes(server::api::ROUTES)?;
     Ok(server)
 }

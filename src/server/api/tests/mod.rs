@@ -103,6 +103,7 @@ impl Node {
             params,
             counters: Counters { connections: 1, accepted: 2, requests: 3, ..Counters::default() },
             metrics: &metrics,
+            logs: None,
             query: Query::parse(request.head.query().unwrap_or("")).expect("a query"),
         });
         let route = self.hit.lock().expect("not poisoned").take().expect("a handler was called");
