@@ -46,7 +46,8 @@
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
-//! | `server` | `server`: the manager over HTTP; `history`: its programs' last output | serde_json, httparse, sha1_smol, base64 |
+//! | `server` | `server`: the manager over HTTP; `history`: the last output of its programs | serde_json, httparse, sha1_smol, base64 |
+//! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
 //!
@@ -105,6 +106,8 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "config")]
+pub mod controller;
 mod error;
 pub mod event_loop;
 pub mod events;
@@ -123,6 +126,8 @@ pub mod substitute;
 pub mod suggest;
 pub mod sys;
 pub mod table;
+#[cfg(feature = "webhooks")]
+pub mod webhooks;
 pub mod words;
 
 pub use error::{Error, ErrorKind, Result};

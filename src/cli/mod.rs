@@ -8,6 +8,9 @@
 //! clusters of short switches (`-qv`), options before, between and after the words, `--` before
 //! words that begin with a dash. `-h`, `--help` and `--version` are everywhere. Where a command has
 //! sub-commands, their options may also stand before the sub-command's name.
+//!
+//! Tools that talk to a node also share its options ([`node`]), how they name jobs ([`names`]), how they wait
+//! ([`wait`]) and how they show tables ([`table`]).
 
 #![forbid(unsafe_code)]
 
@@ -16,9 +19,16 @@ mod color;
 mod command;
 mod duration;
 mod help;
+#[cfg(all(feature = "client", feature = "config"))]
+pub mod names;
+#[cfg(all(feature = "client", feature = "config"))]
+pub mod node;
 mod opt;
 mod output;
 mod program;
+pub mod table;
+#[cfg(all(feature = "client", feature = "config"))]
+pub mod wait;
 
 pub use code::{Code, Failure};
 pub use color::ColorChoice;

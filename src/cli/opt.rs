@@ -106,6 +106,11 @@ impl Value {
         Self { of: of.into(), text }
     }
 
+    /// What it belongs to, as the user wrote it.
+    pub(super) fn of(&self) -> &str {
+        &self.of
+    }
+
     /// As it came.
     #[must_use]
     pub fn os(self) -> OsString {

@@ -52,8 +52,8 @@ impl<I> Program<I> {
     ///
     /// # Panics
     ///
-    /// An option of the command has a name that in another command is another option's or takes
-    /// something else: before the command's name nobody could tell which is meant.
+    /// An option of the command takes a value where one of the same name in another command takes none, or
+    /// the other way: before the command's name nobody could tell what follows it.
     #[must_use]
     pub fn command<T: Default + 'static>(mut self, command: Command<T>, map: fn(T) -> I) -> Self
     where
@@ -63,7 +63,7 @@ impl<I> Program<I> {
             for new in &command.spec.options {
                 let shared =
                     new.short.is_some_and(|short| old.short == Some(short)) || new.names().any(|n| old.named(n));
-                let same = new.long == old.long && new.takes == old.takes;
+                let same = std::mem::discriminant(&new.takes) == std::mem::discriminant(&old.takes);
                 assert!(!shared || same, "--{} and --{} cannot be told apart", new.long, old.long);
             }
         }
@@ -80,7 +80,8 @@ impl<I> Program<I> {
     ///
     /// The command line is wrong: the message says what, suggests the nearest name and the help.
     pub fn parse(&self, args: impl IntoIterator<Item = OsString>) -> Result<Asked<I>, Failure> {
-        // An option that several commands have takes the same in all of them, as `command` asserts.
+        // Options of one name are alike in that they take a value or not, as `command` asserts; which is meant is
+        // known with the command.
         let options: Vec<&Opt> = self.commands.iter().flat_map(|command| &command.spec().options).collect();
         let try_help = |failure: Failure| failure.hint(format_args!("Try `{} --help`.", self.name));
         let mut parser = Parser::from_args(args);
@@ -91,8 +92,8 @@ impl<I> Program<I> {
                 Some(Next::Help) => return Ok(Asked::Print(self.help())),
                 Some(Next::Version) => return Ok(Asked::Print(command::version(self.name))),
                 Some(Next::Opt(_, option, value)) => {
+                    let mut written = OsString::from(value.of());
                     let value = value.os();
-                    let mut written = OsString::from(format!("--{}", option.long));
                     if option.takes != Takes::Nothing && !(value.is_empty() && matches!(option.takes, Takes::Maybe(_)))
                     {
                         written.push("=");

@@ -210,7 +210,28 @@ fn help_of_programs() {
 #[test]
 #[should_panic(expected = "--port and --print cannot be told apart")]
 fn commands_that_cannot_be_told_apart() {
-    let other = Command::<Args>::new("other", "").option(Opt::switch("port", "").short('x'), |_, _| Ok(()));
+    let other = Command::<Args>::new("other", "").option(Opt::value("port", "N", "").short('x'), |_, _| Ok(()));
     let one = Command::<Args>::new("one", "").option(Opt::switch("print", "").short('x'), |_, _| Ok(()));
     let _ = Program::new("tool", "").command(one, Do::Run).command(other, Do::Run);
+}
+
+#[test]
+fn one_letter_for_two_options() {
+    let port = Opt::value("port", "PORT", "").short('x');
+    let serve = Command::<Args>::new("serve", "").option(port, |a, v| {
+        a.port = Some(v.parse()?);
+        Ok(())
+    });
+    let name = Opt::value("extra", "WORD", "").short('x');
+    let run = Command::<Args>::new("run", "").option(name, |a, v| {
+        a.words.push(v.os());
+        Ok(())
+    });
+    let tool = Program::new("tool", "").command(serve, Do::Serve).command(run, Do::Run);
+    let want = Args { port: Some(8), ..Args::default() };
+    assert_eq!(tool.parse(os("-x 8 serve")), Ok(Asked::Run(Do::Serve(want))));
+    let want = Args { words: os("A=1"), ..Args::default() };
+    assert_eq!(tool.parse(os("-x A=1 run")), Ok(Asked::Run(Do::Run(want))));
+    let failure = tool.parse(os("--port 8 run")).expect_err("an option of the other");
+    assert!(failure.to_string().starts_with("unknown option `--port`"), "{failure}");
 }

@@ -40,6 +40,12 @@ impl Server {
         self
     }
 
+    /// The key that is sent.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.http.api_key.as_deref()
+    }
+
     /// How long an answer may take, connecting included; for a feed, its beginning. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -21,6 +21,8 @@ pub struct JobStatus {
     pub running: u32,
     /// How many are wanted.
     pub numprocesses: u32,
+    /// Those on the way out; none where the node does not tell.
+    pub ending: Vec<Pid>,
 }
 
 impl JobStatus {
@@ -45,7 +47,8 @@ impl JobStatus {
         };
         // 0.4 knew it as `max_processes` only.
         let numprocesses = number(value, "numprocesses").or_else(|_| number(value, "max_processes"))?;
-        Ok(Self { name, state, running: number(value, "running")?, numprocesses })
+        let ending = if value["ending"].is_null() { Vec::new() } else { pids(&value["ending"])? };
+        Ok(Self { name, state, running: number(value, "running")?, numprocesses, ending })
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn about(key: &str, what: &str) -> String {
 }
 
 /// `label`, `session.label`, `session/label` or `session:label`.
-pub(super) fn parse_name(name: &str, session: Option<&str>) -> Result<JobName> {
+pub(crate) fn parse_name(name: &str, session: Option<&str>) -> Result<JobName> {
     let own = name.split_once([':', '.', '/']);
     match (own, session) {
         (None, session) => JobName::new(session.unwrap_or(DEFAULT_SESSION), name),

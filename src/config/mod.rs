@@ -8,6 +8,8 @@
 mod address;
 #[cfg(feature = "procfile")]
 mod application;
+#[cfg(feature = "config")]
+mod client;
 #[cfg(feature = "procfile")]
 mod concurrency;
 #[cfg(feature = "procfile")]
@@ -34,6 +36,8 @@ mod procfile;
 pub use address::Address;
 #[cfg(feature = "procfile")]
 pub use application::{Application, Options};
+#[cfg(feature = "config")]
+pub use client::{ClientConfig, KnownNode};
 #[cfg(feature = "procfile")]
 pub use concurrency::Concurrency;
 #[cfg(feature = "procfile")]
@@ -41,6 +45,8 @@ pub use dotenv::{Dotenv, Expand};
 pub use files::MAX_FILE;
 #[cfg(feature = "config")]
 pub use gafferd::GafferdConfig;
+#[cfg(feature = "config")]
+pub(crate) use job::parse_name;
 #[cfg(feature = "config")]
 pub use job::{Job, job_from_json, job_to_json};
 #[cfg(feature = "config")]

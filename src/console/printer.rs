@@ -152,11 +152,12 @@ impl Printer {
         if let (What::Spawn { pid, os_pid, .. }, Some(instance)) = (&event.what, instance) {
             self.process(*pid, Some(*os_pid), label, instance);
         }
-        if let What::Exit { pid, .. } = event.what {
-            self.flush(pid, event.time);
-        }
+        // What is not shown cuts no line: the rest of the output may still be on its way.
         if !self.screen.options.verbosity.shows(&event.what) {
             return;
+        }
+        if let What::Exit { pid, .. } = event.what {
+            self.flush(pid, event.time);
         }
         let known = event.what.pid().and_then(|pid| self.processes.get(&pid));
         let name = match (known, instance) {

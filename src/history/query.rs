@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::manager::StreamOrigin;
-use crate::process::{DEFAULT_SESSION, JobName, Pid};
+use crate::process::{JobName, Pid};
 use crate::{Error, ErrorKind, Result};
 
 /// Which output is asked for, and how much of it. By default all that is kept.
@@ -54,13 +54,10 @@ impl Query {
 
 /// A job's name, in which `*` stands for any characters and `?` for any one.
 ///
-/// As everywhere, `label` is that of the default session; other sessions are written out: `shop.web`, `shop:web`,
-/// `shop.*`, `*.web`. A lone `*` is every job.
+/// It is compared with what people type, which is the label alone in the default session, and with the full name, `session.label`;
+/// `shop:web` and `shop/web` are `shop.web`. A lone `*` is every job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobPattern {
-    session: String,
-    label: String,
-}
+pub struct JobPattern(String);
 
 impl JobPattern {
     /// Reads a name or a pattern.
@@ -69,31 +66,27 @@ impl JobPattern {
     ///
     /// [`ErrorKind::Invalid`] for a character that is in no name and no pattern, and for an empty part.
     pub fn new(text: &str) -> Result<Self> {
-        let (session, label) = match text.split_once(['.', ':', '/']) {
-            Some(parts) => parts,
-            None if text == "*" => ("*", "*"),
-            None => (DEFAULT_SESSION, text),
-        };
+        let pattern = text.replace([':', '/'], ".");
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-*?".contains(c);
-        for part in [session, label] {
-            if part.is_empty() || !part.chars().all(allowed) {
-                let what = format!("{text:?} is no job's name nor a pattern of names (web, shop.web, shop.*)");
-                return Err(Error::new(ErrorKind::Invalid, what));
-            }
+        let mut parts = pattern.splitn(2, '.');
+        if !parts.all(|part| !part.is_empty() && part.chars().all(allowed)) {
+            let what = format!("{text:?} is no job's name nor a pattern of names (web, shop.web, shop.*)");
+            return Err(Error::new(ErrorKind::Invalid, what));
         }
-        Ok(Self { session: session.to_owned(), label: label.to_owned() })
+        Ok(Self(pattern))
     }
 
     /// Whether this is such a job.
     #[must_use]
     pub fn matches(&self, name: &JobName) -> bool {
-        fits(self.session.as_bytes(), name.session().as_bytes()) && fits(self.label.as_bytes(), name.label().as_bytes())
+        let fits = |text: &str| fits(self.0.as_bytes(), text.as_bytes());
+        fits(name.short()) || fits(name.as_str())
     }
 
     /// The name, if only one job can be meant.
     #[must_use]
     pub fn exact(&self) -> Option<JobName> {
-        JobName::new(&self.session, &self.label).ok()
+        self.0.parse().ok()
     }
 }
 

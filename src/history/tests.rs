@@ -66,6 +66,7 @@ fn patterns_of_names() {
         ("*.*", "web", true),
         ("shop.*", "shop.web", true),
         ("shop:*", "web", false),
+        ("*b", "shop.web", true),
         ("*/web", "shop.web", true),
         ("*.*b*b", "shop.abcbdb", true),
         ("*.*b*b", "shop.abcbdx", false),

@@ -26,9 +26,12 @@ mod inlets;
 mod launch;
 mod monitor;
 mod output;
+mod sampling;
 mod streams;
 mod supervisor;
+mod survey;
 mod topics;
+mod turns;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -55,6 +58,8 @@ pub use monitor::{MonitorId, Sample, Target};
 pub use output::{Output, OutputLimit, Piece};
 pub use streams::{Flow, StreamChunk, StreamData, StreamOrigin, StreamSelector, TapId};
 pub use supervisor::Supervisor;
+pub use survey::SurveyId;
+pub use turns::TurnTimes;
 
 use app::Apps;
 use handle::Calls;
@@ -160,11 +165,15 @@ impl Manager {
                 taps: Default::default(),
                 closures: Default::default(),
                 monitors: Default::default(),
+                surveys: Default::default(),
+                sampling: Default::default(),
+                turns: Default::default(),
                 calls,
                 apps: Apps::default(),
                 notices: Vec::new(),
                 restart_apps: false,
                 mail: VecDeque::new(),
+                shared: Default::default(),
             },
             events,
             ready: Vec::new(),
@@ -223,6 +232,7 @@ impl Manager {
         self.supervisor.children.forget_groups();
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.supervisor.io.turn(timeout, &mut ready);
+        let began = Instant::now();
         for what in ready.drain(..) {
             self.route(what);
         }
@@ -240,12 +250,13 @@ impl Manager {
                 self.supervisor.fault("call of a handle", &panic_message(&*panic));
             }
         }
-        monitor::work(&mut self.cx());
+        sampling::work(&mut self.cx());
         let now = Instant::now();
         if self.supervisor.table.next_deadline().is_some_and(|at| at <= now) {
             self.supervisor.table.handle_timeout(now);
         }
         self.settle();
+        self.supervisor.turns.add(began.elapsed());
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
@@ -385,7 +396,7 @@ impl Supervisor {
             || !self.mail.is_empty()
             || !self.notices.is_empty()
             || self.apps.has_new()
-            || self.monitors.has_work()
+            || self.sampling.has_work()
     }
 }
 

@@ -1,11 +1,12 @@
 //! What processes use, sampled while somebody listens.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::sampling::Asker;
 use super::supervisor::no_process;
 use super::{Cx, Owner, Supervisor, panic_message};
 use crate::event_loop::TimerId;
@@ -15,9 +16,6 @@ use crate::{Error, ErrorKind, Result};
 
 /// The shortest interval between two samples of a process.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How long sampling may hold the loop in one turn; what is left comes in the next.
-const BUDGET: Duration = Duration::from_millis(1);
 
 /// Whose figures are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +57,11 @@ struct Monitor {
     last: HashMap<Pid, ProcessStats>,
 }
 
-/// The monitors, and what of their work is left.
+/// The monitors.
 #[derive(Default)]
 pub(super) struct Monitors {
     last: u64,
     map: BTreeMap<MonitorId, Monitor>,
-    due: VecDeque<(MonitorId, Pid)>,
-    /// The look through the system that the due samples are taken from, and whether it is complete.
-    /// Dropped when nothing is due.
-    snapshot: Option<(Snapshot, bool)>,
 }
 
 impl fmt::Debug for Monitors {
@@ -77,8 +71,16 @@ impl fmt::Debug for Monitors {
 }
 
 impl Monitors {
-    pub(super) fn has_work(&self) -> bool {
-        !self.due.is_empty()
+    pub(super) fn target(&self, id: MonitorId) -> Option<&Target> {
+        self.map.get(&id).map(|monitor| &monitor.target)
+    }
+
+    /// Forgets the last samples of all but these.
+    pub(super) fn keep(&mut self, id: MonitorId, pids: &[Pid]) {
+        if let Some(monitor) = self.map.get_mut(&id) {
+            let pids: HashSet<_> = pids.iter().collect();
+            monitor.last.retain(|pid, _| pids.contains(pid));
+        }
     }
 }
 
@@ -86,7 +88,8 @@ impl Cx<'_> {
     /// Samples what the target's processes use every `interval` (at least 0.1 s) and calls `f` with
     /// each, until [`unmonitor`](Supervisor::unmonitor). The first samples come at once, without `cpu`.
     ///
-    /// However many processes there are, sampling holds the loop for about a millisecond at a time.
+    /// However many processes there are, sampling holds the loop for about a millisecond at a time. An interval that is too
+    /// short for all of them is passed over now and then.
     pub fn monitor(
         &mut self,
         target: Target,
@@ -117,40 +120,45 @@ impl Supervisor {
         if let Some(timer) = monitor.timer {
             self.io.cancel_timer(timer);
         }
-        self.monitors.due.retain(|(due, _)| *due != id);
+        self.sampling.forget(Asker::Monitor(id));
         true
     }
 
     /// What the processes of the target use now. Takes as long as the system has processes: about ten
-    /// microseconds each.
+    /// microseconds each, for which the loop is held; [`survey`](Self::survey) does not hold it.
     ///
     /// # Errors
     ///
     /// No such job or process; or the system does not tell.
     pub fn stats(&self, target: &Target) -> Result<Vec<Sample>> {
-        match target {
-            Target::Job(name) => drop(self.info(name.as_str())?),
-            Target::Process(pid) => drop(self.table.process(*pid).ok_or_else(|| no_process(*pid))?),
-            Target::All => {}
-        }
+        self.check_target(target)?;
         let mut snapshot = Snapshot::new().map_err(|e| Error::io("cannot read what processes use", e))?;
         let processes = self.processes_of(target).into_iter();
         Ok(processes.filter_map(|pid| sample(self, &mut snapshot, pid)).collect())
     }
 
-    /// What this program itself uses now, and its children, those it supervises among them.
+    /// What this program itself uses now, without what its children use.
     ///
     /// # Errors
     ///
     /// The system does not tell.
     pub fn own_stats(&self) -> Result<ProcessStats> {
         const WHAT: &str = "cannot read what this process uses";
-        let mut snapshot = Snapshot::new().map_err(|e| Error::io(WHAT, e))?;
-        let own = i32::try_from(std::process::id()).ok();
-        own.and_then(|own| snapshot.sample(OsPid(own))).ok_or_else(|| Error::new(ErrorKind::Unsupported, WHAT))
+        let unsupported = || Error::new(ErrorKind::Unsupported, WHAT);
+        let own = OsPid(i32::try_from(std::process::id()).map_err(|_| unsupported())?);
+        let mut snapshot = Snapshot::only(own).map_err(|e| Error::io(WHAT, e))?;
+        snapshot.sample(own).ok_or_else(unsupported)
     }
 
-    fn processes_of(&self, target: &Target) -> Vec<Pid> {
+    pub(super) fn check_target(&self, target: &Target) -> Result<()> {
+        match target {
+            Target::Job(name) => self.job_id(name.as_str()).map(drop),
+            Target::Process(pid) => self.table.process(*pid).map(drop).ok_or_else(|| no_process(*pid)),
+            Target::All => Ok(()),
+        }
+    }
+
+    pub(super) fn processes_of(&self, target: &Target) -> Vec<Pid> {
         match target {
             Target::All => self.list(),
             Target::Job(name) => self.info(name.as_str()).map(|info| info.processes).unwrap_or_default(),
@@ -158,54 +166,13 @@ impl Supervisor {
         }
     }
 
-    /// A monitor's interval has passed: its processes are due.
+    /// A monitor's interval has passed.
     pub(super) fn monitor_due(&mut self, id: MonitorId) {
-        let Some(monitor) = self.monitors.map.get(&id) else { return };
-        let pids = self.processes_of(&monitor.target);
         let Some(monitor) = self.monitors.map.get_mut(&id) else { return };
-        monitor.last.retain(|pid, _| pids.contains(pid));
         let next = Instant::now().checked_add(monitor.interval);
         monitor.timer = next.map(|at| self.io.set_timer(at, Owner::Monitor(id)));
-        // Those of the time before that are still due are done once, not twice.
-        self.monitors.due.retain(|(due, _)| *due != id);
-        self.monitors.due.extend(pids.into_iter().map(|pid| (id, pid)));
+        self.sampling.ask(Asker::Monitor(id));
     }
-}
-
-/// Takes the samples that are due, as far as this turn's share of time goes.
-pub(super) fn work(cx: &mut Cx<'_>) {
-    if cx.monitors.due.is_empty() {
-        return;
-    }
-    let deadline = Instant::now() + BUDGET;
-    let (mut snapshot, mut complete) = match cx.monitors.snapshot.take() {
-        Some(kept) => kept,
-        None => match Snapshot::begin() {
-            Ok(snapshot) => (snapshot, false),
-            Err(e) => return give_up(cx, &e),
-        },
-    };
-    if !complete {
-        match snapshot.advance(deadline) {
-            Ok(done) => complete = done,
-            Err(e) => return give_up(cx, &e),
-        }
-    }
-    while complete && Instant::now() < deadline {
-        let Some((id, pid)) = cx.monitors.due.pop_front() else { break };
-        if let Some(sample) = sample(cx, &mut snapshot, pid) {
-            deliver(cx, id, sample);
-        }
-    }
-    if cx.monitors.has_work() {
-        cx.monitors.snapshot = Some((snapshot, complete));
-    }
-}
-
-/// Where the system does not tell, the monitors' next interval asks again.
-fn give_up(cx: &mut Cx<'_>, error: &std::io::Error) {
-    cx.monitors.due.clear();
-    cx.fault("monitor", &format!("cannot read what processes use: {error}"));
 }
 
 fn sample(supervisor: &Supervisor, snapshot: &mut Snapshot, pid: Pid) -> Option<Sample> {
@@ -214,7 +181,7 @@ fn sample(supervisor: &Supervisor, snapshot: &mut Snapshot, pid: Pid) -> Option<
     Some(Sample { name: process.name, pid, stats })
 }
 
-fn deliver(cx: &mut Cx<'_>, id: MonitorId, mut sample: Sample) {
+pub(super) fn deliver(cx: &mut Cx<'_>, id: MonitorId, mut sample: Sample) {
     let Some(monitor) = cx.monitors.map.get_mut(&id) else { return };
     if let Some(before) = monitor.last.get(&sample.pid) {
         sample.stats.since(before);

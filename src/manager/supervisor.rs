@@ -1,7 +1,7 @@
 //! Every operation on sessions, jobs and processes, once.
 
-use std::any::Any;
-use std::collections::VecDeque;
+use std::any::{Any, TypeId};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,10 @@ use super::closures::Closures;
 use super::handle::Calls;
 use super::launch;
 use super::monitor::Monitors;
+use super::sampling::Sampling;
 use super::streams::Taps;
+use super::survey::Surveys;
+use super::turns::TurnTimes;
 use super::{Handle, Owner};
 use crate::event_loop::EventLoop;
 use crate::process::{JobConfig, JobId, JobInfo, JobName, Pid, ProcessInfo, Scale, Signal, What};
@@ -35,6 +38,9 @@ pub struct Supervisor {
     pub(super) taps: Taps,
     pub(super) closures: Closures,
     pub(super) monitors: Monitors,
+    pub(super) surveys: Surveys,
+    pub(super) sampling: Sampling,
+    pub(super) turns: TurnTimes,
     pub(super) calls: Calls,
     pub(super) apps: Apps,
     /// Events of the manager itself that are not published yet.
@@ -42,6 +48,8 @@ pub struct Supervisor {
     pub(super) restart_apps: bool,
     /// Messages to apps that are not delivered yet; what a turn brings is delivered in it.
     pub(super) mail: VecDeque<(AppId, Box<dyn Any + Send>)>,
+    /// What apps have in common, by its type.
+    pub(super) shared: HashMap<TypeId, Box<dyn Any + Send>>,
 }
 
 impl Supervisor {
@@ -395,6 +403,14 @@ impl Supervisor {
         known
     }
 
+    /// A value that apps and closures of one kind have in common, one of each type; made when it is first asked for.
+    ///
+    /// It lives as long as the manager, so what is kept in it should end with those who put it there.
+    pub fn shared<T: Any + Default + Send>(&mut self) -> &mut T {
+        let slot = self.shared.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(T::default()));
+        slot.downcast_mut().expect("it was put there by its type")
+    }
+
     /// A handle by which other threads use this manager.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -408,6 +424,12 @@ impl Supervisor {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// How long turns have taken so far, the current one aside.
+    #[must_use]
+    pub const fn turn_times(&self) -> TurnTimes {
+        self.turns
     }
 
     /// Notes a fault of a guest (an app, a listener, a closure); a `fault` event tells it.

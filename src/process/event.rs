@@ -168,3 +168,28 @@ impl What {
         }
     }
 }
+
+#[cfg(any(feature = "config", feature = "webhooks"))]
+/// What the first segment of a name can be: the manager's events, those of both generations, and prefixes.
+pub(crate) const FIRST_WORDS: &[&str] = &[
+    "create",
+    "start",
+    "stop",
+    "restart",
+    "update",
+    "delete",
+    "spawn",
+    "reap",
+    "exit",
+    "stop_pid",
+    "flap",
+    "kill",
+    "load",
+    "unload",
+    "stop_process",
+    "fault",
+    "overflow",
+    "proc",
+    "job",
+    "*",
+];

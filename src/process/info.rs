@@ -26,6 +26,9 @@ pub struct JobInfo {
     pub completed: u32,
     /// Those processes, kept-alive ones first, then committed ones.
     pub processes: Vec<Pid>,
+    /// Those on the way out: told to end, or ended while others of their process group have not. They are
+    /// neither counted nor listed above.
+    pub ending: Vec<Pid>,
     /// Its definition.
     pub config: Arc<JobConfig>,
 }

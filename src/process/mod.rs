@@ -9,10 +9,16 @@ mod exit;
 mod flapping;
 mod id;
 mod info;
+#[cfg(any(feature = "server", feature = "webhooks"))]
+pub mod json;
 mod signal;
 pub(crate) mod stats;
+#[cfg(any(feature = "server", feature = "webhooks"))]
+pub(crate) mod topics;
 
 pub use config::{Backoff, Channel, JobConfig, Restart, Stdio, UserRef};
+#[cfg(any(feature = "config", feature = "webhooks"))]
+pub(crate) use event::FIRST_WORDS;
 pub use event::{Event, What};
 pub use exit::Exit;
 pub use flapping::Flapping;

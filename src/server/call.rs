@@ -1,16 +1,17 @@
 //! What a handler is given, and what it answers.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
-use crate::history::{self, History};
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
 use crate::proto::h1::{self, Query, RequestHead};
@@ -31,9 +32,32 @@ pub struct Call<'a, 'cx> {
     pub counters: Counters,
     /// What it has learnt of jobs from their events.
     pub metrics: &'a Metrics,
-    /// What is kept of output, if anything is.
-    pub logs: Option<&'a History>,
+    /// What the embedder has [given](super::HttpServer::provide) to the handlers.
+    pub provided: &'a Provided,
     pub(super) query: Query<'a>,
+    pub(super) later: Later,
+}
+
+/// Values that a server hands to its handlers, one of each type: handles of other apps.
+#[derive(Default)]
+pub struct Provided(HashMap<TypeId, Box<dyn Any + Send>>);
+
+impl Provided {
+    /// The value of this type.
+    #[must_use]
+    pub fn get<T: Any + Send>(&self) -> Option<&T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+
+    pub(super) fn insert<T: Any + Send>(&mut self, value: T) {
+        self.0.insert(TypeId::of::<T>(), Box::new(value));
+    }
+}
+
+impl fmt::Debug for Provided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values", self.0.len())
+    }
 }
 
 impl Call<'_, '_> {
@@ -47,6 +71,12 @@ impl Call<'_, '_> {
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.get(name)
+    }
+
+    /// Where the answer goes if it is given [`Reply::Later`].
+    #[must_use]
+    pub const fn later(&self) -> Later {
+        self.later
     }
 
     /// The content as JSON.
@@ -146,6 +176,8 @@ pub enum Reply {
     /// The connection becomes a websocket: 101, and then messages. A request that is no upgrade gets the status that
     /// says so.
     WebSocket(Box<dyn Socket>),
+    /// The answer comes [later](Later). The closure is called, once, if nobody waits for it any more.
+    Later(Box<dyn FnOnce(&mut Cx<'_>) + Send>),
 }
 
 impl fmt::Debug for Reply {
@@ -159,6 +191,7 @@ impl fmt::Debug for Reply {
             Self::Empty(status) => write!(f, "Empty({status})"),
             Self::Feed(spec) => spec.fmt(f),
             Self::WebSocket(_) => f.write_str("WebSocket"),
+            Self::Later(_) => f.write_str("Later"),
         }
     }
 }
@@ -189,9 +222,10 @@ pub enum FeedSource {
         /// The stream's label.
         label: String,
     },
-    /// Lines of output of many streams, as JSON: what a [history](super::HttpServer::logs) has of them, then what comes. Ends
-    /// with the connection, or if only one process is meant when that and its streams have ended.
-    Logs(Box<history::Query>),
+    /// Lines of output of many streams, as JSON: what a [`History`](crate::history::History) that was
+    /// [given](super::HttpServer::provide) has of them, then what comes. Ends with the connection, or if only one process
+    /// is meant when that and its streams have ended.
+    Logs(Box<crate::history::Query>),
     /// What processes use, as JSON, one object for each process and interval. Ends with the process, or when the job is unloaded.
     Stats {
         /// Whose.

@@ -97,6 +97,8 @@ pub struct Config {
     pub head_timeout: Duration,
     /// From a head to the end of its content; beyond it 408. Default: 60 s.
     pub body_timeout: Duration,
+    /// How long an answer that is given [later](super::Later) may take; beyond it 504. Default: 60 s.
+    pub answer_timeout: Duration,
     /// How long a connection without a request stays open. Default: 60 s.
     pub idle_timeout: Duration,
     /// How long a client with unsent data may take none of it; beyond it, it is cut. Default: 60 s.
@@ -125,6 +127,7 @@ impl Default for Config {
             backlog: 1024,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
             ping_interval: Duration::from_secs(60),
@@ -181,6 +184,7 @@ setters! {
     backlog: i32,
     head_timeout: Duration,
     body_timeout: Duration,
+    answer_timeout: Duration,
     idle_timeout: Duration,
     stall_timeout: Duration,
     ping_interval: Duration,

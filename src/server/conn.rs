@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Config;
 use super::call::{Peer, Socket};
 use super::feeds::Feed;
+use super::later::Waiting;
 use super::listen::Stream;
 use crate::event_loop::{Interest, Source, SourceId};
 use crate::proto::h1::{Decoder, Phase, RequestHead};
@@ -24,6 +25,8 @@ const KEEP: usize = 4 * 1024;
 pub(super) enum Mode {
     /// Requests and answers.
     Http,
+    /// A request whose answer is to come.
+    Waiting(Box<Waiting>),
     Feed(Box<Feed>),
     Socket(Box<Web>),
     /// What is unsent goes out, nothing more is taken.
@@ -48,6 +51,8 @@ pub(super) enum Clock {
     Idle,
     Head,
     Body,
+    /// An answer is to come.
+    Answer,
     /// Something is unsent, and the client takes nothing.
     Stalled,
     /// Until the next sign of life of a feed.
@@ -123,7 +128,7 @@ impl Conn {
             Mode::Http => self.unsent() <= HIGH_WATER,
             // A client that does not read is not read either; its goodbye can wait.
             Mode::Socket(_) => self.unsent() <= config.unsent / 2,
-            Mode::Feed(_) => false,
+            Mode::Waiting(_) | Mode::Feed(_) => false,
             Mode::Closing | Mode::Linger => true,
         }
     }
@@ -132,7 +137,7 @@ impl Conn {
         !self.eof
             && match self.mode {
                 // Nothing is due from it, but its end is to be seen.
-                Mode::Feed(_) => self.input.len() < MAX_INPUT,
+                Mode::Waiting(_) | Mode::Feed(_) => self.input.len() < MAX_INPUT,
                 Mode::Closing => false,
                 _ => self.is_open_to(config),
             }
@@ -212,6 +217,8 @@ impl Conn {
                 Phase::Body => Clock::Body,
                 Phase::Closed => Clock::Linger,
             },
+            Mode::Waiting(_) if self.eof => Clock::Linger,
+            Mode::Waiting(_) => Clock::Answer,
             Mode::Feed(feed) if feed.heartbeat().is_some() => Clock::Heartbeat,
             Mode::Feed(_) | Mode::Closing => Clock::Off,
             Mode::Socket(_) => Clock::Socket,
@@ -224,6 +231,7 @@ impl Conn {
             (Clock::Head, _) => Some(config.head_timeout),
             (Clock::Body, _) => Some(config.body_timeout),
             (Clock::Stalled, _) => Some(config.stall_timeout),
+            (Clock::Answer, _) => Some(config.answer_timeout),
             (Clock::Linger, _) => Some(LINGER),
             (Clock::Heartbeat, Mode::Feed(feed)) => feed.heartbeat(),
             (Clock::Socket, Mode::Socket(web)) if web.connection.state() == ws::State::CloseSent => Some(LINGER),

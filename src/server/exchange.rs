@@ -10,6 +10,7 @@ use super::HttpServer;
 use super::call::{Call, FeedSpec, Refusal, Reply, Request};
 use super::conn::{Conn, Mode};
 use super::feeds::Feed;
+use super::later::Later;
 use crate::manager::Cx;
 use crate::proto::h1::{
     Body, CONTINUE, Event, Exchange, Framing, Method, Query, RequestHead, ResponseHead, if_none_match, path_segments,
@@ -111,12 +112,24 @@ impl HttpServer {
 
     fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {
         self.counters.requests += 1;
-        let exchange = request.head.exchange();
+        let number = self.requests.next();
         let reply = match self.check_access(conn, &request.head) {
             Ok(()) if request.head.method() == Method::Options => self.options(&request.head),
-            Ok(()) => self.call(cx, &request),
+            Ok(()) => self.call(cx, &request, number),
             Err(refusal) => Err(refusal),
         };
+        self.respond(cx, conn, number, request.head, reply);
+    }
+
+    /// Does what a reply says.
+    pub(super) fn respond(
+        &mut self,
+        cx: &mut Cx<'_>,
+        conn: &mut Conn,
+        number: u64,
+        head: RequestHead,
+        reply: Result<Reply, Refusal>,
+    ) {
         let content = match reply {
             Ok(Reply::Json(status, value)) => Content::json(status, &value),
             Ok(Reply::Text(status, text)) => Content::new(status, "text/plain; charset=utf-8", text.into_bytes()),
@@ -126,14 +139,15 @@ impl HttpServer {
                 ..Content::new(status, &content_type, body)
             },
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
-            Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &request.head, spec),
-            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &request.head, socket) {
+            Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),
+            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket) {
                 Ok(()) => return,
                 Err(refusal) => (&refusal).into(),
             },
+            Ok(Reply::Later(give_up)) => return self.wait(conn, number, head, give_up),
             Err(refusal) => (&refusal).into(),
         };
-        self.write(conn, Some(&request.head), exchange, content);
+        self.write(conn, Some(&head), head.exchange(), content);
     }
 
     fn options(&self, head: &RequestHead) -> Result<Reply, Refusal> {
@@ -147,13 +161,14 @@ impl HttpServer {
         }
     }
 
-    fn call(&mut self, cx: &mut Cx<'_>, request: &Request) -> Result<Reply, Refusal> {
+    fn call(&mut self, cx: &mut Cx<'_>, request: &Request, number: u64) -> Result<Reply, Refusal> {
         let path = path_segments(request.head.path())?;
         let found = self.router.find(request.head.method(), &path)?;
         let query = Query::parse(request.head.query().unwrap_or(""))?;
         let (handler, params) = self.router.open(found, &path);
-        let logs = self.logs.as_ref();
-        let mut call = Call { cx, request, params, counters: self.counters, metrics: &self.metrics, logs, query };
+        let later = Later { server: cx.app_id(), number };
+        let (metrics, provided) = (&self.metrics, &self.provided);
+        let mut call = Call { cx, request, params, counters: self.counters, metrics, provided, query, later };
         catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
             let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
             Err(Refusal::new(500, "internal_error", reason))

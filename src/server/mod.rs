@@ -21,6 +21,7 @@
 //!  accepted ─▶ Http ──── an answer that goes on ───▶ Feed ──┐ its source has ended
 //!     │         │ ▲ ▲                                       │
 //!     │         │ │ └───────────────────────────────────────┘
+//!     │         │ ├── an answer that comes later ─▶ Waiting ─▶ the answer, or 504
 //!     │         │ └ keep-alive
 //!     │         ├──────── upgrade ─────────────────▶ Socket ─┐ goodbye
 //!     │ 503     │ close, refused, too late                   │
@@ -50,7 +51,7 @@ mod conn;
 mod exchange;
 mod feeds;
 mod hosts;
-pub mod json;
+mod later;
 mod listen;
 mod logs;
 pub mod metrics;
@@ -67,8 +68,12 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Refusal, Reply, Request, Socket};
+pub use crate::controller::json;
+pub use call::{
+    Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
+};
 pub use config::{Config, Endpoint};
+pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
 pub use socket::{Message, SocketAddress, SocketOut};
@@ -76,6 +81,7 @@ pub use socket::{Message, SocketAddress, SocketOut};
 use conn::{Clock, Conn, Mode};
 use feeds::History;
 use hosts::Access;
+use later::{Answer, Requests};
 use listen::Listener;
 use metrics::Metrics;
 use route::Router;
@@ -112,11 +118,11 @@ pub struct HttpServer {
     listeners: Vec<Source<Listener>>,
     addresses: Vec<LocalAddr>,
     connections: HashMap<SourceId, Box<Conn>>,
+    requests: Requests,
     counters: Counters,
     metrics: Metrics,
+    provided: Provided,
     history: History,
-    /// What is kept of output.
-    logs: Option<crate::history::History>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -161,10 +167,11 @@ impl HttpServer {
             listeners: Vec::new(),
             addresses,
             connections: HashMap::new(),
+            requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
+            provided: Provided::default(),
             history,
-            logs: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -198,6 +205,11 @@ impl HttpServer {
         self.router.add(method, pattern, Box::new(handler), None)
     }
 
+    /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.
+    pub fn provide<T: Any + Send>(&mut self, value: T) {
+        self.provided.insert(value);
+    }
+
     /// Adds a table of routes.
     ///
     /// # Errors
@@ -207,14 +219,6 @@ impl HttpServer {
         routes.iter().try_for_each(|route| {
             self.router.add(route.method, route.pattern, Box::new(route.handler), route.body_limit)
         })
-    }
-
-    /// Lets `/logs` read this history, which its own [recorder](crate::history::History::recorder) fills. Default: none, so that
-    /// only what comes can be followed.
-    #[must_use]
-    pub fn logs(mut self, history: crate::history::History) -> Self {
-        self.logs = Some(history);
-        self
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>, index: usize) {
@@ -302,6 +306,7 @@ impl HttpServer {
         match mem::replace(&mut conn.mode, Mode::Linger) {
             Mode::Feed(mut feed) => self.unsubscribe(cx, conn.id(), &mut feed),
             Mode::Socket(web) => self.close_socket(cx, web),
+            Mode::Waiting(waiting) => self.give_up(cx, *waiting),
             _ => {}
         }
         drop(conn);
@@ -424,7 +429,7 @@ impl App for HttpServer {
         let due = |conn: &Conn| conn.deadline.is_some_and(|at| at <= now);
         let late: Vec<_> = self.connections.values().filter(|conn| due(conn)).map(|conn| conn.id()).collect();
         for id in late {
-            self.with(cx, id, |server, _, conn| server.too_late(conn, now));
+            self.with(cx, id, |server, cx, conn| server.too_late(cx, conn, now));
         }
         if let Some(next) = self.connections.values().filter_map(|conn| conn.deadline).min() {
             self.wake_at(cx, next);
@@ -453,6 +458,10 @@ impl App for HttpServer {
             }
             Err(message) => message,
         };
+        let message = match message.downcast::<Answer>() {
+            Ok(answer) => return self.answered(cx, *answer),
+            Err(message) => message,
+        };
         match message.downcast::<SocketMail>() {
             Ok(mail) => self.with(cx, mail.connection, |server, cx, conn| server.socket_mail(cx, conn, mail.message)),
             Err(message) => self.feed_mail(cx, message),
@@ -478,7 +487,7 @@ impl App for HttpServer {
 
 impl HttpServer {
     /// A deadline has passed.
-    fn too_late(&mut self, conn: &mut Conn, now: Instant) {
+    fn too_late(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, now: Instant) {
         match conn.clock {
             Clock::Head | Clock::Body => {
                 self.refuse_connection(conn, &crate::proto::h1::Refusal::TimedOut.into());
@@ -490,6 +499,7 @@ impl HttpServer {
                 conn.since = now;
             }
             Clock::Socket => Self::check_socket(conn, now),
+            Clock::Answer => self.no_answer(cx, conn, 504, "timed_out"),
             Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,
         }
     }

@@ -120,6 +120,7 @@ impl HttpServer {
             Mode::Feed(feed) => {
                 feed.end(&mut conn.out);
             }
+            Mode::Waiting(_) => self.no_answer(cx, conn, 503, "stopping"),
             _ => {}
         }
     }

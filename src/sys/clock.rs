@@ -22,10 +22,12 @@ pub(crate) fn local(time: SystemTime) -> Local {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     // SAFETY: all zeroes is a valid `tm`: its numbers are 0 and its zone pointer is null.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
-    let clock = libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX);
-    // SAFETY: both pointers are valid for the call; localtime_r(3) and gmtime_r(3) keep neither. They fail only
-    // for years beyond an int; then all is zero.
-    let _ = unsafe { libc::localtime_r(&clock, &mut tm).is_null() && libc::gmtime_r(&clock, &mut tm).is_null() };
+    // The type of a clock is not named: musl is about to change it, and libc says so wherever it is.
+    if let Ok(clock) = seconds.try_into() {
+        // SAFETY: both pointers are valid for the call; localtime_r(3) and gmtime_r(3) keep neither. They fail only
+        // for years beyond an int; then all is zero.
+        let _ = unsafe { libc::localtime_r(&clock, &mut tm).is_null() && libc::gmtime_r(&clock, &mut tm).is_null() };
+    }
     Local {
         year: 1900 + tm.tm_year,
         month: tm.tm_mon as u8 + 1,

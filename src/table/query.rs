@@ -20,7 +20,7 @@ impl ProcessTable {
         self.jobs.get(&job).map(|job| &job.name)
     }
 
-    /// A loaded job, as it stands. Processes that were told to end are not counted or listed.
+    /// A loaded job, as it stands. Processes that were told to end are not counted, and listed apart.
     #[must_use]
     pub fn job(&self, job: JobId) -> Option<JobInfo> {
         let job = self.jobs.get(&job).filter(|job| !job.unloaded)?;
@@ -33,6 +33,7 @@ impl ProcessTable {
             numprocesses: job.target,
             completed: job.completed,
             processes: job.live.iter().chain(&job.once).copied().collect(),
+            ending: job.ending.iter().copied().collect(),
             config: job.config.clone(),
         })
     }

@@ -180,3 +180,50 @@ fn output_and_input() {
     server.unload("echo").expect("told");
     assert!(output.all(|piece| piece.is_ok()), "the feed ends with the process");
 }
+
+/// What was told to end and has not is still waited for, by whoever asks later too.
+#[test]
+fn processes_on_the_way_out() {
+    let node = Real::new();
+    let folder = socket_path().with_extension("d");
+    std::fs::create_dir(&folder).expect("a folder");
+    let folder = folder.to_str().expect("text").to_owned();
+    let until_it_is_there = |file: &str| {
+        let start = Instant::now();
+        while !PathBuf::from(format!("{folder}/{file}")).exists() {
+            assert!(start.elapsed() < Duration::from_secs(30), "waiting for {file}");
+            std::thread::yield_now();
+        }
+    };
+    // It ends when it may, whatever it is told.
+    let script = format!(
+        "trap '' TERM; n=$(($(cat {folder}/n 2>/dev/null || echo 0) + 1)); echo $n >{folder}/n; : >{folder}/ready$n; \
+         until [ -e {folder}/go ]; do sleep 0.05; done"
+    );
+    let job = serde_json::json!({"name": "slow", "cmd": script, "shell": true, "graceful_timeout": 600});
+    run_with(command(&node.address, "load_process --start -"), &job.to_string()).says("ok\n");
+    until_it_is_there("ready1");
+    node.run("restart slow").says("ok\n");
+    until_it_is_there("ready2");
+    node.until("pids slow", 0, "2\n");
+    node.run("status slow --json").says(
+        "{\"jobs\":[{\"active\":true,\"ending\":[1],\"name\":\"default.slow\",\"numprocesses\":1,\"running\":1,\"state\":\"active\"}]}\n",
+    );
+    node.run("restart slow --wait --timeout 0.1").fails(124, &["process"]);
+    until_it_is_there("ready3");
+    node.run("stop slow").says("ok\n");
+    let status = node.run("status slow --json");
+    assert_eq!((status.code, &status.json()["jobs"][0]["ending"]), (3, &serde_json::json!([1, 2, 3])));
+    assert_eq!(node.run("get_process 3 --json").json()["state"], "stopping");
+    node.run("stop slow --wait --timeout 0.1").fails(124, &["process", "has not ended"]);
+    node.run("stop slow --wait=stopped --timeout 0.1").fails(124, &["process", "has not ended"]);
+    node.run("group_stop default --wait --timeout 0.1").fails(124, &["process", "has not ended"]);
+    node.run("del_process slow --wait --timeout 0.1").fails(124, &["process", "has not ended"]);
+    run_with(command(&node.address, "load_process -"), &job.to_string()).says("ok\n");
+    node.run("stop slow --wait").says("ok\n");
+    std::fs::write(format!("{folder}/go"), "").expect("a file");
+    node.run("start slow").says("ok\n");
+    node.run("stop slow --wait").says("ok\n");
+    assert_eq!(node.run("status slow --json").json()["jobs"][0]["ending"], serde_json::json!([]));
+    std::fs::remove_dir_all(folder).expect("nobody uses it");
+}

@@ -40,6 +40,8 @@ pub(crate) fn command(address: &str, line: &str) -> Command {
     for name in ["GAFFER_ENDPOINT", "GAFFER_API_KEY", "NO_COLOR", "CLICOLOR_FORCE"] {
         command.env_remove(name);
     }
+    // Nothing of whoever runs the tests.
+    command.env("GAFFER_CONFIG", "/dev/null");
     command
 }
 

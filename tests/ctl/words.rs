@@ -6,7 +6,7 @@ use crate::node::{Asked, Node, Said, ok, refused};
 use crate::tool::{command, run, run_with};
 
 const STATUS: &str = r#"[
- {"name":"default.web1","active":true,"state":"active","running":2,"numprocesses":2,"max_processes":2},
+ {"name":"default.web1","active":true,"state":"active","running":2,"numprocesses":2,"max_processes":2,"ending":[7]},
  {"name":"default.web2","active":false,"state":"flapping","running":0,"numprocesses":1,"max_processes":1},
  {"name":"shop.db","active":false,"state":"stopped","running":0,"numprocesses":1,"max_processes":1}]"#;
 
@@ -57,8 +57,8 @@ fn status() {
     run(&node.address, "status web").fails(4, &["no such job `web`; did you mean `web1`?"]);
     let json = run(&node.address, "status --json web1 shop.db").json();
     let want = serde_json::json!({"jobs": [
-        {"name": "default.web1", "active": true, "state": "active", "running": 2, "numprocesses": 2},
-        {"name": "shop.db", "active": false, "state": "stopped", "running": 0, "numprocesses": 1},
+        {"name": "default.web1", "active": true, "state": "active", "running": 2, "numprocesses": 2, "ending": [7]},
+        {"name": "shop.db", "active": false, "state": "stopped", "running": 0, "numprocesses": 1, "ending": []},
     ]});
     assert_eq!(json, want);
     let colors = run(&node.address, "status --color always").out;

@@ -4,5 +4,7 @@
 mod background;
 mod life;
 mod manager;
+mod receiver;
 mod reload;
 mod util;
+mod webhooks;

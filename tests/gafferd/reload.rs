@@ -45,7 +45,7 @@ fn a_bad_file_changes_nothing() {
     for (n, (bad, why)) in [
         ("[job:a]\ncmd = sleep 2000\nnumproceses = 2\n", "did you mean `numprocesses`?"),
         ("[job:a]\ncmd = sleep 2000\n[job:b]\ncmd = echo $NO_SUCH_VARIABLE\n", "NO_SUCH_VARIABLE"),
-        ("[job:a]\ncmd = sleep 2000\n[webhooks]\nexit = http://127.0.0.1/\n", "[webhooks] is set, but"),
+        ("[job:a]\ncmd = sleep 2000\n[webhooks]\nexit = https://127.0.0.1/\n", "no TLS for webhooks"),
     ]
     .into_iter()
     .enumerate()
@@ -109,7 +109,7 @@ fn endpoints_and_levels_follow() {
 }
 
 /// One request on a connection of its own; the status line and the content.
-fn http(address: &str, method: &str, path: &str, content: &str) -> String {
+pub(crate) fn http(address: &str, method: &str, path: &str, content: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     let length = content.len();
     let head =

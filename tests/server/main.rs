@@ -6,8 +6,10 @@
 mod access;
 mod feeds;
 mod http;
+mod later;
 mod limits;
 mod listen;
 mod logs;
 mod node;
+mod stats;
 mod websocket;

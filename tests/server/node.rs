@@ -84,6 +84,30 @@ fn routes(server: &mut HttpServer) {
     route("GET", "/big", |_| Ok(Reply::Text(200, "x".repeat(1 << 20))));
     route("GET", "/connections", |call| Ok(Reply::Json(200, call.counters.connections.into())));
     route("GET", "/socket", |_| Ok(Reply::WebSocket(Box::new(Echo))));
+    // Answered when the next job is loaded; who gives up loads one of its own.
+    route("GET", "/later/:what", |call| {
+        let (later, what) = (call.later(), call.param("what").to_owned());
+        let created = call.cx.once("create", move |cx, _, _| {
+            later.answer(
+                cx,
+                match what.as_str() {
+                    "feed" => {
+                        let source = FeedSource::Events { pattern: ".".to_owned() };
+                        Ok(Reply::Feed(FeedSpec { source, mode: FeedMode::LongPoll, heartbeat: None }))
+                    }
+                    "refused" => Err(Refusal::not_found("nothing there")),
+                    _ => Ok(Reply::Text(200, what)),
+                },
+            );
+            later.answer(cx, Ok(Reply::Text(500, "one answer is enough".to_owned())));
+        });
+        Ok(Reply::Later(Box::new(move |cx| {
+            assert!(cx.unsubscribe(created));
+            let job = JobConfig::new("gave-up", "true").expect("valid");
+            cx.load(job, false).expect("given up once");
+        })))
+    });
+    route("GET", "/never", |_| Ok(Reply::Later(Box::new(|_| panic!("as asked")))));
     route("GET", "/events/*pattern", |call| {
         let pattern = call.param("pattern").replace('/', ".");
         let heartbeat = call.query("heartbeat").map(|ms| Duration::from_millis(ms.parse().expect("a number")));
@@ -114,7 +138,7 @@ impl Node {
         let logs: Vec<_> = api::ROUTES.iter().filter(|route| route.pattern == "/logs").copied().collect();
         server.routes(&logs).expect("a valid route");
         let history = History::new(Limits::default());
-        let server = server.logs(history.clone());
+        server.provide(history.clone());
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
         let mut manager = Manager::new().expect("a manager");

@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(parse("-d dir -e .env run ls"), parse("run -d dir -e .env ls"));
         assert_eq!(parse("--json check"), parse("check --json"));
         let failure = parse("-c web=2 run ls").expect_err("run starts one process");
-        assert!(failure.to_string().starts_with("unknown option `--concurrency`"), "{failure}");
+        assert!(failure.to_string().starts_with("unknown option `-c`"), "{failure}");
     }
 
     #[test]

@@ -1,7 +1,73 @@
 //! Definitions of jobs on the command line.
 
+use gaffer::cli::node::{self, Node};
+use gaffer::cli::wait::{self, Wait};
 use gaffer::cli::{Command, Failure, Opt, Value};
 use serde_json::{Map, Value as Json};
+
+/// A job's name and its definition: what `add_process` and `update_process` are asked to load.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Named {
+    pub(crate) node: Node,
+    pub(crate) wait: Wait,
+    pub(crate) definition: Definition,
+    /// There is one, as [`named`] sees to.
+    pub(crate) name: String,
+    /// `--start`.
+    pub(crate) start: bool,
+}
+
+impl AsMut<Node> for Named {
+    fn as_mut(&mut self) -> &mut Node {
+        &mut self.node
+    }
+}
+
+impl AsMut<Wait> for Named {
+    fn as_mut(&mut self) -> &mut Wait {
+        &mut self.wait
+    }
+}
+
+impl AsMut<Definition> for Named {
+    fn as_mut(&mut self) -> &mut Definition {
+        &mut self.definition
+    }
+}
+
+/// Gives a command the options of a definition, `--start`, and the words: how the help writes them, what they are, and what
+/// `--start` does.
+pub(crate) fn named(
+    command: Command<Named>,
+    [words, help, start]: [&'static str; 3],
+    check: fn(&Named) -> Result<(), Failure>,
+) -> Command<Named> {
+    let command = command.option(Opt::switch("start", start), |a, _| {
+        a.start = true;
+        Ok(())
+    });
+    node::options(wait::option(options(command)))
+        .rest(words, help, |a, v| {
+            if !a.name.is_empty() {
+                return a.definition.word(v.string()?);
+            }
+            a.name = v.string()?;
+            Ok(())
+        })
+        .check(check)
+}
+
+/// What both ask of their words.
+pub(crate) fn check(asked: &Named) -> Result<(), Failure> {
+    match asked.definition.0.get("cmd").and_then(Json::as_str) {
+        // Options after the name would be taken for the program.
+        Some(cmd) if cmd.starts_with('-') => {
+            Err(Failure::usage(format!("`{cmd}` is no command; options stand before NAME")))
+        }
+        _ if asked.name.is_empty() => Err(Failure::usage("NAME is missing")),
+        _ => Ok(()),
+    }
+}
 
 /// What the options of a definition say: keys of the API.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,10 +2,11 @@
 
 use gaffer::cli::{Code, Command, Failure};
 
-use crate::names::{each, jobs, unknown};
-use crate::node::{self, Node};
+use crate::NAME;
 use crate::state;
-use crate::wait::{self, Wait};
+use gaffer::cli::names::{each, jobs, unknown};
+use gaffer::cli::node::{self, Node};
+use gaffer::cli::wait::{self, Wait};
 
 /// What `del_process` is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -46,12 +47,12 @@ pub(crate) fn run(asked: &DelProcess) -> Result<Code, Failure> {
     let server = asked.node.server()?;
     let jobs = jobs(&server, &asked.names)?;
     let deadline = wait::deadline(asked.node.timeout);
-    let (done, code) = each(&jobs, |job| {
+    let (done, code) = each(NAME, &jobs, |job| {
         let old = if asked.wait.is_asked() { wait::before(job)? } else { Vec::new() };
         job.unload().map_err(|e| unknown(&server, job.name(), e))?;
         Ok((job, old))
     });
-    let (done, waited) = each(&done, |(job, old)| {
+    let (done, waited) = each(NAME, &done, |(job, old)| {
         wait::gone(&server, old.clone(), deadline)?;
         Ok(state::target(job))
     });

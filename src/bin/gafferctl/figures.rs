@@ -2,9 +2,10 @@
 
 use gaffer::cli::{Code, Command, Failure};
 
-use crate::names::{each, jobs, unknown};
-use crate::node::{self, Node};
+use crate::NAME;
 use crate::scale;
+use gaffer::cli::names::{each, jobs, unknown};
+use gaffer::cli::node::{self, Node};
 
 /// What one of them is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -42,7 +43,7 @@ fn options(command: Command<Figures>) -> Command<Figures> {
 pub(crate) fn run(asked: &Figures, key: &str) -> Result<Code, Failure> {
     let server = asked.node.server()?;
     let jobs = jobs(&server, &asked.names)?;
-    let (figures, code) = each(&jobs, |job| {
+    let (figures, code) = each(NAME, &jobs, |job| {
         let status = job.status().map_err(|e| unknown(&server, job.name(), e))?;
         Ok((job.name().clone(), if key == "running" { status.running } else { status.numprocesses }))
     });

@@ -3,8 +3,8 @@
 use gaffer::cli::{Code, Command, Failure};
 use serde_json::Value;
 
-use crate::names::{Target, targets, unknown};
-use crate::node::{self, Node, failure};
+use gaffer::cli::names::{Target, targets, unknown};
+use gaffer::cli::node::{self, Node, failure};
 
 /// What `get_process` is asked to do.
 #[derive(Debug, Default, PartialEq)]

@@ -5,9 +5,11 @@ use gaffer::client::{Job, Server};
 use gaffer::process::Pid;
 use serde_json::json;
 
-use crate::names::{each, is_pattern, matches_text};
-use crate::node::{self, Node, failure};
-use crate::wait::{self, State, Wait};
+use gaffer::cli::names::{each, is_pattern, matches_text};
+use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::wait::{self, State, Wait};
+
+use crate::NAME;
 
 /// What one of them is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -116,7 +118,7 @@ fn act(asked: &Groups, names: &[String], verb: Verb) -> Result<Code, Failure> {
     let server = asked.node.server()?;
     let groups = resolve(&server, names)?;
     let deadline = wait::deadline(asked.node.timeout);
-    let (done, code) = each(&groups, |group| {
+    let (done, code) = each(NAME, &groups, |group| {
         let jobs = if asked.wait.is_asked() { before(&server, group, verb)? } else { Vec::new() };
         match verb {
             Verb::Start => server.start_group(group),
@@ -127,7 +129,7 @@ fn act(asked: &Groups, names: &[String], verb: Verb) -> Result<Code, Failure> {
         .map_err(failure)?;
         Ok((group, jobs))
     });
-    let (done, waited) = each(&done, |(group, jobs)| {
+    let (done, waited) = each(NAME, &done, |(group, jobs)| {
         let natural = if matches!(verb, Verb::Start | Verb::Restart) { State::Running } else { State::Stopped };
         if let Some(state) = asked.wait.state(natural) {
             for (job, old) in jobs {
@@ -152,7 +154,7 @@ fn before(server: &Server, group: &str, verb: Verb) -> Result<Vec<(Job, Vec<Pid>
             Verb::Start => jobs.push((job, Vec::new())),
             // It stays as it is.
             Verb::Restart if !info.status.is_active() => {}
-            _ => jobs.push((job, info.processes)),
+            _ => jobs.push((job, wait::all(info))),
         }
     }
     Ok(jobs)

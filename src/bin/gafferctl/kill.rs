@@ -4,10 +4,11 @@ use gaffer::cli::{Code, Command, Failure};
 use gaffer::client::Server;
 use gaffer::process::{Pid, Signal};
 
-use crate::names::{Target, each, targets, unknown};
-use crate::node::{self, Node, failure};
+use crate::NAME;
 use crate::state;
-use crate::wait::{self, State, Wait};
+use gaffer::cli::names::{Target, each, targets, unknown};
+use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::wait::{self, State, Wait};
 
 /// What `kill` is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -58,7 +59,7 @@ pub(crate) fn run(asked: &Kill) -> Result<Code, Failure> {
     let server = asked.node.server()?;
     let targets = targets(&server, asked.name.as_slice())?;
     let deadline = wait::deadline(asked.node.timeout);
-    let (done, code) = each(&targets, |target| {
+    let (done, code) = each(NAME, &targets, |target| {
         let old = tell(&server, target, signal, asked.wait)?;
         match (asked.wait.state(State::Stopped), target) {
             (Some(State::Running), Target::Job(name)) => {

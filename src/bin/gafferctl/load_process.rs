@@ -8,10 +8,11 @@ use std::path::Path;
 use gaffer::cli::{Code, Command, Failure, Opt};
 use serde_json::Value;
 
-use crate::names::each;
-use crate::node::{self, Node, failure};
+use crate::NAME;
 use crate::state;
-use crate::wait::{self, State, Wait};
+use gaffer::cli::names::each;
+use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::wait::{self, State, Wait};
 
 /// What `load_process` is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -70,7 +71,7 @@ pub(crate) fn run(asked: &LoadProcess) -> Result<Code, Failure> {
     let file = asked.file.as_deref().unwrap_or_default();
     let definitions = read(file)?;
     let deadline = wait::deadline(asked.node.timeout);
-    let (done, code) = each(&definitions, |definition| {
+    let (done, code) = each(NAME, &definitions, |definition| {
         let start = asked.start || definition["start"].as_bool() == Some(true);
         let job = server.load(definition, None, start, asked.replace).map_err(failure)?;
         if let Some(state) = asked.wait.state(State::Running).filter(|_| start) {

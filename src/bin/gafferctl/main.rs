@@ -10,17 +10,13 @@ mod get_process;
 mod groups;
 mod kill;
 mod load_process;
-mod names;
-mod node;
 mod pids;
 mod processes;
 mod scale;
 mod state;
 mod stats;
 mod status;
-mod table;
 mod update_process;
-mod wait;
 mod watch;
 
 use std::process::ExitCode;
@@ -45,9 +41,9 @@ enum Task {
     Kill(kill::Kill),
     Watch(watch::Watch),
     Stats(stats::Stats),
-    AddProcess(add_process::AddProcess),
+    AddProcess(definition::Named),
     LoadProcess(load_process::LoadProcess),
-    UpdateProcess(update_process::UpdateProcess),
+    UpdateProcess(definition::Named),
     GetProcess(get_process::GetProcess),
     DelProcess(del_process::DelProcess),
     Groups(groups::Groups),

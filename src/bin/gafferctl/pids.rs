@@ -4,8 +4,10 @@ use gaffer::cli::{Code, Command, Failure};
 use gaffer::process::Pid;
 use serde_json::json;
 
-use crate::names::{each, jobs, unknown};
-use crate::node::{self, Node, failure};
+use gaffer::cli::names::{each, jobs, unknown};
+use gaffer::cli::node::{self, Node, failure};
+
+use crate::NAME;
 
 /// What `pids` is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -43,7 +45,7 @@ pub(crate) fn run(asked: &Pids) -> Result<Code, Failure> {
         (server.pids().map_err(failure)?, Code::Ok)
     } else {
         let jobs = jobs(&server, &asked.names)?;
-        let (pids, code) = each(&jobs, |job| job.pids().map_err(|e| unknown(&server, job.name(), e)));
+        let (pids, code) = each(NAME, &jobs, |job| job.pids().map_err(|e| unknown(&server, job.name(), e)));
         (pids.concat(), code)
     };
     let pids: Vec<u64> = pids.into_iter().map(|Pid(pid)| pid).collect();

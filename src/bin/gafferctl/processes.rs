@@ -3,7 +3,7 @@
 use gaffer::cli::{Code, Command, Failure, Opt};
 use serde_json::json;
 
-use crate::node::{self, Node, failure};
+use gaffer::cli::node::{self, Node, failure};
 
 /// What `processes` is asked to do.
 #[derive(Debug, Default, PartialEq)]

@@ -4,9 +4,11 @@ use gaffer::cli::{Code, Command, Failure};
 use gaffer::process::JobName;
 use serde_json::json;
 
-use crate::names::{each, jobs, unknown};
-use crate::node::{self, Node};
-use crate::wait::{self, State, Wait};
+use gaffer::cli::names::{each, jobs, unknown};
+use gaffer::cli::node::{self, Node};
+use gaffer::cli::wait::{self, State, Wait};
+
+use crate::NAME;
 
 /// What one of them is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -59,7 +61,7 @@ pub(crate) fn run(asked: &Change, sign: char) -> Result<Code, Failure> {
     let jobs = jobs(&server, asked.name.as_slice())?;
     let scale = format!("{sign}{}", asked.by.unwrap_or(1));
     let deadline = wait::deadline(asked.node.timeout);
-    let (done, code) = each(&jobs, |job| {
+    let (done, code) = each(NAME, &jobs, |job| {
         let wanted = job.scale(&scale).map_err(|e| unknown(&server, job.name(), e))?;
         if let Some(state) = asked.wait.state(State::Running) {
             wait::job(&server, job, state, Vec::new(), deadline)?;

@@ -4,9 +4,11 @@ use gaffer::cli::{Code, Command, Failure};
 use gaffer::client::{Job, Server};
 use serde_json::{Value, json};
 
-use crate::names::{Target, each, targets, unknown};
-use crate::node::{self, Node, failure};
-use crate::wait::{self, Wait};
+use gaffer::cli::names::{Target, each, targets, unknown};
+use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::wait::{self, Wait};
+
+use crate::NAME;
 
 /// What one of them is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -67,11 +69,11 @@ pub(crate) fn run(asked: &Change, state: State) -> Result<Code, Failure> {
     let targets = targets(&server, &asked.names)?;
     let deadline = wait::deadline(asked.node.timeout);
     // All of them are told before any is waited for.
-    let (done, code) = each(&targets, |target| {
+    let (done, code) = each(NAME, &targets, |target| {
         let old = tell(&server, target, state, asked.wait)?;
         Ok((target.clone(), old))
     });
-    let (done, waited) = each(&done, |(target, old)| {
+    let (done, waited) = each(NAME, &done, |(target, old)| {
         match target {
             Target::Job(name) => {
                 let natural = if state == State::Stop { wait::State::Stopped } else { wait::State::Running };

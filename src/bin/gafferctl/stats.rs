@@ -8,9 +8,9 @@ use gaffer::process::JobName;
 use serde_json::{Value, json};
 
 use crate::NAME;
-use crate::names::{is_pattern, job_name, jobs, matches_name, unknown};
-use crate::node::{self, Node, failure};
-use crate::table::{Cell, Table};
+use gaffer::cli::names::{is_pattern, job_name, jobs, matches_name, unknown};
+use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::table::{Cell, Table};
 
 /// What `stats` is asked to do.
 #[derive(Debug, Default, PartialEq)]

@@ -4,9 +4,9 @@ use gaffer::cli::{Code, Command, Failure};
 use gaffer::client::{JobStatus, Server};
 use serde_json::{Value, json};
 
-use crate::names::{is_pattern, job_name, matches_name, unknown};
-use crate::node::{self, Node, failure};
-use crate::table::{Table, state, state_name};
+use gaffer::cli::names::{is_pattern, job_name, matches_name, unknown};
+use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::table::{Table, state, state_name};
 
 /// What `status` is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -33,7 +33,8 @@ pub(crate) fn command() -> Command<Status> {
     node::options(command).details(
         "One name is answered with one word, anything else with a table. The exit code\n\
          is 3 if a job that was asked for by name is not active.\n\
-         JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"running\", \"numprocesses\"}]}.",
+         JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"running\", \"numprocesses\", \"ending\"}]};\n\
+         ending has the processes that were told to end and have not.",
     )
 }
 
@@ -76,6 +77,7 @@ fn to_json(job: &JobStatus) -> Value {
         "state": state_name(job.state),
         "running": job.running,
         "numprocesses": job.numprocesses,
+        "ending": job.ending.iter().map(|pid| pid.0).collect::<Vec<_>>(),
     })
 }
 

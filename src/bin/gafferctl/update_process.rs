@@ -1,79 +1,37 @@
-//! `gafferctl update_process`: changes a job's definition.
+//! `gafferctl update_process`: changes a job.
 
-use gaffer::cli::{Code, Command, Failure, Opt};
+use gaffer::cli::names::{each, job_name, unknown};
+use gaffer::cli::node::failure;
+use gaffer::cli::wait::{self, State};
+use gaffer::cli::{Code, Command, Failure};
 use serde_json::Value;
 
-use crate::add_process::check_command;
-use crate::definition::{self, Definition};
-use crate::names::{each, job_name, unknown};
-use crate::node::{self, Node, failure};
+use crate::NAME;
+use crate::definition::{self, Definition, Named};
 use crate::state;
-use crate::wait::{self, State, Wait};
 
-/// What `update_process` is asked to do.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct UpdateProcess {
-    node: Node,
-    wait: Wait,
-    definition: Definition,
-    name: Option<String>,
-    start: bool,
+pub(crate) fn command() -> Command<Named> {
+    let words =
+        ["NAME [CMD [ARGS...]]", "The job's name, and the program it runs from now on.", "Start it if it is stopped."];
+    let command = Command::new("update_process", "Change a job's definition, and replace its processes.");
+    definition::named(command.aliases(&["update"]), words, |a| {
+        definition::check(a)?;
+        if a.definition.0.is_empty() {
+            return Err(Failure::usage("nothing to change: an option or CMD is missing"));
+        }
+        Ok(())
+    })
+    .details(
+        "What is not given stays as it is; a new CMD takes its arguments from here.\n\
+         JSON: {\"ok\": true, \"jobs\": [NAME], \"pids\": []}.",
+    )
 }
 
-impl AsMut<Node> for UpdateProcess {
-    fn as_mut(&mut self) -> &mut Node {
-        &mut self.node
-    }
-}
-
-impl AsMut<Wait> for UpdateProcess {
-    fn as_mut(&mut self) -> &mut Wait {
-        &mut self.wait
-    }
-}
-
-impl AsMut<Definition> for UpdateProcess {
-    fn as_mut(&mut self) -> &mut Definition {
-        &mut self.definition
-    }
-}
-
-pub(crate) fn command() -> Command<UpdateProcess> {
-    let command = Command::new("update_process", "Change a job's definition, and replace its processes.")
-        .aliases(&["update"])
-        .option(Opt::switch("start", "Start it if it is stopped."), |a: &mut UpdateProcess, _| {
-            a.start = true;
-            Ok(())
-        });
-    node::options(wait::option(definition::options(command)))
-        .rest("NAME [CMD [ARGS...]]", "The job's name, and the program it runs from now on.", |a, v| {
-            if a.name.is_some() {
-                return a.definition.word(v.string()?);
-            }
-            a.name = Some(v.string()?);
-            Ok(())
-        })
-        .check(|a| {
-            check_command(&a.definition)?;
-            match &a.name {
-                None => Err(Failure::usage("NAME is missing")),
-                Some(_) if a.definition.0.is_empty() => {
-                    Err(Failure::usage("nothing to change: an option or CMD is missing"))
-                }
-                Some(_) => Ok(()),
-            }
-        })
-        .details(
-            "What is not given stays as it is; a new CMD takes its arguments from here.\n\
-             JSON: {\"ok\": true, \"jobs\": [NAME], \"pids\": []}.",
-        )
-}
-
-pub(crate) fn run(asked: &UpdateProcess) -> Result<Code, Failure> {
+pub(crate) fn run(asked: &Named) -> Result<Code, Failure> {
     let server = asked.node.server()?;
-    let name = job_name(asked.name.as_deref().unwrap_or_default())?;
+    let name = job_name(&asked.name)?;
     let deadline = wait::deadline(asked.node.timeout);
-    let (done, code) = each(&[name], |name| {
+    let (done, code) = each(NAME, &[name], |name| {
         let job = server.job(name.as_str()).map_err(failure)?;
         let info = job.info().map_err(|e| unknown(&server, name, e))?;
         let definition = merge(info.config, &asked.definition);
@@ -112,7 +70,7 @@ mod tests {
     fn words() {
         let args = ["--start", "--env", "A=1", "web"].map(Into::into);
         let Ok(Asked::Run(asked)) = command().parse(args) else { panic!() };
-        assert!(asked.start && asked.name.as_deref() == Some("web"));
+        assert!(asked.start && asked.name == "web");
         for line in ["", "web", "--start web"] {
             assert!(command().parse(line.split_whitespace().map(Into::into)).is_err(), "{line}");
         }

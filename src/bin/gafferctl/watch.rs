@@ -5,7 +5,7 @@ use gaffer::client::Event;
 use gaffer::process::JobName;
 
 use crate::NAME;
-use crate::node::{self, Node, failure};
+use gaffer::cli::node::{self, Node, failure};
 
 /// What `watch` is asked to do.
 #[derive(Debug, Default, PartialEq)]

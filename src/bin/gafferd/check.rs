@@ -7,6 +7,8 @@ use gaffer::config::GafferdConfig;
 use gaffer::manager::Supervisor;
 use gaffer::{Error, ErrorKind, Result, words};
 
+use crate::webhooks;
+
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
     let unknown = not_in_this_version(config).into_iter().map(|key| {
@@ -14,7 +16,7 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
         Error::new(ErrorKind::Unsupported, what)
     });
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
-    unknown.chain(jobs).collect()
+    unknown.chain(webhooks::faults(config)).chain(jobs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -34,7 +36,6 @@ fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
         ("require_key", config.require_key),
         ("[auth]", config.auth != Default::default()),
         ("certfile (TLS)", tls || config.ssl != Default::default()),
-        ("[webhooks]", !config.webhooks.hooks.is_empty()),
         ("plugins_dir", config.plugins_dir.is_some()),
         ("[plugin:…]", !config.plugins.is_empty()),
         ("lookupd_address", !config.lookupd_addresses.is_empty()),
@@ -63,6 +64,9 @@ fn summary(config: &GafferdConfig) -> String {
     for endpoint in &config.endpoints {
         let addresses: Vec<String> = endpoint.bind.iter().map(ToString::to_string).collect();
         put(&mut text, format_args!("endpoint {}: {}", endpoint.name, addresses.join(", ")));
+    }
+    for hook in &config.webhooks.hooks {
+        put(&mut text, format_args!("webhook {}: {}", hook.event, hook.urls.join(" ")));
     }
     for job in &config.jobs {
         // It was resolved just now; what changed since then would be told at the start.

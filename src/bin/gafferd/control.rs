@@ -16,6 +16,8 @@ use gaffer::sys::notify::Notifier;
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
+use crate::server::Services;
+use crate::webhooks;
 
 /// While it stops, the log says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
@@ -45,6 +47,7 @@ pub(crate) struct Control {
     pub(crate) log: Log,
     pub(crate) notifier: Option<Notifier>,
     pub(crate) endpoints: Endpoints,
+    services: Services,
     state: State,
 }
 
@@ -64,8 +67,9 @@ impl Control {
         log: Log,
         notifier: Option<Notifier>,
         endpoints: Endpoints,
+        services: Services,
     ) -> Self {
-        Self { args, config, log, notifier, endpoints, state: State::default() }
+        Self { args, config, log, notifier, endpoints, services, state: State::default() }
     }
 
     fn notify(&self, state: &str) {
@@ -140,6 +144,8 @@ impl Control {
         }
         self.log.set(new.log_level, new.log_format);
         self.endpoints.follow(cx, &self.config, &new, &self.log);
+        self.services.history.set_limits(crate::server::kept(&new));
+        webhooks::follow(&self.services.hooks, &self.config, &new, &self.log);
         let old_jobs = std::mem::take(&mut self.config.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
         // What is not there is not remembered, so that the next reload tries again.

@@ -6,12 +6,11 @@ use std::os::fd::OwnedFd;
 use gaffer::Result;
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::Endpoint;
-use gaffer::history::History;
 use gaffer::log::Log;
 use gaffer::manager::{AppId, Cx, Supervisor};
 use gaffer::server::HttpServer;
 
-use crate::server;
+use crate::server::{self, Services};
 
 /// The endpoints that listen, each a server of its own, so that one can change without the others.
 #[derive(Debug)]
@@ -21,8 +20,7 @@ pub(crate) struct Endpoints {
     inherited: bool,
     /// `--insecure`.
     insecure: bool,
-    /// What `/logs` reads.
-    history: History,
+    services: Services,
 }
 
 #[derive(Debug)]
@@ -38,27 +36,23 @@ impl Endpoints {
         manager: &mut Supervisor,
         config: &GafferdConfig,
         insecure: bool,
+        services: Services,
         listeners: Vec<(String, OwnedFd)>,
     ) -> Result<Self> {
         let inherited = !listeners.is_empty();
-        let history = History::new(server::kept(config));
         let mut servers: Vec<(Endpoint, HttpServer)> = Vec::new();
         if inherited {
-            servers.push((Endpoint::new("inherited", []), server::inherit(config, insecure, listeners, &history)?));
+            servers.push((Endpoint::new("inherited", []), server::inherit(config, insecure, &services, listeners)?));
         }
         for endpoint in wanted(config, inherited) {
-            servers.push((endpoint.clone(), server::bind(config, insecure, endpoint, &history)?));
+            servers.push((endpoint.clone(), server::bind(config, insecure, &services, endpoint)?));
         }
-        manager.add_app(history.recorder());
         let open = servers.into_iter().map(|(endpoint, server)| add(manager, endpoint, server)).collect();
-        Ok(Self { open, inherited, insecure, history })
+        Ok(Self { open, inherited, insecure, services })
     }
 
     /// Closes and opens what has changed. What cannot be opened is logged; the others go on.
     pub(crate) fn follow(&mut self, cx: &mut Cx<'_>, old: &GafferdConfig, new: &GafferdConfig, log: &Log) {
-        if server::kept(old) != server::kept(new) {
-            self.history.set_limits(server::kept(new));
-        }
         let settings = server::settings_changed(old, new);
         let wanted = wanted(new, self.inherited);
         // First close: an address may move from one endpoint to another.
@@ -74,7 +68,7 @@ impl Endpoints {
             if self.open.iter().any(|open| open.endpoint == *endpoint) {
                 continue;
             }
-            match server::bind(new, self.insecure, endpoint, &self.history) {
+            match server::bind(new, self.insecure, &self.services, endpoint) {
                 Ok(server) => {
                     let open = add(cx, endpoint.clone(), server);
                     log.info(format_args!("endpoint {} listens on {}", endpoint.name, open.addresses.join(", ")));

@@ -8,6 +8,7 @@ mod control;
 mod endpoints;
 mod reaper;
 mod server;
+mod webhooks;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -17,6 +18,7 @@ use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::Console;
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
+use gaffer::history::History;
 use gaffer::log::{Log, Logger};
 use gaffer::process::Signal;
 use gaffer::signals::{SigHandler, SignalAction};
@@ -29,6 +31,7 @@ use args::Args;
 use control::{Control, Message};
 use endpoints::Endpoints;
 use reaper::{Look, Reaper};
+use server::Services;
 
 fn main() -> ExitCode {
     // First of all: it changes the environment, and takes descriptors that others could be given.
@@ -100,7 +103,13 @@ impl Running {
             Ok(before) => manager.set_child_nofile(before),
             Err(e) => log.warning(format_args!("cannot raise the number of open files: {e}")),
         }
-        let endpoints = Endpoints::open(&mut manager, &config, args.insecure, passed.listeners)?;
+        // Apps end in reverse order: what waits is posted when nobody asks any more.
+        let webhooks = webhooks::open(&config, &log)?;
+        let history = History::new(server::kept(&config));
+        let services = Services { hooks: webhooks.hooks(), history: history.clone() };
+        manager.add_app(webhooks);
+        manager.add_app(history.recorder());
+        let endpoints = Endpoints::open(&mut manager, &config, args.insecure, services.clone(), passed.listeners)?;
         if config.console != Console::Off {
             manager.add_app(console(config.console)?);
         }
@@ -114,7 +123,7 @@ impl Running {
             None
         };
         let jobs = config.jobs.clone();
-        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints));
+        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, services));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));

@@ -7,14 +7,29 @@ use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::history::{History, Limits};
 use gaffer::sys::users;
+use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
+
+/// What all servers hand to their handlers.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) hooks: Hooks,
+    pub(crate) history: History,
+}
+
+impl Services {
+    fn provide(&self, server: &mut server::HttpServer) {
+        server.provide(self.hooks.clone());
+        server.provide(self.history.clone());
+    }
+}
 
 /// A server at the addresses of an endpoint.
 pub(crate) fn bind(
     config: &GafferdConfig,
     insecure: bool,
+    services: &Services,
     endpoint: &Endpoint,
-    history: &History,
 ) -> Result<server::HttpServer> {
     let mut settings = settings(config, insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
@@ -24,7 +39,7 @@ pub(crate) fn bind(
         }
         settings = settings.endpoint(place);
     }
-    let server = open(settings, history)?;
+    let server = open(settings, services)?;
     own(endpoint)?;
     Ok(server)
 }
@@ -33,11 +48,11 @@ pub(crate) fn bind(
 pub(crate) fn inherit(
     config: &GafferdConfig,
     insecure: bool,
+    services: &Services,
     listeners: Vec<(String, OwnedFd)>,
-    history: &History,
 ) -> Result<server::HttpServer> {
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    open(places.fold(settings(config, insecure), server::Config::endpoint), history)
+    open(places.fold(settings(config, insecure), server::Config::endpoint), services)
 }
 
 /// How much of the programs' output is kept.
@@ -46,8 +61,9 @@ pub(crate) fn kept(config: &GafferdConfig) -> Limits {
     Limits::default().stream(size(config.log_history)).total(size(config.log_history_total))
 }
 
-fn open(settings: server::Config, history: &History) -> Result<server::HttpServer> {
-    let mut server = server::HttpServer::bind(settings)?.logs(history.clone());
+fn open(settings: server::Config, services: &Services) -> Result<server::HttpServer> {
+    let mut server = server::HttpServer::bind(settings)?;
+    services.provide(&mut server);
     server.routes(server::api::ROUTES)?;
     Ok(server)
 }

@@ -8,32 +8,9 @@ use super::tables::{AUTH, ENDPOINT, EndpointDraft, GAFFER, Gaffer, LIMITS, SSL, 
 use super::{Endpoint, GafferdConfig, PluginSettings, Ssl, Webhook};
 use crate::config::job::{self, Draft, about, parse_name};
 use crate::config::keys::{self, Fault, Given, Key};
-use crate::process::JobName;
+use crate::process::{FIRST_WORDS, JobName};
 use crate::suggest::hint;
 use crate::{Result, config::Job};
-
-/// What the first segment of an event can be: the manager's events, those of both generations, and patterns.
-const EVENTS: &[&str] = &[
-    "create",
-    "start",
-    "stop",
-    "restart",
-    "update",
-    "delete",
-    "spawn",
-    "reap",
-    "exit",
-    "stop_pid",
-    "flap",
-    "kill",
-    "load",
-    "unload",
-    "stop_process",
-    "overflow",
-    "proc",
-    "job",
-    "*",
-];
 
 /// Files and folders that follow the one they are named in.
 pub(super) struct Include {
@@ -207,8 +184,8 @@ impl Builder {
                 continue;
             }
             let first = item.key.split('.').next().unwrap_or_default();
-            if item.key != "." && !EVENTS.contains(&first) {
-                let known = EVENTS.iter().copied().chain(WEBHOOKS.iter().map(|key| key.name));
+            if item.key != "." && !FIRST_WORDS.contains(&first) {
+                let known = FIRST_WORDS.iter().copied().chain(WEBHOOKS.iter().map(|key| key.name));
                 let what = format!("there is no event `{}`{}", item.key, hint(first, known));
                 return Err(self.files.error(&item.at, &what));
             }

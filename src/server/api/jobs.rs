@@ -1,14 +1,11 @@
 //! `/jobs`: jobs, as the 0.5 generation names them.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::params::{bad, done, job, object, signal as signal_of};
 use super::shapes;
 use crate::config::job_from_json;
-use crate::manager::{Commit, Target};
-use crate::process::Scale;
+use crate::controller::values;
 use crate::server::{Call, Refusal, Reply};
 
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -56,12 +53,6 @@ pub(super) fn unload(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     done(200)
 }
 
-pub(super) fn stats(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let name = job(call)?;
-    let samples = call.cx.stats(&Target::Job(name.clone()))?;
-    Ok(Reply::Json(200, shapes::job_stats(&name, &samples)))
-}
-
 pub(super) fn numprocesses(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name = job(call)?;
     Ok(Reply::Json(200, json!({"numprocesses": call.cx.info(name.as_str())?.numprocesses})))
@@ -70,11 +61,7 @@ pub(super) fn numprocesses(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 /// A number adds or removes; a text may also set: `"=3"`, `"3"`.
 pub(super) fn scale(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name = job(call)?;
-    let scale = match object(call, &["scale"])?.get("scale") {
-        Some(Value::String(text)) => text.parse()?,
-        Some(Value::Number(number)) if number.is_i64() => Scale::By(number.as_i64().unwrap_or_default()),
-        _ => return Err(bad("expected a `scale`: a whole number, or a text such as \"+1\", \"-1\" or \"=3\"")),
-    };
+    let scale = values::scale(object(call, &["scale"])?.get("scale").unwrap_or(&Value::Null))?;
     Ok(Reply::Json(200, json!({"numprocesses": call.cx.scale(name.as_str(), scale)?})))
 }
 
@@ -108,33 +95,9 @@ pub(super) fn pids(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 
 pub(super) fn commit(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name = job(call)?;
-    let mut commit = Commit::default();
     // All of it has a default.
     let members =
         if call.request.body.is_empty() { Default::default() } else { object(call, &["graceful_timeout", "env"])? };
-    match members.get("graceful_timeout") {
-        None | Some(Value::Null) => {}
-        Some(value) => match value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-            Some(timeout) => commit.graceful_timeout = Some(timeout),
-            None => return Err(bad(format!("graceful_timeout: expected seconds, found {value}"))),
-        },
-    }
-    match members.get("env") {
-        None | Some(Value::Null) => {}
-        Some(Value::Object(variables)) => {
-            for (name, value) in variables {
-                if name.is_empty() || name.contains(['=', '\0']) {
-                    return Err(bad(format!("env: {name:?} is not a variable's name")));
-                }
-                let value = match value {
-                    Value::String(text) if !text.contains('\0') => text.clone(),
-                    Value::Number(number) => number.to_string(),
-                    _ => return Err(bad(format!("env.{name}: expected text, found {value}"))),
-                };
-                commit.env.insert(name.clone(), value);
-            }
-        }
-        Some(value) => return Err(bad(format!("env: expected an object, found {value}"))),
-    }
+    let commit = values::commit(members.get("graceful_timeout"), members.get("env"))?;
     Ok(Reply::Json(200, json!({"pid": call.cx.commit(name.as_str(), commit)?.0})))
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::params::{bad, feed, heartbeat, refuse};
-use crate::history::{JobPattern, Query};
+use crate::history::{History, JobPattern, Query};
 use crate::process::Pid;
 use crate::server::logs::record_json;
 use crate::server::{Call, FeedSource, FeedSpec, Refusal, Reply};
@@ -17,7 +17,7 @@ pub(super) fn read(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         let source = FeedSource::Logs(Box::new(query));
         return Ok(Reply::Feed(FeedSpec { source, mode, heartbeat: heartbeat(call)? }));
     }
-    let Some(logs) = call.logs else {
+    let Some(logs) = call.provided.get::<History>() else {
         return Err(refuse(501, "unsupported", "this server keeps no history of output; a feed shows what comes"));
     };
     let snapshot = logs.read(&query);

@@ -1,24 +1,29 @@
 //! `/metrics`: figures as OpenMetrics 1.0 text.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 
-use crate::process::{JobInfo, JobState, OsPid, ProcessStats};
+use super::stats;
+use crate::manager::{Cx, Sample, Target, TurnTimes};
+use crate::process::{JobInfo, JobState, Pid, ProcessStats};
 use crate::server::{Call, Refusal, Reply};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Looking through the system for what processes use takes about ten microseconds a process; where the system does not
-/// tell, those families are left out.
+/// The figures of processes are sampled without holding the loop; where the system does not tell, their families are left out.
 pub(super) fn text(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let mut page = Page::default();
     server(call, &mut page);
     jobs(call, &mut page);
-    if let Ok(own) = call.cx.own_stats() {
-        processes(call, &own, &mut page);
-    }
-    let body = page.finish().into_bytes();
-    Ok(Reply::Bytes { status: 200, content_type: CONTENT_TYPE.to_owned(), body, cache: false })
+    #[cfg(feature = "webhooks")]
+    webhooks(call, &mut page);
+    let Ok(own) = call.cx.own_stats() else { return Ok(page.finish()) };
+    let uses =
+        |sample: &Sample| Uses { pid: sample.pid, figures: FAMILIES.map(|(.., value)| sum(&sample.stats, value)) };
+    stats::survey(call, Target::All, uses, move |cx, all| {
+        processes(cx, &all, &mut page);
+        itself(&own, &mut page);
+        Ok(page.finish())
+    })
 }
 
 fn server(call: &mut Call<'_, '_>, page: &mut Page) {
@@ -45,6 +50,19 @@ fn server(call: &mut Call<'_, '_>, page: &mut Page) {
     }
     let help = "Events, samples and pieces of output that feeds lost because their client was too slow.";
     page.one("gaffer_feed_dropped", "counter", "", help, counters.dropped);
+    turns(call.cx.turn_times(), page);
+}
+
+fn turns(times: TurnTimes, page: &mut Page) {
+    let name = "gaffer_turn_seconds";
+    page.family(name, "histogram", "seconds", "How long turns of the loop took, for which nobody else was served.");
+    for (bound, count) in times.up_to() {
+        // A bound has a fraction, so that all who read it take it for the same number.
+        page.sample("gaffer_turn_seconds_bucket", &[("le", &format!("{:?}", bound.as_secs_f64()))], count);
+    }
+    page.sample("gaffer_turn_seconds_bucket", &[("le", "+Inf")], times.count());
+    page.sample("gaffer_turn_seconds_sum", &[], times.sum().as_secs_f64());
+    page.sample("gaffer_turn_seconds_count", &[], times.count());
 }
 
 fn jobs(call: &Call<'_, '_>, page: &mut Page) {
@@ -89,30 +107,56 @@ fn jobs(call: &Call<'_, '_>, page: &mut Page) {
     }
 }
 
-/// What each supervised process uses, all it has started included; and the manager itself.
-fn processes(call: &Call<'_, '_>, own: &ProcessStats, page: &mut Page) {
-    let by_pid: HashMap<OsPid, &ProcessStats> = own.children.iter().map(|child| (child.os_pid, child)).collect();
+#[cfg(feature = "webhooks")]
+fn webhooks(call: &Call<'_, '_>, page: &mut Page) {
+    let Some(hooks) = call.provided.get::<crate::webhooks::Hooks>() else { return };
+    let counters = hooks.counters();
+    page.one("gaffer_webhook_queued", "gauge", "", "Events that wait to be posted.", counters.queued);
+    for (name, help, n) in [
+        ("gaffer_webhook_sent", "Events posted.", counters.sent),
+        ("gaffer_webhook_failed", "Events given up after all tries.", counters.failed),
+        ("gaffer_webhook_retried", "Tries that failed and were followed by another one.", counters.retried),
+        ("gaffer_webhook_dropped", "Events dropped because too many waited for their URL.", counters.dropped),
+    ] {
+        page.one(name, "counter", "", help, n);
+    }
+}
+
+/// What a supervised process uses, all it has started included: name, type, unit and help of each family, and its value.
+type Family = (&'static str, &'static str, &'static str, &'static str, fn(&ProcessStats) -> f64);
+
+const FAMILIES: [Family; 4] = [
+    ("gaffer_process_resident_memory_bytes", "gauge", "bytes", "Resident memory.", |s| s.rss as f64),
+    ("gaffer_process_cpu_seconds", "counter", "seconds", "Processor time used.", |s| s.cpu_time.as_secs_f64()),
+    ("gaffer_process_threads", "gauge", "", "Threads.", |s| s.num_threads.into()),
+    ("gaffer_process_open_fds", "gauge", "", "Open descriptors.", |s| s.num_fds.unwrap_or_default().into()),
+];
+
+/// What one process uses.
+struct Uses {
+    pid: Pid,
+    figures: [f64; FAMILIES.len()],
+}
+
+fn processes(cx: &Cx<'_>, all: &[Uses], page: &mut Page) {
     let mut rows = Vec::new();
-    for pid in call.cx.list() {
-        let Ok(process) = call.cx.process(pid) else { continue };
-        if let Some(stats) = process.os_pid.and_then(|os_pid| by_pid.get(&os_pid)) {
-            let name = format!("{}.{}", process.name.label(), process.instance);
-            rows.push((process.name, name, *stats));
+    for Uses { pid, figures } in all {
+        // It may have ended since.
+        let Ok(process) = cx.process(*pid) else { continue };
+        let name = format!("{}.{}", process.name.label(), process.instance);
+        rows.push((process.name, name, figures));
+    }
+    for (i, (family, kind, unit, help, _)) in FAMILIES.into_iter().enumerate() {
+        page.family(family, kind, unit, help);
+        let sample = if kind == "counter" { format!("{family}_total") } else { family.to_owned() };
+        for (job, name, figures) in &rows {
+            page.sample(&sample, &[("job", job.as_str()), ("process", name)], figures[i]);
         }
     }
-    let mut each = |family: &str, kind, unit, help, value: &dyn Fn(&ProcessStats) -> f64| {
-        page.family(family, kind, unit, help);
-        for (job, name, stats) in &rows {
-            let sample = if kind == "counter" { format!("{family}_total") } else { family.to_owned() };
-            page.sample(&sample, &[("job", job.as_str()), ("process", name)], sum(stats, value));
-        }
-    };
-    each("gaffer_process_resident_memory_bytes", "gauge", "bytes", "Resident memory.", &|s| s.rss as f64);
-    each("gaffer_process_cpu_seconds", "counter", "seconds", "Processor time used.", &|s| s.cpu_time.as_secs_f64());
-    each("gaffer_process_threads", "gauge", "", "Threads.", &|s| s.num_threads.into());
-    each("gaffer_process_open_fds", "gauge", "", "Open descriptors.", &|s| s.num_fds.unwrap_or_default().into());
+}
 
-    // The names that Prometheus's own clients give these.
+/// What the manager uses, by the names that Prometheus's own clients give these.
+fn itself(own: &ProcessStats, page: &mut Page) {
     page.one("process_resident_memory_bytes", "gauge", "bytes", "Resident memory of the manager.", own.rss);
     page.one("process_virtual_memory_bytes", "gauge", "bytes", "Virtual memory of the manager.", own.vms);
     let help = "Processor time that the manager has used.";
@@ -125,7 +169,7 @@ fn processes(call: &Call<'_, '_>, own: &ProcessStats, page: &mut Page) {
 }
 
 /// Of a process and all it has started.
-fn sum(stats: &ProcessStats, value: &dyn Fn(&ProcessStats) -> f64) -> f64 {
+fn sum(stats: &ProcessStats, value: fn(&ProcessStats) -> f64) -> f64 {
     value(stats) + stats.children.iter().map(|child| sum(child, value)).sum::<f64>()
 }
 
@@ -183,9 +227,10 @@ impl Page {
         self.sample(&format!("{name}{total}"), &[], value);
     }
 
-    fn finish(mut self) -> String {
+    fn finish(mut self) -> Reply {
         self.0.push_str("# EOF\n");
-        self.0
+        let body = self.0.into_bytes();
+        Reply::Bytes { status: 200, content_type: CONTENT_TYPE.to_owned(), body, cache: false }
     }
 }
 
@@ -204,6 +249,7 @@ mod tests {
         page.family("x", "gauge", "", "a \\ b\nc");
         page.sample("x", &[("l", "say \"hi\"\\\n"), ("m", "")], 1.5);
         let want = "# TYPE x gauge\n# HELP x a \\\\ b\\nc\nx{l=\"say \\\"hi\\\"\\\\\\n\",m=\"\"} 1.5\n# EOF\n";
-        assert_eq!(page.finish(), want);
+        let Reply::Bytes { body, .. } = page.finish() else { panic!("it is bytes") };
+        assert_eq!(String::from_utf8(body).as_deref(), Ok(want));
     }
 }

@@ -16,15 +16,17 @@ mod pids;
 mod processes;
 mod root;
 mod schemas;
-pub mod shapes;
 mod stats;
 mod status;
 mod streams;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 mod wstreams;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::controller::shapes;
 use crate::server::{Route, delete, get, post, put};
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.
@@ -51,7 +53,7 @@ pub const ROUTES: &[Route] = &[
     get("/jobs/:session/:name", jobs::info, "A job as it stands"),
     put("/jobs/:session/:name", jobs::update, "Replaces a job's definition and its processes"),
     delete("/jobs/:session/:name", jobs::unload, "Stops a job and forgets it"),
-    get("/jobs/:session/:name/stats", jobs::stats, "What a job's processes use"),
+    get("/jobs/:session/:name/stats", stats::job_once, "What a job's processes use"),
     get("/jobs/:session/:name/numprocesses", jobs::numprocesses, "How many processes are wanted"),
     post("/jobs/:session/:name/numprocesses", jobs::scale, "Changes how many processes are wanted"),
     post("/jobs/:session/:name/signal", jobs::signal, "Sends a signal to all processes of a job"),
@@ -104,4 +106,11 @@ pub const ROUTES: &[Route] = &[
     get("/streams/:pid/:label", streams::read, "The output of a process, as a feed"),
     post("/streams/:pid/:label", streams::write, "Writes to a process").body_limit(MAX_INPUT),
     get("/wstreams/:pid", wstreams::open, "Input and output of a process, by websocket"),
+
+    #[cfg(feature = "webhooks")]
+    get("/webhooks", webhooks::list, "The webhooks, and how their URLs fare"),
+    #[cfg(feature = "webhooks")]
+    post("/webhooks", webhooks::register, "Posts the events that match a pattern to a URL from now on"),
+    #[cfg(feature = "webhooks")]
+    delete("/webhooks/:id", webhooks::unregister, "Removes a webhook"),
 ];

@@ -159,6 +159,13 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/streams/:pid/:label", FEED, Body::No, 200, Gives::Output, &[400, 404]),
     op("POST", "/streams/:pid/:label", &[], Body::Bytes, 200, OK, &[403, 404, 410, 413, 503]),
     op("GET", "/wstreams/:pid", &[], Body::No, 101, Gives::Socket, &[400, 404]),
+
+    #[cfg(feature = "webhooks")]
+    op("GET", "/webhooks", &[], Body::No, 200, Gives::Json("Webhooks"), &[501]),
+    #[cfg(feature = "webhooks")]
+    op("POST", "/webhooks", &[], Body::Json("NewWebhook"), 200, Gives::Json("OkId"), &[400, 501, 503]),
+    #[cfg(feature = "webhooks")]
+    op("DELETE", "/webhooks/:id", &[], Body::No, 200, OK, &[404, 501]),
 ];
 
 /// The line of a route.
@@ -246,6 +253,7 @@ fn path_parameter(name: &str) -> Value {
         "session" => ("A session", json!({"type": "string"})),
         "group" => ("A session, called group in 0.4", json!({"type": "string"})),
         "label" => ("A stream's label; `stdin` or `ttin` to write to standard input", json!({"type": "string"})),
+        "id" => ("The number of a webhook", json!({"type": "integer", "minimum": 1})),
         "pattern" => ("Segments of a topic, `*` for any one: proc/web/exit", json!({"type": "string"})),
         _ => ("A job: label, session.label or session:label", json!({"type": "string"})),
     };

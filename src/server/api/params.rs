@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::controller::values;
 use crate::process::{JobName, Pid, Signal};
 use crate::server::route::is_number;
 use crate::server::{Call, FeedMode, Refusal, Reply};
@@ -38,10 +39,7 @@ pub(super) fn job(call: &Call<'_, '_>) -> Result<JobName, Refusal> {
 
 /// A job as the routes of 0.4 name it.
 pub(super) fn job_name(text: &str) -> Result<JobName, Refusal> {
-    Ok(match text.split_once(':') {
-        Some((session, label)) => JobName::new(session, label),
-        None => text.parse(),
-    }?)
+    Ok(values::job_name(text, None)?)
 }
 
 /// What `/processes/:name` means.
@@ -77,11 +75,7 @@ pub(super) fn object(call: &Call<'_, '_>, known: &[&'static str]) -> Result<Map<
 
 /// The signal in a body `{"signal": 15}` or `{"signal": "term"}`.
 pub(super) fn signal(call: &Call<'_, '_>) -> Result<Signal, Refusal> {
-    match object(call, &["signal"])?.get("signal") {
-        Some(Value::String(name)) => Ok(name.parse()?),
-        Some(Value::Number(number)) => Ok(number.to_string().parse()?),
-        _ => Err(bad("expected a `signal`: a number or a name such as \"HUP\"")),
-    }
+    Ok(values::signal(object(call, &["signal"])?.get("signal").unwrap_or(&Value::Null))?)
 }
 
 /// `feed`: how a feed comes; `None` where it is `normal`, which only some know.

@@ -2,11 +2,8 @@
 
 use serde_json::json;
 
-use super::params::{done, pid, refuse, signal as signal_of};
-use super::shapes;
-use crate::manager::Target;
-use crate::process::Pid;
-use crate::server::json::stats_json;
+use super::params::{done, pid, signal as signal_of};
+use super::{shapes, stats};
 use crate::server::{Call, Refusal, Reply};
 
 pub(super) fn info(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -28,12 +25,5 @@ pub(super) fn signal(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 
 pub(super) fn stats(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let pid = pid(call)?;
-    Ok(Reply::Json(200, json!({"stats": sample(call, pid)?})))
-}
-
-/// The figures of one process. One that the system does not know (any more) uses nothing.
-pub(super) fn sample(call: &Call<'_, '_>, pid: Pid) -> Result<serde_json::Value, Refusal> {
-    let samples = call.cx.stats(&Target::Process(pid))?;
-    let gone = || refuse(404, "not_found", format!("process {pid} does not run"));
-    samples.first().map(stats_json).ok_or_else(gone)
+    stats::of_process(call, pid, |figures| json!({"stats": figures}))
 }

@@ -50,12 +50,13 @@ pub(super) fn schemas() -> Value {
         ("SessionJobs", exact(json!({"sessionid": text, "jobs": texts}))),
         ("Status", exact(json!({
             "name": text, "active": truth, "state": state, "running": whole, "numprocesses": whole,
-            "max_processes": whole,
+            "max_processes": whole, "ending": wholes,
         }))),
         ("AllStatus", exact(json!({"jobs": list(reference("Status"))}))),
         ("Job", exact(json!({
             "name": text, "active": truth, "state": state, "running": whole, "running_out": whole,
-            "numprocesses": whole, "max_processes": whole, "processes": wholes, "config": reference("Definition"),
+            "numprocesses": whole, "max_processes": whole, "processes": wholes, "ending": wholes,
+            "config": reference("Definition"),
         }))),
         ("Definition", definition(&["name", "cmd"])),
         ("Replacement", definition(&["cmd"])),
@@ -103,6 +104,15 @@ pub(super) fn schemas() -> Value {
         })),
         ("Scale", exact(json!({"scale": {"type": ["integer", "string"], "description": "3 adds, -3 removes, \"=3\" sets"}}))),
         ("Signal", exact(json!({"signal": {"type": ["integer", "string"]}}))),
+        #[cfg(feature = "webhooks")]
+        ("Webhooks", exact(json!({"webhooks": list(exact(json!({
+            "id": whole, "event": text, "url": text, "queued": whole, "sent": whole, "failed": whole, "dropped": whole,
+            "retried": whole, "error": or_null("string"),
+        })))}))),
+        #[cfg(feature = "webhooks")]
+        ("NewWebhook", exact(json!({"event": text, "url": text}))),
+        #[cfg(feature = "webhooks")]
+        ("OkId", exact(json!({"ok": ok, "id": whole}))),
         ("Commit", json!({
             "type": "object",
             "properties": {"graceful_timeout": {"type": ["number", "null"], "minimum": 0}, "env": variables},

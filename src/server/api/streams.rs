@@ -2,10 +2,8 @@
 
 use super::params::{bad, done, feed, heartbeat, pid, refuse};
 use crate::ErrorKind;
+use crate::controller::is_stdin;
 use crate::server::{Call, FeedSource, FeedSpec, Refusal, Reply};
-
-/// The names of standard input; 0.4's documentation has both.
-const INPUT: [&str; 2] = ["stdin", "ttin"];
 
 pub(super) fn read(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let (pid, label) = (pid(call)?, call.param("label").to_owned());
@@ -24,7 +22,7 @@ pub(super) fn read(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 /// Writes the body as it is; nothing of it, if too much waits already.
 pub(super) fn write(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let (pid, label) = (pid(call)?, call.param("label").to_owned());
-    let stream = if INPUT.contains(&label.as_str()) { None } else { Some(label.as_str()) };
+    let stream = Some(label.as_str()).filter(|label| !is_stdin(label));
     call.cx.send(pid, stream, &call.request.body).map_err(|e| match e.kind() {
         ErrorKind::Forbidden => refuse(403, "forbidden_write", e.to_string()),
         _ => Refusal::from(e),

@@ -33,7 +33,17 @@ pub struct Snapshot {
     children: Vec<(i32, u32)>,
     machine: Machine,
     names: Vec<(u32, String)>,
+    /// What was read beside, by index in `seen`.
+    details: HashMap<usize, Details>,
     buffer: Vec<u8>,
+}
+
+/// What files other than `stat` say.
+#[derive(Clone)]
+struct Details {
+    cmdline: Vec<String>,
+    username: String,
+    num_fds: Option<u32>,
 }
 
 impl Snapshot {
@@ -61,8 +71,22 @@ impl Snapshot {
             children: Vec::new(),
             machine: Machine::ask()?,
             names: Vec::new(),
+            details: HashMap::new(),
             buffer: vec![0; CMDLINE],
         })
+    }
+
+    /// Looks at one process only, whose sample has no children then.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, if the process cannot be looked at, e.g. because it is gone.
+    pub fn only(os_pid: OsPid) -> io::Result<Self> {
+        let mut snapshot = Self::begin()?;
+        let n = snapshot.scan.read(os_pid.0, "/stat", &mut snapshot.buffer)?;
+        snapshot.seen.extend(Seen::parse(os_pid.0, &snapshot.buffer[..n]));
+        snapshot.done = true;
+        Ok(snapshot)
     }
 
     /// Forgets what was seen and starts again.
@@ -75,6 +99,7 @@ impl Snapshot {
         self.done = false;
         self.seen.clear();
         self.children.clear();
+        self.details.clear();
         self.scan.rewind()
     }
 
@@ -104,38 +129,70 @@ impl Snapshot {
         Ok(self.done)
     }
 
+    /// Reads ahead what [`sample`](Self::sample) tells of a process and its children beyond what was seen, until the
+    /// deadline; whether that is all of it.
+    ///
+    /// Reads of one process at least, so repeated calls come to an end. Of no use before all have been seen.
+    pub fn prepare(&mut self, os_pid: OsPid, deadline: Instant) -> bool {
+        let mut family: Vec<_> = self.find(os_pid).map(|index| (index, DEPTH)).into_iter().collect();
+        while let Some((index, depth)) = family.pop() {
+            if !self.details.contains_key(&index) {
+                let details = self.read_details(self.seen[index].pid);
+                self.details.insert(index, details);
+                if Instant::now() >= deadline {
+                    return false;
+                }
+            }
+            if depth > 0 {
+                family.extend(self.children_of(index).map(|child| (child, depth - 1)));
+            }
+        }
+        true
+    }
+
     /// What a process used when it was looked at, and its children; `None` if it was not seen, or only part
     /// of the processes has been looked at yet.
     ///
-    /// Costs some microseconds for each process in the answer. Children are followed 32 levels deep, and 4096
-    /// bytes of each command line are read.
+    /// Costs some microseconds for each process in the answer that was not [prepared](Self::prepare). Children are
+    /// followed 32 levels deep, and 4096 bytes of each command line are read.
     pub fn sample(&mut self, os_pid: OsPid) -> Option<ProcessStats> {
-        if !self.done {
-            return None;
-        }
-        let index = self.seen.binary_search_by_key(&os_pid.0, |seen| seen.pid).ok()?;
+        let index = self.find(os_pid)?;
         Some(self.stats(index, DEPTH))
     }
 
+    fn find(&self, os_pid: OsPid) -> Option<usize> {
+        if !self.done {
+            return None;
+        }
+        self.seen.binary_search_by_key(&os_pid.0, |seen| seen.pid).ok()
+    }
+
+    /// The children, as indices in `seen`.
+    fn children_of(&self, index: usize) -> impl Iterator<Item = usize> + use<'_> {
+        let Seen { pid, start, .. } = self.seen[index];
+        let from = self.children.partition_point(|(parent, _)| *parent < pid);
+        let to = self.children.partition_point(|(parent, _)| *parent <= pid);
+        let children = self.children[from..to].iter().map(|(_, child)| *child as usize);
+        // The processes were not looked at in one moment: an older "child" is the child of another
+        // process that had the number before.
+        children.filter(move |child| self.seen[*child].start >= start)
+    }
+
     fn stats(&mut self, index: usize, depth: usize) -> ProcessStats {
-        let seen = self.seen[index].clone();
         let mut children = Vec::new();
         if depth > 0 {
-            let from = self.children.partition_point(|(parent, _)| *parent < seen.pid);
-            let to = self.children.partition_point(|(parent, _)| *parent <= seen.pid);
-            for i in from..to {
-                let child = self.children[i].1 as usize;
-                // The processes were not looked at in one moment: an older "child" is the child of another
-                // process that had the number before.
-                if self.seen[child].start >= seen.start {
-                    children.push(self.stats(child, depth - 1));
-                }
-            }
+            let indices: Vec<_> = self.children_of(index).collect();
+            children.extend(indices.into_iter().map(|child| self.stats(child, depth - 1)));
         }
-        let machine = &self.machine;
+        let pid = self.seen[index].pid;
+        let Details { cmdline, username, num_fds } = match self.details.get(&index) {
+            Some(details) => details.clone(),
+            None => self.read_details(pid),
+        };
+        let (seen, machine) = (&self.seen[index], &self.machine);
         let rss = seen.rss * machine.page;
         ProcessStats {
-            os_pid: OsPid(seen.pid),
+            os_pid: OsPid(pid),
             at: seen.at,
             started: machine.booted + machine.time(seen.start),
             name: String::from_utf8_lossy(&seen.name[..seen.name_len]).into_owned(),
@@ -146,11 +203,15 @@ impl Snapshot {
             cpu: None,
             nice: seen.nice,
             num_threads: seen.threads,
-            cmdline: self.cmdline(seen.pid),
-            username: self.username(seen.pid),
-            num_fds: self.num_fds(seen.pid),
+            cmdline,
+            username,
+            num_fds,
             children,
         }
+    }
+
+    fn read_details(&mut self, pid: i32) -> Details {
+        Details { cmdline: self.cmdline(pid), username: self.username(pid), num_fds: self.num_fds(pid) }
     }
 
     fn cmdline(&mut self, pid: i32) -> Vec<String> {
@@ -494,7 +555,23 @@ mod tests {
             slices += 1;
         }
         assert!(slices > snapshot.seen.len(), "a deadline that has passed is one process a slice");
-        assert_eq!(own(&mut snapshot).os_pid.0, std::process::id() as i32);
+        let own = OsPid(std::process::id() as i32);
+        let mut slices = 1;
+        while !snapshot.prepare(own, Instant::now()) {
+            slices += 1;
+        }
+        assert_eq!(slices, snapshot.details.len() + 1, "likewise");
+        let stats = snapshot.sample(own).expect("this process");
+        assert_eq!(stats.os_pid, own);
+        assert!(snapshot.details.len() > stats.children.len());
+    }
+
+    #[test]
+    fn one_process_alone() {
+        let own = OsPid(std::process::id() as i32);
+        let stats = Snapshot::only(own).expect("a look").sample(own).expect("this process");
+        assert_eq!((stats.os_pid, stats.children.len()), (own, 0));
+        assert!(Snapshot::only(OsPid(i32::MAX)).is_err());
     }
 
     #[test]

@@ -20,6 +20,15 @@ impl Snapshot {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Looks at one process only.
+    ///
+    /// # Errors
+    ///
+    /// Always [`io::ErrorKind::Unsupported`] on this system.
+    pub fn only(_os_pid: OsPid) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Starts a look through all processes.
     ///
     /// # Errors
@@ -45,6 +54,11 @@ impl Snapshot {
     /// Always [`io::ErrorKind::Unsupported`] on this system.
     pub fn advance(&mut self, _deadline: Instant) -> io::Result<bool> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Reads ahead what a sample tells.
+    pub fn prepare(&mut self, _os_pid: OsPid, _deadline: Instant) -> bool {
+        true
     }
 
     /// What a process uses, and its children.

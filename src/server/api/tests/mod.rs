@@ -8,6 +8,7 @@ mod routes;
 mod schema;
 mod socket;
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,24 +16,29 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{ROUTES, openapi as description};
-use crate::manager::{App, Cx, Manager};
+use crate::manager::{App, AppId, Cx, Manager};
 use crate::process::Event;
 use crate::proto::h1::{self, Decoder, Limits, Query, path_segments};
+use crate::server::later::{Answer, Later};
 use crate::server::metrics::Metrics;
 use crate::server::route::Router;
-use crate::server::{Call, Counters, Peer, Refusal, Reply, Request, Route};
+use crate::server::{Call, Counters, Peer, Provided, Refusal, Reply, Request, Route};
 
 /// A manager and what a server would know of it.
 struct Node {
     manager: Manager,
     metrics: Arc<Mutex<Metrics>>,
+    observer: AppId,
+    /// Answers that came later.
+    answers: Arc<Mutex<Vec<Answer>>>,
+    provided: Provided,
     document: Value,
     router: Router,
     /// The route that was asked last.
     hit: Arc<Mutex<Option<&'static Route>>>,
 }
 
-struct Observer(Arc<Mutex<Metrics>>);
+struct Observer(Arc<Mutex<Metrics>>, Arc<Mutex<Vec<Answer>>>);
 
 impl App for Observer {
     fn start(&mut self, _: &mut Cx<'_>) -> crate::Result<()> {
@@ -42,13 +48,18 @@ impl App for Observer {
     fn event(&mut self, _: &mut Cx<'_>, event: &Arc<Event>) {
         self.0.lock().expect("not poisoned").observe(event);
     }
+
+    fn mail(&mut self, _: &mut Cx<'_>, message: Box<dyn Any + Send>) {
+        self.1.lock().expect("not poisoned").push(*message.downcast().expect("an answer"));
+    }
 }
 
 impl Node {
     fn new() -> Self {
         let mut manager = Manager::new().expect("a manager");
         let metrics = Arc::<Mutex<Metrics>>::default();
-        manager.add_app(Observer(metrics.clone()));
+        let answers = Arc::<Mutex<Vec<Answer>>>::default();
+        let observer = manager.add_app(Observer(metrics.clone(), answers.clone()));
         let (mut router, hit) = (Router::default(), Arc::<Mutex<Option<&'static Route>>>::default());
         for route in ROUTES {
             let hit = hit.clone();
@@ -58,7 +69,8 @@ impl Node {
             };
             router.add(route.method, route.pattern, Box::new(handler), route.body_limit).expect(route.pattern);
         }
-        Self { manager, metrics, document: description::describe(ROUTES), router, hit }
+        let provided = Provided::default();
+        Self { manager, metrics, observer, answers, provided, document: description::describe(ROUTES), router, hit }
     }
 
     /// Turns until `done` answers something.
@@ -97,15 +109,23 @@ impl Node {
         let found = self.router.find(request.head.method(), &path)?;
         let (handler, params) = self.router.open(found, &path);
         let metrics = self.metrics.lock().expect("not poisoned");
-        let answer = handler(&mut Call {
+        let mut answer = handler(&mut Call {
             cx: &mut self.manager.cx(),
             request: &request,
             params,
             counters: Counters { connections: 1, accepted: 2, requests: 3, ..Counters::default() },
             metrics: &metrics,
-            logs: None,
+            provided: &self.provided,
             query: Query::parse(request.head.query().unwrap_or("")).expect("a query"),
+            later: Later { server: Some(self.observer), number: 7 },
         });
+        drop(metrics);
+        if let Ok(Reply::Later(_)) = answer {
+            let answers = self.answers.clone();
+            let late = self.wait(|_| answers.lock().expect("not poisoned").pop());
+            assert_eq!(late.number, 7);
+            answer = late.reply;
+        }
         let route = self.hit.lock().expect("not poisoned").take().expect("a handler was called");
         schema::check_answer(&self.document, route, &answer);
         answer

@@ -42,12 +42,13 @@ fn check(text: &str) -> Result<BTreeMap<String, f64>, String> {
         }
         let (name, labels, value) = sample(line).ok_or_else(|| format!("not a sample: {line}"))?;
         let suffix = name.strip_prefix(family).ok_or_else(|| format!("not of the family {family}: {line}"))?;
-        let expected = match kind {
-            "counter" => "_total",
-            "info" => "_info",
-            _ => "",
+        let expected: &[&str] = match kind {
+            "counter" => &["_total"],
+            "info" => &["_info"],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
         };
-        if suffix != expected {
+        if !expected.contains(&suffix) {
             return fault("wrong suffix");
         }
         if kind == "stateset" && labels.last().is_none_or(|(label, _)| label != family) {
@@ -185,6 +186,12 @@ fn figures() {
     assert!(get(r#"gaffer_job_exits_total{job="shop.bad",code="3"}"#) >= 1.0);
     assert!(get(r#"gaffer_process_resident_memory_bytes{job="default.web",process="web.1"}"#) > 0.0);
     assert!(get(r#"gaffer_process_cpu_seconds_total{job="default.web",process="web.1"}"#) >= 0.0);
+    // Buckets have those of the buckets before, up to the last one, which has all.
+    let mut buckets: Vec<f64> = ["0.0001", "0.001", "0.005", "0.025", "0.1", "1.0", "+Inf"]
+        .map(|bound| get(&format!("gaffer_turn_seconds_bucket{{le=\"{bound}\"}}")))
+        .into();
+    assert!(buckets.is_sorted() && buckets.pop() == Some(get("gaffer_turn_seconds_count")), "{text}");
+    assert!(get("gaffer_turn_seconds_sum") > 0.0);
     assert!(get("process_open_fds") > 0.0 && get("process_resident_memory_bytes") > 0.0);
     node.manager.stop();
     assert_eq!(check(&node.text("GET /metrics")).expect("valid")["gaffer_up"], 0.0);

@@ -40,7 +40,7 @@ fn a_job_from_load_to_unload() {
         node.json("GET /jobs/shop/web", "", 200),
         json!({
             "name": "shop.web", "active": true, "state": "active", "running": 1, "running_out": 0, "numprocesses": 1,
-            "max_processes": 1, "processes": [1],
+            "max_processes": 1, "processes": [1], "ending": [],
             "config": {"name": "web", "session": "shop", "cmd": "sleep 1000", "numprocesses": 1},
         })
     );
@@ -97,7 +97,7 @@ fn a_job_is_loaded_and_not_started() {
     assert_eq!(
         node.json("GET /status/web", "", 200),
         json!({"name": "default.web", "active": false, "state": "stopped", "running": 0, "numprocesses": 1,
-            "max_processes": 1})
+            "max_processes": 1, "ending": []})
     );
     let commit = r#"{"graceful_timeout": 0.5, "env": {"A": "b", "N": 1}}"#;
     assert_eq!(node.json("POST /jobs/default/web/commit", commit, 200), json!({"pid": 1}));
@@ -310,4 +310,43 @@ fn what_is_not_as_wanted_is_listed() {
     assert_eq!(node.json("GET /readyz", "", 200)["total"], 2, "what has ended for good is not missed");
     node.manager.stop();
     assert_eq!(node.json("GET /readyz", "", 503)["reason"], "the manager is stopping");
+}
+
+#[cfg(feature = "webhooks")]
+#[test]
+fn webhooks() {
+    use crate::webhooks::{Settings, WebHooks};
+    let mut node = Node::new();
+    let hook = r#"{"event": "proc.web", "url": "http://127.0.0.1:1/x"}"#;
+    for (line, body) in [("GET /webhooks", ""), ("POST /webhooks", hook), ("DELETE /webhooks/1", "")] {
+        assert_eq!(node.refused(line, body, 501).error, "unsupported");
+    }
+    let webhooks = WebHooks::new(Settings::default());
+    node.provided.insert(webhooks.hooks());
+    assert_eq!(node.json("GET /webhooks", "", 200), json!({"webhooks": []}));
+    let id = node.json("POST /webhooks", hook, 200)["id"].clone();
+    assert_eq!(node.json("POST /webhooks", hook, 200)["id"], id, "the same again");
+    let want = json!([{
+        "id": id, "event": "proc.web", "url": "http://127.0.0.1:1/x", "queued": 0, "sent": 0, "failed": 0, "dropped": 0,
+        "retried": 0, "error": null,
+    }]);
+    assert_eq!(node.json("GET /webhooks", "", 200)["webhooks"], want);
+    for (body, why) in [
+        ("[]", "JSON object"),
+        (r#"{"event": "exit"}"#, "`url`"),
+        (r#"{"event": 1, "url": "http://a/"}"#, "event: expected a text"),
+        (r#"{"event": "exti", "url": "http://a/"}"#, "did you mean `exit`?"),
+        (r#"{"event": "exit", "url": "ftp://a/"}"#, "its scheme is ftp"),
+        (r#"{"event": "exit", "url": "http://a/", "secert": "x"}"#, "there is no `secert` here"),
+    ] {
+        let refusal = node.refused("POST /webhooks", body, 400);
+        assert!(refusal.reason.contains(why), "{refusal:?}");
+    }
+    let https = r#"{"event": "exit", "url": "https://a/"}"#;
+    assert!(node.refused("POST /webhooks", https, 501).reason.contains("TLS"));
+    assert!(node.text("GET /metrics").contains("gaffer_webhook_sent_total 0\n"));
+    assert_eq!(node.json(&format!("DELETE /webhooks/{id}"), "", 200), ok());
+    for line in [format!("DELETE /webhooks/{id}"), "DELETE /webhooks/x".to_owned()] {
+        assert_eq!(node.refused(&line, "", 404).error, "not_found");
+    }
 }

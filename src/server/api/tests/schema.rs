@@ -18,6 +18,7 @@ pub(super) fn check_answer(document: &Value, route: &Route, answer: &Result<Repl
         Ok(Reply::Empty(status)) => (*status, None, ""),
         Ok(Reply::Feed(_)) => (200, None, "text/event-stream"),
         Ok(Reply::WebSocket(_)) => (101, None, ""),
+        Ok(Reply::Later(_)) => panic!("{route:?}: the answer itself is to be checked"),
     };
     let response = &responses[status.to_string()];
     assert!(response.is_object(), "{route:?}: status {status} is not described: {answer:?}");

@@ -7,24 +7,28 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::json::{cpu, stats_json, unix_time};
 use crate::config::job_to_json;
 use crate::manager::Sample;
 use crate::process::{DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, Pid, ProcessInfo, ProcessState, UserRef};
-use crate::server::json::{cpu, stats_json, unix_time};
+
 use crate::words;
 
 /// Numbers of processes.
-pub(super) fn pids(pids: &[Pid]) -> Value {
+#[must_use]
+pub fn pids(pids: &[Pid]) -> Value {
     pids.iter().map(|pid| pid.0).collect()
 }
 
 /// Names as 0.5 writes them: `session.label`.
-pub(super) fn names(names: &[Arc<JobName>]) -> Value {
+#[must_use]
+pub fn names(names: &[Arc<JobName>]) -> Value {
     names.iter().map(|name| name.as_str()).collect()
 }
 
 /// Names as 0.4 writes them: `label`, and `session:label` outside of the default session.
-pub(super) fn names_0_4(names: &[Arc<JobName>]) -> Value {
+#[must_use]
+pub fn names_0_4(names: &[Arc<JobName>]) -> Value {
     names.iter().map(|name| name_0_4(name)).collect()
 }
 
@@ -43,7 +47,7 @@ const fn state(state: JobState) -> &'static str {
     }
 }
 
-/// A job: `name active state running running_out numprocesses max_processes processes config`.
+/// A job: `name active state running running_out numprocesses max_processes processes ending config`.
 ///
 /// `numprocesses` and `max_processes` (as the original calls it) are the same number.
 #[must_use]
@@ -57,11 +61,12 @@ pub fn job(info: &JobInfo) -> Value {
         "numprocesses": info.numprocesses,
         "max_processes": info.numprocesses,
         "processes": pids(&info.processes),
+        "ending": pids(&info.ending),
         "config": job_to_json(&info.config),
     })
 }
 
-/// A job in few words: `name active state running numprocesses max_processes`.
+/// A job in few words: `name active state running numprocesses max_processes ending`.
 #[must_use]
 pub fn status(info: &JobInfo) -> Value {
     json!({
@@ -71,6 +76,7 @@ pub fn status(info: &JobInfo) -> Value {
         "running": info.running,
         "numprocesses": info.numprocesses,
         "max_processes": info.numprocesses,
+        "ending": pids(&info.ending),
     })
 }
 
@@ -145,14 +151,28 @@ fn tenths(percent: f64) -> f64 {
     (percent * 10.0).round() / 10.0
 }
 
+/// What one process uses.
+pub(crate) struct Figures {
+    pub(crate) name: Arc<JobName>,
+    mem: f64,
+    cpu: f64,
+    json: Value,
+}
+
+impl Figures {
+    pub(crate) fn new(sample: &Sample) -> Self {
+        let (mem, cpu) = (sample.stats.mem, cpu(&sample.stats));
+        Self { name: Arc::clone(&sample.name), mem, cpu, json: stats_json(sample) }
+    }
+}
+
 /// What a job's processes use: `name`, `stats` of each, and sum, greatest and least of `mem` and `cpu`, null without processes.
-#[must_use]
-pub fn job_stats(name: &JobName, samples: &[Sample]) -> Value {
-    let [mem, max_mem, min_mem] = sums(samples.iter().map(|sample| sample.stats.mem));
-    let [cpu, max_cpu, min_cpu] = sums(samples.iter().map(|sample| cpu(&sample.stats)));
+pub(crate) fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
+    let [mem, max_mem, min_mem] = sums(processes.iter().map(|process| process.mem));
+    let [cpu, max_cpu, min_cpu] = sums(processes.iter().map(|process| process.cpu));
     json!({
         "name": name.as_str(),
-        "stats": samples.iter().map(stats_json).collect::<Vec<_>>(),
+        "stats": Value::Array(processes.into_iter().map(|process| process.json).collect()),
         "mem": mem, "max_mem": max_mem, "min_mem": min_mem,
         "cpu": cpu, "max_cpu": max_cpu, "min_cpu": min_cpu,
     })

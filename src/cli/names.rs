@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use gaffer::cli::{self, Code, Failure};
-use gaffer::client::{Job, Server};
-use gaffer::process::{JobName, Pid};
-use gaffer::{Error, ErrorKind, suggest};
-
-use crate::NAME;
-use crate::node::failure;
+use super::node::failure;
+use super::{Code, Failure, complain};
+use crate::client::{Job, Server};
+use crate::process::{JobName, Pid};
+use crate::{Error, ErrorKind, suggest};
 
 /// A job or a process.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Target {
+pub enum Target {
+    /// A job, by its name.
     Job(JobName),
+    /// A process, by the node's number of it.
     Process(Pid),
 }
 
@@ -27,12 +27,21 @@ impl fmt::Display for Target {
 }
 
 /// `label`, `session.label`, `session:label` or `session/label`.
-pub(crate) fn job_name(text: &str) -> Result<JobName, Failure> {
+///
+/// # Errors
+///
+/// It is not a job's name.
+pub fn job_name(text: &str) -> Result<JobName, Failure> {
     text.replacen(':', ".", 1).parse().map_err(|e: Error| Failure::usage(e.to_string()))
 }
 
-/// The jobs that the words name; a word with `*` or `?` names all that match it. The node is asked only for those.
-pub(crate) fn jobs(server: &Server, words: &[String]) -> Result<Vec<Job>, Failure> {
+/// The jobs that the words name, each once; a word with `*` or `?` names all that match it. The node is asked only for
+/// those.
+///
+/// # Errors
+///
+/// A word is no name, a pattern matches nothing, or the node does not answer.
+pub fn jobs(server: &Server, words: &[String]) -> Result<Vec<Job>, Failure> {
     let targets = resolve(server, words, false)?;
     targets
         .into_iter()
@@ -44,7 +53,11 @@ pub(crate) fn jobs(server: &Server, words: &[String]) -> Result<Vec<Job>, Failur
 }
 
 /// The same, where digits are the number of a process.
-pub(crate) fn targets(server: &Server, words: &[String]) -> Result<Vec<Target>, Failure> {
+///
+/// # Errors
+///
+/// As for [`jobs`].
+pub fn targets(server: &Server, words: &[String]) -> Result<Vec<Target>, Failure> {
     resolve(server, words, true)
 }
 
@@ -79,23 +92,31 @@ fn resolve(server: &Server, words: &[String], numbers: bool) -> Result<Vec<Targe
 }
 
 /// All jobs of the node.
-pub(crate) fn all(server: &Server) -> Result<Vec<JobName>, Failure> {
+///
+/// # Errors
+///
+/// The node does not answer.
+pub fn all(server: &Server) -> Result<Vec<JobName>, Failure> {
     let names = server.jobs(None).map_err(failure)?;
     names.iter().map(|name| job_name(name)).collect()
 }
 
-pub(crate) fn is_pattern(word: &str) -> bool {
+/// Whether a word names all that match it.
+#[must_use]
+pub fn is_pattern(word: &str) -> bool {
     word.contains(['*', '?'])
 }
 
 /// Whether a pattern means a job: by what people type, or by its full name.
-pub(crate) fn matches_name(pattern: &str, name: &JobName) -> bool {
+#[must_use]
+pub fn matches_name(pattern: &str, name: &JobName) -> bool {
     let pattern = pattern.replace([':', '/'], ".");
     matches(pattern.as_bytes(), name.short().as_bytes()) || matches(pattern.as_bytes(), name.as_str().as_bytes())
 }
 
 /// Whether a pattern means this name, as it is.
-pub(crate) fn matches_text(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches_text(pattern: &str, text: &str) -> bool {
     matches(pattern.as_bytes(), text.as_bytes())
 }
 
@@ -125,14 +146,19 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|c| *c == b'*')
 }
 
-/// Does something to each; whoever fails is complained about, and the others have their turn. The first failure decides the code.
-pub(crate) fn each<'a, T, R>(targets: &'a [T], mut act: impl FnMut(&'a T) -> Result<R, Failure>) -> (Vec<R>, Code) {
+/// Does something to each: what was made of those that did not fail, and the code of the first failure. Each failure is
+/// complained about in the name of the `tool`, and the others have their turn.
+pub fn each<'a, T, R>(
+    tool: &str,
+    targets: &'a [T],
+    mut act: impl FnMut(&'a T) -> Result<R, Failure>,
+) -> (Vec<R>, Code) {
     let (mut done, mut code) = (Vec::new(), Code::Ok);
     for target in targets {
         match act(target) {
             Ok(result) => done.push(result),
             Err(error) => {
-                cli::complain(NAME, &error);
+                complain(tool, &error);
                 if code == Code::Ok {
                     code = error.code();
                 }
@@ -147,7 +173,8 @@ pub(crate) fn each<'a, T, R>(targets: &'a [T], mut act: impl FnMut(&'a T) -> Res
 }
 
 /// [`failure`], and where no such job is known, the one that was probably meant.
-pub(crate) fn unknown(server: &Server, name: &JobName, error: Error) -> Failure {
+#[must_use]
+pub fn unknown(server: &Server, name: &JobName, error: Error) -> Failure {
     if error.kind() != ErrorKind::NotFound {
         return failure(error);
     }

@@ -1,17 +1,27 @@
 //! Tables for people.
 
-use gaffer::process::JobState;
+use crate::process::JobState;
 
 /// Rows under a header, in columns as wide as they must be.
-pub(crate) struct Table {
+///
+/// ```
+/// use gaffer::cli::table::Table;
+///
+/// let mut table = Table::new(&["NAME", ">PORT"], false);
+/// table.row(["web".into(), 80.into()]);
+/// assert_eq!(table.text(), "NAME  PORT\nweb     80\n");
+/// ```
+#[derive(Debug)]
+pub struct Table {
     /// The names of the columns; a `>` before one aligns it to the right.
     header: &'static [&'static str],
     rows: Vec<Vec<Cell>>,
     color: bool,
 }
 
-/// Text, and the number of its colour if it has one.
-pub(crate) struct Cell(String, u8);
+/// Text, and the number of its colour if it has one (ECMA-48, SGR).
+#[derive(Debug)]
+pub struct Cell(String, u8);
 
 impl<T: ToString> From<T> for Cell {
     fn from(text: T) -> Self {
@@ -20,7 +30,8 @@ impl<T: ToString> From<T> for Cell {
 }
 
 /// What a job is doing, in the colour of a traffic light.
-pub(crate) fn state(state: JobState) -> Cell {
+#[must_use]
+pub fn state(state: JobState) -> Cell {
     let color = match state {
         JobState::Active => 32,
         JobState::Flapping => 33,
@@ -30,7 +41,8 @@ pub(crate) fn state(state: JobState) -> Cell {
 }
 
 /// `active`, `flapping` or `stopped`.
-pub(crate) fn state_name(state: JobState) -> &'static str {
+#[must_use]
+pub const fn state_name(state: JobState) -> &'static str {
     match state {
         JobState::Active => "active",
         JobState::Flapping => "flapping",
@@ -40,7 +52,8 @@ pub(crate) fn state_name(state: JobState) -> &'static str {
 
 impl Cell {
     /// The text alone, coloured if asked.
-    pub(crate) fn text(&self, color: bool) -> String {
+    #[must_use]
+    pub fn text(&self, color: bool) -> String {
         self.painted(&self.0, color)
     }
 
@@ -50,15 +63,20 @@ impl Cell {
 }
 
 impl Table {
-    pub(crate) fn new(header: &'static [&'static str], color: bool) -> Self {
+    /// An empty one with these columns; a `>` before a name aligns its column to the right. `color` allows colours.
+    #[must_use]
+    pub const fn new(header: &'static [&'static str], color: bool) -> Self {
         Self { header, rows: Vec::new(), color }
     }
 
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+    /// Adds a row; it has as many cells as there are columns.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// The lines.
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut rows = vec![self.header.iter().map(|name| Cell::from(name.trim_start_matches('>'))).collect()];
         rows.extend(
             self.rows.iter().map(|row| row.iter().map(|cell| Cell(cell.0.clone(), cell.1)).collect::<Vec<_>>()),

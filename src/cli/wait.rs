@@ -3,26 +3,25 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gaffer::ErrorKind;
-use gaffer::cli::{Code, Command, Failure, Opt};
-use gaffer::client::{Job, Server};
-use gaffer::process::{JobState, Pid, ProcessState};
-
-use crate::node::failure;
-use crate::table::state_name;
+use super::node::failure;
+use super::table::state_name;
+use super::{Code, Command, Failure, Opt};
+use crate::ErrorKind;
+use crate::client::{Job, JobInfo, Server};
+use crate::process::{JobState, Pid, ProcessState};
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum State {
+pub enum State {
     /// As many processes as wanted run, and those of before have gone if they were replaced.
     Running,
-    /// No process is left.
+    /// No process is left, nor one that was told to end before.
     Stopped,
 }
 
 /// The value of `--wait`: nothing, or a state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Wait {
+pub struct Wait {
     asked: bool,
     state: Option<State>,
 }
@@ -34,7 +33,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
 /// Gives a command `--wait`.
-pub(crate) fn option<T: AsMut<Wait>>(command: Command<T>) -> Command<T> {
+pub fn option<T: AsMut<Wait>>(command: Command<T>) -> Command<T> {
     let wait = Opt::maybe("wait", "STATE", "Wait until it is so, at most --timeout: running or stopped.");
     command.option(wait, |a: &mut T, v| {
         let state = v.read(|text| match text {
@@ -50,40 +49,54 @@ pub(crate) fn option<T: AsMut<Wait>>(command: Command<T>) -> Command<T> {
 
 impl Wait {
     /// Whether, and for which state; `natural` is that of the command.
-    pub(crate) fn state(self, natural: State) -> Option<State> {
+    #[must_use]
+    pub fn state(self, natural: State) -> Option<State> {
         self.asked.then(|| self.state.unwrap_or(natural))
     }
 
-    pub(crate) fn is_asked(self) -> bool {
+    /// Whether to wait at all.
+    #[must_use]
+    pub const fn is_asked(self) -> bool {
         self.asked
     }
 }
 
-/// The end of the time to wait, counted from now.
-pub(crate) fn deadline(timeout: Option<Duration>) -> Instant {
+/// The end of the time to wait, counted from now: `timeout`, or 60 s.
+#[must_use]
+pub fn deadline(timeout: Option<Duration>) -> Instant {
     // Ten years are as good as what cannot be added.
     Instant::now()
         .checked_add(timeout.unwrap_or(TIMEOUT))
         .unwrap_or_else(|| Instant::now() + Duration::from_secs(315_360_000))
 }
 
-/// The processes that a job has now; none if it is not there.
-pub(crate) fn before(job: &Job) -> Result<Vec<Pid>, Failure> {
+/// The processes that a job has now, those on the way out included; none if it is not there.
+///
+/// # Errors
+///
+/// The node does not answer.
+pub fn before(job: &Job) -> Result<Vec<Pid>, Failure> {
     match job.info() {
-        Ok(info) => Ok(info.processes),
+        Ok(info) => Ok(all(info)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(failure(e)),
     }
 }
 
+/// All processes of a job, those on the way out included.
+#[must_use]
+pub fn all(info: JobInfo) -> Vec<Pid> {
+    let mut pids = info.processes;
+    pids.extend(info.status.ending);
+    pids
+}
+
 /// Waits until the job is in that state and the `old` processes have gone.
-pub(crate) fn job(
-    server: &Server,
-    job: &Job,
-    state: State,
-    mut old: Vec<Pid>,
-    deadline: Instant,
-) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// [`Code::TimedOut`] with what was waited for in vain; the job is stopped and will not run; the node does not answer.
+pub fn job(server: &Server, job: &Job, state: State, mut old: Vec<Pid>, deadline: Instant) -> Result<(), Failure> {
     poll(deadline, || {
         // Before the numbers are read: a process that ends between the two would count as running.
         let wait = remaining(server, &mut old)?;
@@ -101,7 +114,7 @@ pub(crate) fn job(
             State::Stopped if status.is_active() || running > 0 => {
                 Ok(Some(format!("`{name}` is {}, {running} of its processes run", state_name(status.state))))
             }
-            State::Stopped => Ok(None),
+            State::Stopped => Ok(status.ending.first().map(|pid| format!("process {pid} of `{name}` has not ended"))),
             State::Running if status.state == JobState::Stopped => {
                 Err(Failure::new(Code::Failed, format!("`{name}` is stopped, so it will not run")))
             }
@@ -114,7 +127,11 @@ pub(crate) fn job(
 }
 
 /// Waits until these processes have gone.
-pub(crate) fn gone(server: &Server, mut old: Vec<Pid>, deadline: Instant) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// [`Code::TimedOut`] with the one that has not ended; the node does not answer.
+pub fn gone(server: &Server, mut old: Vec<Pid>, deadline: Instant) -> Result<(), Failure> {
     poll(deadline, || remaining(server, &mut old))
 }
 
@@ -169,7 +186,7 @@ fn starting(server: &Server, job: &Job, wanted: u32) -> Result<Option<String>, F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gaffer::cli::Asked;
+    use crate::cli::Asked;
 
     #[derive(Debug, Default, PartialEq)]
     struct Only(Wait);

@@ -3,39 +3,46 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use gaffer::cli::{self, Code, ColorChoice, Command, Failure, Opt};
-use gaffer::client::{DEFAULT_ENDPOINT, Server};
-use gaffer::{Error, ErrorKind};
 use serde_json::Value;
 
-/// The options that all commands have.
+use super::{Code, ColorChoice, Command, Failure, Opt, print};
+use crate::client::{DEFAULT_ENDPOINT, Server};
+use crate::config::ClientConfig;
+use crate::{Error, ErrorKind};
+
+/// The options of all commands that talk to a node.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Node {
-    /// `--connect`.
-    pub(crate) connect: Option<String>,
+#[non_exhaustive]
+pub struct Node {
+    /// `--endpoint`.
+    pub endpoint: Option<String>,
     /// `--api-key`.
-    pub(crate) api_key: Option<String>,
-    /// `--timeout`.
-    pub(crate) timeout: Option<Duration>,
+    pub api_key: Option<String>,
+    /// `--timeout`: for an answer, or for what is waited for.
+    pub timeout: Option<Duration>,
     /// `--json`.
-    pub(crate) json: bool,
+    pub json: bool,
     /// `--color`.
-    pub(crate) color: ColorChoice,
+    pub color: ColorChoice,
 }
 
 /// How long an answer may take where nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Gives a command the options of its node.
-pub(crate) fn options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
-    let connect = Opt::value("connect", "URL", "The node: http://HOST:PORT or unix:/PATH. Else GAFFER_ENDPOINT.");
-    let key =
-        Opt::value("api-key", "KEY", "The key to show the node. Else GAFFER_API_KEY, which other users cannot see.");
+#[must_use]
+pub fn options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
+    let endpoint = Opt::value("endpoint", "URL", "The node: http://HOST:PORT or unix:/PATH.")
+        .short('g')
+        .aliases(&["connect", "gafferd-http-address"])
+        .default("GAFFER_ENDPOINT, else `endpoint` of [gaffer] in ~/.gaffer/gaffer.ini, else http://127.0.0.1:5000");
+    let key = Opt::value("api-key", "KEY", "The key to show the node; other users can see it here.")
+        .default("GAFFER_API_KEY, else `key` of [node \"URL\"] in ~/.gaffer/gaffer.ini");
     let timeout =
         Opt::value("timeout", "SECONDS", "How long to wait for an answer (10), or with --wait for the state (60).");
     command
-        .option(connect.short('g').aliases(&["endpoint"]).default(DEFAULT_ENDPOINT), |a: &mut T, v| {
-            a.as_mut().connect = Some(v.string()?);
+        .option(endpoint, |a: &mut T, v| {
+            a.as_mut().endpoint = Some(v.string()?);
             Ok(())
         })
         .option(key, |a, v| {
@@ -57,8 +64,13 @@ pub(crate) fn options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
 }
 
 impl Node {
-    /// The node, which is not asked anything yet.
-    pub(crate) fn server(&self) -> Result<Server, Failure> {
+    /// The node, which is not asked anything yet: that of the option, of `GAFFER_ENDPOINT`, of the
+    /// [configuration](ClientConfig::of_user), or [`DEFAULT_ENDPOINT`]; likewise the key.
+    ///
+    /// # Errors
+    ///
+    /// The address is malformed, a variable is not UTF-8, or the configuration is wrong.
+    pub fn server(&self) -> Result<Server, Failure> {
         self.server_with(|name| std::env::var_os(name))
     }
 
@@ -68,16 +80,19 @@ impl Node {
             Some(Ok(value)) => Ok(Some(value)),
             None => Ok(None),
         };
-        let address = match &self.connect {
-            Some(address) => Some(address.clone()),
-            None => text("GAFFER_ENDPOINT")?,
+        let config = ClientConfig::of_user(&var)?;
+        let address = match (&self.endpoint, text("GAFFER_ENDPOINT")?) {
+            (Some(address), _) => address.clone(),
+            (None, Some(address)) => address,
+            (None, None) => config.endpoint.clone().unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
         };
-        let server = Server::new(address.as_deref().unwrap_or(DEFAULT_ENDPOINT))
+        let server = Server::new(&address)
             .map_err(|error| Failure::usage(error.to_string()))?
             .timeout(self.timeout.unwrap_or(TIMEOUT));
-        let key = match &self.api_key {
-            Some(key) => Some(key.clone()),
-            None => text("GAFFER_API_KEY")?,
+        let key = match (&self.api_key, text("GAFFER_API_KEY")?) {
+            (Some(key), _) => Some(key.clone()),
+            (None, Some(key)) => Some(key),
+            (None, None) => known_key(&config, &server)?,
         };
         Ok(match key {
             Some(key) => server.api_key(key),
@@ -86,20 +101,39 @@ impl Node {
     }
 
     /// Whether standard output gets colours.
-    pub(crate) fn colors(&self) -> bool {
+    #[must_use]
+    pub fn colors(&self) -> bool {
         self.color.for_stdout()
     }
 
     /// Prints the JSON or the text, whichever was asked for.
-    pub(crate) fn print(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        cli::print(if self.json { format!("{}\n", json()) } else { text() })
+    ///
+    /// # Errors
+    ///
+    /// As for [`print`](super::print).
+    pub fn print(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        print(if self.json { format!("{}\n", json()) } else { text() })
     }
+}
+
+/// The key of the section about this node, however its address is written there.
+fn known_key(config: &ClientConfig, server: &Server) -> Result<Option<String>, Failure> {
+    for node in &config.nodes {
+        match Server::new(&node.address) {
+            Ok(known) if known.address() == server.address() => return Ok(node.key.clone()),
+            Err(e) if e.kind() != ErrorKind::Unsupported => return Err(e.into()),
+            // Another node, or one that another build can reach.
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The exit code and the words for what the node has refused.
 ///
 /// Everything that is not found here is a job or a process.
-pub(crate) fn failure(error: Error) -> Failure {
+#[must_use]
+pub fn failure(error: Error) -> Failure {
     let code = match error.kind() {
         ErrorKind::NotFound | ErrorKind::Closed => Code::NoSuch,
         ErrorKind::Unreachable => Code::Unreachable,
@@ -108,7 +142,7 @@ pub(crate) fn failure(error: Error) -> Failure {
         _ => Code::Failed,
     };
     let advice = match code {
-        Code::Unreachable => "; is gafferd running? (--connect or GAFFER_ENDPOINT name another node)",
+        Code::Unreachable => "; is gafferd running? (--endpoint or GAFFER_ENDPOINT name another node)",
         Code::NotAllowed if error.raw_os_error().is_some() => "; this user may not use the socket: try as its owner",
         Code::NotAllowed => "; a key that may is given by --api-key or GAFFER_API_KEY",
         Code::TimedOut => "; it may be busy or stopped (--timeout gives it longer)",
@@ -120,7 +154,8 @@ pub(crate) fn failure(error: Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gaffer::cli::Asked;
+    use crate::cli::Asked;
+    use std::path::Path;
 
     #[derive(Debug, Default, PartialEq)]
     struct Only(Node);
@@ -142,7 +177,7 @@ mod tests {
     fn flags() {
         assert_eq!(parse(""), Node::default());
         for line in ["--connect h:1", "--endpoint=h:1", "-g h:1", "-gh:1"] {
-            assert_eq!(parse(line).connect.as_deref(), Some("h:1"), "{line}");
+            assert_eq!(parse(line).endpoint.as_deref(), Some("h:1"), "{line}");
         }
         assert_eq!(parse("--api-key k").api_key.as_deref(), Some("k"));
         assert_eq!(parse("--timeout 1.5").timeout, Some(Duration::from_millis(1500)));
@@ -160,6 +195,23 @@ mod tests {
         assert_eq!(address("", Some("")), "http://127.0.0.1:5000");
         assert_eq!(address("", Some("unix:/e")), "unix:/e");
         assert_eq!(address("-g h:1", Some("unix:/e")), "http://h:1");
+        let folder = std::env::temp_dir().join(format!("gaffer-cli-node-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("gaffer.ini");
+        let server = |line: &str, text: &str| {
+            std::fs::write(&file, text).expect("a file");
+            let var = |name: &str| (name == "GAFFER_CONFIG").then(|| Path::new(&file).into());
+            parse(line).server_with(var)
+        };
+        let text = "[gaffer]\nendpoint = http://h:1/\n[node \"h:1\"]\nkey = secret\n";
+        let key = |line: &str, text: &str| server(line, text).expect("a node").key().map(str::to_owned);
+        assert_eq!(server("", text).expect("a node").address(), "http://h:1");
+        assert_eq!(key("", text).as_deref(), Some("secret"));
+        assert_eq!(key("--api-key mine", text).as_deref(), Some("mine"));
+        assert_eq!(key("-g h:2", text), None);
+        let failure = server("", "[gaffer]\nx = 1\n").expect_err("a key that is not known");
+        assert_eq!(failure.code(), Code::Failed);
+        std::fs::remove_dir_all(&folder).expect("it is ours");
         assert_eq!(parse("-g ftp://x").server_with(|_| None).expect_err("a scheme").code(), Code::Usage);
     }
 

@@ -1,0 +1,179 @@
+//! The protocol of the channel, whatever carries it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{CommandError, Subscriptions};
+use crate::manager::Cx;
+
+/// The longest interval between samples.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The shortest one.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// One client that sends commands and subscribes topics, by messages of JSON.
+///
+/// | message | answer |
+/// |---|---|
+/// | `{"event": "NOP"}` | none |
+/// | `{"event": "SUB", "data": {"topic": T}}`, for `STATS` also `"interval": seconds` | `gaffer:subscription_success` with the topic, or `gaffer:subscription_error` |
+/// | `{"event": "UNSUB", "data": {"topic": T}}` | `gaffer:unsubscription_success`, or `gaffer:subscription_error` |
+/// | `{"event": "CMD", "data": {"identity": I, "name": N, "args": [..], "kwargs": {..}}}` | `gaffer:command_success` with `{"id": I, "result": {..}}`, or `gaffer:command_error` with `{"id": I, "error": {"errno", "reason", "message"}}` |
+/// | `{"event": "AUTH", "data": {"key": K}}`, `AUTH:K` | none: no key is asked for, so each is good enough |
+/// | anything else | `gaffer:error` with `{"error": "invalid_msg", "reason": R, "message": …}` |
+///
+/// Topics are those of [`Topic`](super::Topic), commands those of [`COMMANDS`](super::COMMANDS). What is subscribed comes as
+/// `{"event": "gaffer:event", "data": {"event", "topic", …}}` by [`next`](Self::next), as
+/// [`Subscriptions`] says; `topic` is what the client has written.
+///
+/// ```
+/// use gaffer::controller::Session;
+///
+/// let mut manager = gaffer::Manager::new()?;
+/// let mut session = Session::new(|_cx| { /* messages wait: have them sent */ });
+/// let mut answers = Vec::new();
+/// let message = r#"{"event": "CMD", "data": {"identity": 7, "name": "sessions"}}"#;
+/// session.message(&mut manager.cx(), message, &mut |answer| answers.push(answer));
+/// assert_eq!(answers, [r#"{"data":{"id":7,"result":{"sessions":[]}},"event":"gaffer:command_success"}"#]);
+/// session.close(&mut manager.cx());
+/// # Ok::<(), gaffer::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    subscriptions: Subscriptions,
+}
+
+/// Why a message is none: a word, and a sentence.
+struct Invalid(&'static str, String);
+
+impl Session {
+    /// A client; `wake` is called, on the manager's thread, when messages begin to wait for [`next`](Self::next).
+    pub fn new(wake: impl Fn(&mut Cx<'_>) + Send + Sync + 'static) -> Self {
+        Self { subscriptions: Subscriptions::new(wake) }
+    }
+
+    /// The same with other bounds than the default ones.
+    #[must_use]
+    pub fn with(subscriptions: Subscriptions) -> Self {
+        Self { subscriptions }
+    }
+
+    /// What is subscribed.
+    #[must_use]
+    pub const fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
+    }
+
+    /// Takes a message up. Each is answered before this returns, with at most one message.
+    pub fn message(&mut self, cx: &mut Cx<'_>, text: &str, out: &mut dyn FnMut(String)) {
+        if text.starts_with("AUTH:") {
+            return;
+        }
+        let answer = self.answer(cx, text).unwrap_or_else(|Invalid(reason, message)| {
+            let data = json!({"error": "invalid_msg", "reason": reason, "message": message});
+            Some(json!({"event": "gaffer:error", "data": data}))
+        });
+        if let Some(answer) = answer {
+            out(answer.to_string());
+        }
+    }
+
+    /// The next message that waits.
+    pub fn next(&mut self, cx: &mut Cx<'_>) -> Option<Arc<str>> {
+        self.subscriptions.next(cx)
+    }
+
+    /// The client has gone: everything it has subscribed ends.
+    pub fn close(&mut self, cx: &mut Cx<'_>) {
+        self.subscriptions.close(cx);
+    }
+
+    fn answer(&mut self, cx: &mut Cx<'_>, text: &str) -> Result<Option<Value>, Invalid> {
+        let message: Value = serde_json::from_str(text).map_err(|e| Invalid("invalid_json", e.to_string()))?;
+        let Value::Object(message) = message else {
+            return Err(Invalid("invalid_json", "expected an object".to_owned()));
+        };
+        let Some(event) = message.get("event").and_then(Value::as_str) else {
+            return Err(Invalid("event_missing", "expected an `event`: NOP, SUB, UNSUB or CMD".to_owned()));
+        };
+        if matches!(event, "NOP" | "AUTH") {
+            return Ok(None);
+        }
+        if !matches!(event, "SUB" | "UNSUB" | "CMD") {
+            let reason = format!("there is no event {event:?}: expected NOP, SUB, UNSUB or CMD");
+            return Err(Invalid("unknown_cmd", reason));
+        }
+        let Some(data) = message.get("data").and_then(Value::as_object) else {
+            return Err(Invalid("data_missing", format!("expected `data` of {event}, an object")));
+        };
+        if event == "CMD" {
+            return command(cx, data).map(Some);
+        }
+        let Some(topic) = data.get("topic").and_then(Value::as_str) else {
+            return Err(Invalid("topic_missing", format!("expected the `topic` of {event}, a text")));
+        };
+        let (outcome, done) = match event {
+            "SUB" => (self.subscribe(cx, topic, data.get("interval")), "gaffer:subscription_success"),
+            _ => (self.unsubscribe(cx, topic), "gaffer:unsubscription_success"),
+        };
+        Ok(Some(match outcome {
+            Ok(()) => json!({"event": done, "topic": topic, "data": {"topic": topic}}),
+            Err(e) => {
+                let mut data = e.to_json();
+                data["topic"] = topic.into();
+                json!({"event": "gaffer:subscription_error", "topic": topic, "data": data})
+            }
+        }))
+    }
+
+    fn subscribe(&mut self, cx: &mut Cx<'_>, topic: &str, interval: Option<&Value>) -> Result<(), CommandError> {
+        let interval = match interval {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let duration = value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                let duration = duration.filter(|duration| (SHORTEST..=DAY).contains(duration));
+                let wrong = || format!("interval: expected 0.1 to 86400 seconds, found {value}");
+                Some(duration.ok_or_else(|| CommandError::new(400, "invalid_interval", wrong()))?)
+            }
+        };
+        self.subscriptions.subscribe(cx, topic, interval)
+    }
+
+    fn unsubscribe(&mut self, cx: &mut Cx<'_>, topic: &str) -> Result<(), CommandError> {
+        if self.subscriptions.unsubscribe(cx, topic)? {
+            return Ok(());
+        }
+        Err(CommandError::new(404, "not_subscribed", format!("{topic:?} is not subscribed")))
+    }
+}
+
+fn command(cx: &mut Cx<'_>, data: &Map<String, Value>) -> Result<Value, Invalid> {
+    let Some(identity) = data.get("identity") else {
+        return Err(Invalid("cmd_identity_missing", "expected an `identity`, which comes back as `id`".to_owned()));
+    };
+    let Some(name) = data.get("name").and_then(Value::as_str) else {
+        return Err(Invalid("cmd_name_missing", "expected the `name` of a command, a text".to_owned()));
+    };
+    let outcome = arguments(data).and_then(|(args, kwargs)| super::run(cx, name, &args, &kwargs));
+    Ok(match outcome {
+        Ok(result) => json!({"event": "gaffer:command_success", "data": {"id": identity, "result": result}}),
+        Err(e) => json!({"event": "gaffer:command_error", "data": {"id": identity, "error": e.to_json()}}),
+    })
+}
+
+fn arguments(data: &Map<String, Value>) -> Result<(Vec<Value>, Map<String, Value>), CommandError> {
+    let args = match data.get("args") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(args)) => args.clone(),
+        Some(other) => return Err(CommandError::bad(format!("args: expected a list, found {other}"))),
+    };
+    let kwargs = match data.get("kwargs") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(kwargs)) => kwargs.clone(),
+        Some(other) => return Err(CommandError::bad(format!("kwargs: expected an object, found {other}"))),
+    };
+    Ok((args, kwargs))
+}
