@@ -1,6 +1,7 @@
 //! The Procfile tool: runs the programs of an application and keeps them alive.
 
 mod app;
+mod attach;
 mod check;
 mod engine;
 mod policy;
