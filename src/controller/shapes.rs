@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::json::{cpu, stats_json, unix_time};
 use crate::config::job_to_json;
 use crate::manager::Sample;
-use crate::process::{DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, Pid, ProcessInfo, ProcessState, UserRef};
-
+use crate::process::{
+    DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, LogStatus, Pid, ProcessInfo, ProcessState, UserRef,
+};
 use crate::words;
 
 /// Numbers of processes.
@@ -47,7 +48,7 @@ const fn state(state: JobState) -> &'static str {
     }
 }
 
-/// A job: `name active state running running_out numprocesses max_processes processes ending config`.
+/// A job: `name active state running running_out numprocesses max_processes processes ending config logs`.
 ///
 /// `numprocesses` and `max_processes` (as the original calls it) are the same number.
 #[must_use]
@@ -63,6 +64,19 @@ pub fn job(info: &JobInfo) -> Value {
         "processes": pids(&info.processes),
         "ending": pids(&info.ending),
         "config": job_to_json(&info.config),
+        "logs": info.logs.iter().map(log).collect::<Vec<_>>(),
+    })
+}
+
+/// A log file: the figures count since it was opened.
+fn log(log: &LogStatus) -> Value {
+    json!({
+        "path": log.path.to_string_lossy(),
+        "bytes": log.bytes,
+        "spliced": log.spliced,
+        "dropped": log.dropped,
+        "rotations": log.rotations,
+        "failing": log.failing,
     })
 }
 
@@ -104,6 +118,12 @@ pub fn process(info: &ProcessInfo) -> Value {
         ProcessState::Stopping => "stopping",
         ProcessState::Exited => "exited",
     };
+    // As the definition gives them.
+    let outlets = config.outlets();
+    let logfile = |fd: i32| {
+        let outlet = outlets.iter().find(|outlet| outlet.fds.contains(&fd))?;
+        outlet.logfile.map(std::path::Path::to_string_lossy)
+    };
     json!({
         "pid": info.pid.0,
         "os_pid": info.os_pid.map(|pid| pid.0),
@@ -121,6 +141,8 @@ pub fn process(info: &ProcessInfo) -> Value {
         "redirect_output": config.redirect_output,
         "redirect_input": config.redirect_input,
         "custom_streams": config.custom_streams,
+        "stdout_logfile": logfile(1),
+        "stderr_logfile": logfile(2),
     })
 }
 

@@ -71,6 +71,8 @@ pub(super) struct Conn {
     /// The request that is coming in, if it is to be answered.
     pub(super) head: Option<Box<RequestHead>>,
     pub(super) body: Vec<u8>,
+    /// When that was asked, if somebody wants to know.
+    pub(super) asked: Option<Instant>,
     /// What came and was not looked at yet.
     pub(super) input: Vec<u8>,
     pub(super) out: Vec<u8>,
@@ -83,6 +85,8 @@ pub(super) struct Conn {
     pub(super) dead: bool,
     /// It waits in the list of those to be flushed.
     pub(super) dirty: bool,
+    /// The system takes nothing more for the client until it says so: another try before would be in vain.
+    pub(super) blocked: bool,
     pub(super) clock: Clock,
     /// Since when.
     pub(super) since: Instant,
@@ -97,6 +101,7 @@ impl Conn {
             decoder,
             head: None,
             body: Vec::new(),
+            asked: None,
             input: Vec::new(),
             out: Vec::new(),
             sent: 0,
@@ -104,6 +109,7 @@ impl Conn {
             eof: false,
             dead: false,
             dirty: false,
+            blocked: false,
             clock: Clock::Off,
             since: now,
             deadline: None,
@@ -162,16 +168,17 @@ impl Conn {
 
     /// Sends as much as the client takes, and goes on with goodbye.
     pub(super) fn flush(&mut self, now: Instant) {
-        while self.sent < self.out.len() && !self.is_dead() {
+        while self.sent < self.out.len() && !self.blocked && !self.is_dead() {
             match self.source.get_ref().write(&self.out[self.sent..]) {
                 Ok(n) => {
                     self.sent += n;
+                    self.blocked = self.sent < self.out.len();
                     if self.clock == Clock::Stalled {
                         self.since = now;
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.blocked = true,
                 Err(_) => self.dead = true,
             }
         }

@@ -44,6 +44,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answered;
 pub mod api;
 mod call;
 mod config;
@@ -69,6 +70,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use crate::controller::json;
+pub use answered::Answered;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
@@ -88,7 +90,7 @@ use route::Router;
 use socket::SocketMail;
 
 use crate::Result;
-use crate::event_loop::{Interest, Readiness, Source, SourceId, TimerId};
+use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
 use crate::proto::h1::{Decoder, HttpDate};
@@ -117,12 +119,13 @@ pub struct HttpServer {
     bound: Vec<Listener>,
     listeners: Vec<Source<Listener>>,
     addresses: Vec<LocalAddr>,
-    connections: HashMap<SourceId, Box<Conn>>,
+    connections: SourceMap<Box<Conn>>,
     requests: Requests,
     counters: Counters,
     metrics: Metrics,
     provided: Provided,
     history: History,
+    observer: Option<answered::Observer>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -166,12 +169,13 @@ impl HttpServer {
             bound,
             listeners: Vec::new(),
             addresses,
-            connections: HashMap::new(),
+            connections: SourceMap::default(),
             requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
             provided: Provided::default(),
             history,
+            observer: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -409,6 +413,9 @@ impl App for HttpServer {
         }
         // What is unsent is sent by `finish`.
         self.with(cx, id, |server, cx, conn| {
+            if ready.is_writable() {
+                conn.blocked = false;
+            }
             if ready.is_readable() {
                 server.read(cx, conn);
             }
@@ -479,6 +486,7 @@ impl App for HttpServer {
         let now = Instant::now();
         for (_, mut conn) in mem::take(&mut self.connections) {
             self.say_goodbye(cx, &mut conn);
+            conn.blocked = false;
             conn.flush(now);
             self.end(cx, *conn);
         }

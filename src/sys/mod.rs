@@ -16,18 +16,19 @@ pub mod exit;
 mod fork;
 pub mod limits;
 pub mod notify;
+mod null;
 pub mod pidfile;
 pub mod signal;
 #[cfg(feature = "server")]
 pub(crate) mod socket;
 pub mod spawn;
+pub(crate) mod splice;
 pub mod stats;
 pub mod stdio;
 pub mod subreaper;
 pub mod title;
 pub mod tty;
 pub mod users;
-#[cfg(any(feature = "console", feature = "log"))]
 pub(crate) mod writable;
 
 pub use exit::ExitWatch;

@@ -1,8 +1,10 @@
 //! gafferd as it is run.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod background;
+mod empty_root;
 mod life;
+mod logs;
 mod manager;
 mod receiver;
 mod reload;

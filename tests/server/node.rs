@@ -11,7 +11,8 @@ use gaffer::manager::Handle;
 use gaffer::manager::{Cx, Target};
 use gaffer::process::{JobConfig, Pid, Restart};
 use gaffer::server::{
-    Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut, api,
+    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket,
+    SocketOut, api,
 };
 
 /// How long anything may take.
@@ -132,6 +133,15 @@ impl Node {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        Self::made(config, |_| ())
+    }
+
+    /// One that tells of its answers.
+    pub(crate) fn observed(f: impl FnMut(&Answered<'_>) + Send + 'static) -> Self {
+        Self::made(Config::default(), |server| server.on_answer(f))
+    }
+
+    fn made(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
         routes(&mut server);
@@ -139,6 +149,7 @@ impl Node {
         server.routes(&logs).expect("a valid route");
         let history = History::new(Limits::default());
         server.provide(history.clone());
+        and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
         let mut manager = Manager::new().expect("a manager");

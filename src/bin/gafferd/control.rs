@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use gaffer::Result;
 use gaffer::config::{GafferdConfig, Job, Plan};
 use gaffer::event_loop::TimerId;
-use gaffer::log::Log;
+use gaffer::log::{Log, LogLevel};
 use gaffer::manager::{App, Cx};
 use gaffer::process::{Event, JobName, JobState, Signal, What};
 use gaffer::sys::notify::Notifier;
+use gaffer::webhooks::Hooks;
 
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
-use crate::server::Services;
 use crate::webhooks;
 
 /// While it stops, the log says this often who is still awaited.
@@ -34,7 +34,7 @@ pub(crate) enum Message {
     Stop(Signal),
     /// Read the configuration again.
     Reload,
-    /// Open the log again.
+    /// Open the log again, and those of the jobs.
     Reopen,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Control {
     pub(crate) log: Log,
     pub(crate) notifier: Option<Notifier>,
     pub(crate) endpoints: Endpoints,
-    services: Services,
+    hooks: Hooks,
     state: State,
 }
 
@@ -67,9 +67,9 @@ impl Control {
         log: Log,
         notifier: Option<Notifier>,
         endpoints: Endpoints,
-        services: Services,
+        hooks: Hooks,
     ) -> Self {
-        Self { args, config, log, notifier, endpoints, services, state: State::default() }
+        Self { args, config, log, notifier, endpoints, hooks, state: State::default() }
     }
 
     fn notify(&self, state: &str) {
@@ -136,16 +136,20 @@ impl Control {
             ("daemonize", old.daemonize != new.daemonize),
             ("pidfile", old.pidfile != new.pidfile),
             ("error_log", old.error_log != new.error_log),
+            ("access_log", old.access_log != new.access_log),
             ("console", old.console != new.console),
         ] {
             if changed {
                 self.log.warning(format_args!("{key} has changed, which takes effect at the next start only"));
             }
         }
+        // They may be one and the same log, so the second one wins.
+        if let Some(log) = self.endpoints.access_log() {
+            log.set(LogLevel::Info, new.log_format);
+        }
         self.log.set(new.log_level, new.log_format);
         self.endpoints.follow(cx, &self.config, &new, &self.log);
-        self.services.history.set_limits(crate::server::kept(&new));
-        webhooks::follow(&self.services.hooks, &self.config, &new, &self.log);
+        webhooks::follow(&self.hooks, &self.config, &new, &self.log);
         let old_jobs = std::mem::take(&mut self.config.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
         // What is not there is not remembered, so that the next reload tries again.
@@ -235,10 +239,16 @@ impl App for Control {
             }
             Ok(Message::Stop(signal)) => self.stop_on(cx, signal),
             Ok(Message::Reload) => self.reload(cx),
-            Ok(Message::Reopen) => match self.log.reopen() {
-                Ok(()) => self.log.info("the log was opened again"),
-                Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
-            },
+            Ok(Message::Reopen) => {
+                let logs = [Some(&self.log), self.endpoints.access_log()];
+                match logs.into_iter().flatten().try_for_each(Log::reopen) {
+                    Ok(()) => self.log.info("the log was opened again"),
+                    Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
+                }
+                if let Err(e) = cx.reopen_logs() {
+                    self.log.error(format_args!("{e}; going on in the old one"));
+                }
+            }
             Err(_) => {}
         }
     }

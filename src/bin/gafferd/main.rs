@@ -16,10 +16,10 @@ use std::process::ExitCode;
 
 use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
-use gaffer::config::gafferd::Console;
+use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
 use gaffer::history::History;
-use gaffer::log::{Log, Logger};
+use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::sys::daemon::{self, Side};
@@ -31,7 +31,7 @@ use args::Args;
 use control::{Control, Message};
 use endpoints::Endpoints;
 use reaper::{Look, Reaper};
-use server::Services;
+use server::Surroundings;
 
 fn main() -> ExitCode {
     // First of all: it changes the environment, and takes descriptors that others could be given.
@@ -103,13 +103,19 @@ impl Running {
             Ok(before) => manager.set_child_nofile(before),
             Err(e) => log.warning(format_args!("cannot raise the number of open files: {e}")),
         }
+        let access_log = match &config.access_log {
+            AccessLog::Off => None,
+            AccessLog::Log => Some(log.clone()),
+            AccessLog::File(path) => Some(Log::file(path, false, LogLevel::Info, config.log_format)?),
+        };
         // Apps end in reverse order: what waits is posted when nobody asks any more.
         let webhooks = webhooks::open(&config, &log)?;
         let history = History::new(server::kept(&config));
-        let services = Services { hooks: webhooks.hooks(), history: history.clone() };
-        manager.add_app(webhooks);
         manager.add_app(history.recorder());
-        let endpoints = Endpoints::open(&mut manager, &config, args.insecure, services.clone(), passed.listeners)?;
+        let around = Surroundings { insecure: args.insecure, access_log, hooks: webhooks.hooks(), history };
+        let hooks = around.hooks.clone();
+        manager.add_app(webhooks);
+        let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
         if config.console != Console::Off {
             manager.add_app(console(config.console)?);
         }
@@ -123,7 +129,7 @@ impl Running {
             None
         };
         let jobs = config.jobs.clone();
-        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, services));
+        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, hooks));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));

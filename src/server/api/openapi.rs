@@ -96,7 +96,7 @@ const OPERATIONS: &[Operation] = &[
 
     op("GET", "/healthz", &[], Body::No, 200, Gives::Json("Health"), &[]),
     op("GET", "/readyz", &[], Body::No, 200, Gives::Json("Ready"), &[503]),
-    op("GET", "/metrics", &[], Body::No, 200, Gives::Metrics, &[]),
+    op("GET", "/metrics", &[], Body::No, 200, Gives::Metrics, &[503, 504]),
 
     op("GET", "/pids", &[], Body::No, 200, Gives::Json("Pids"), &[]),
     op("GET", "/sessions", &[], Body::No, 200, Gives::Json("Sessions"), &[]),
@@ -107,7 +107,7 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/jobs/:session/:name", &[], Body::No, 200, Gives::Json("Job"), &[400, 404]),
     op("PUT", "/jobs/:session/:name", &[], Body::Json("Replacement"), 201, OK, &[400, 404, 503]),
     op("DELETE", "/jobs/:session/:name", &[], Body::No, 200, OK, &[400, 404]),
-    op("GET", "/jobs/:session/:name/stats", &[], Body::No, 200, Gives::Json("JobStats"), &[400, 404, 500]),
+    op("GET", "/jobs/:session/:name/stats", &[], Body::No, 200, Gives::Json("JobStats"), &[400, 404, 500, 501, 503, 504]),
     op("GET", "/jobs/:session/:name/numprocesses", &[], Body::No, 200, Gives::Json("Numprocesses"), &[400, 404]),
     op("POST", "/jobs/:session/:name/numprocesses", &[], Body::Json("Scale"), 200, Gives::Json("Numprocesses"), &[400, 404, 503]),
     op("POST", "/jobs/:session/:name/signal", &[], Body::Json("Signal"), 202, OK, &[400, 404]),
@@ -119,7 +119,7 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/:pid", &[], Body::No, 200, Gives::Json("Process"), &[404]),
     op("DELETE", "/:pid", &[], Body::No, 202, OK, &[404]),
     op("POST", "/:pid/signal", &[], Body::Json("Signal"), 202, OK, &[400, 404]),
-    op("GET", "/:pid/stats", &[], Body::No, 200, Gives::Json("Stats"), &[404, 500]),
+    op("GET", "/:pid/stats", &[], Body::No, 200, Gives::Json("Stats"), &[404, 500, 501, 503, 504]),
 
     op("GET", "/processes", &[Query::Running], Body::No, 200, Gives::Json("NamesOrPids"), &[400]),
     op("POST", "/processes", &[], Body::Json("Definition"), 200, OK, &[400, 404, 409, 503]),
@@ -147,9 +147,9 @@ const OPERATIONS: &[Operation] = &[
     op("POST", "/groups/:group/_stop", &[], Body::No, 200, OK, &[404]),
     op("POST", "/groups/:group/_restart", &[], Body::No, 200, OK, &[404, 503]),
 
-    op("GET", "/stats", FIGURES, Body::No, 200, Gives::Figures("AllStats"), &[400, 500]),
-    op("GET", "/stats/:name", FIGURES, Body::No, 200, Gives::Figures("JobStats"), &[400, 404, 500]),
-    op("GET", "/stats/:name/:pid", FIGURES, Body::No, 200, Gives::Figures("Figures"), &[400, 404, 500]),
+    op("GET", "/stats", FIGURES, Body::No, 200, Gives::Figures("AllStats"), &[400, 500, 501, 503, 504]),
+    op("GET", "/stats/:name", FIGURES, Body::No, 200, Gives::Figures("JobStats"), &[400, 404, 500, 501, 503, 504]),
+    op("GET", "/stats/:name/:pid", FIGURES, Body::No, 200, Gives::Figures("Figures"), &[400, 404, 500, 501, 503, 504]),
 
     op("GET", "/watch", FEED, Body::No, 200, Gives::Events, &[400]),
     op("GET", "/watch/*pattern", FEED, Body::No, 200, Gives::Events, &[400]),

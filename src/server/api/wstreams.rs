@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 pub(super) fn open(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let pid = pid(call)?;
-    let label = call.cx.process(pid)?.config.redirect_output.first().cloned();
+    let label = call.cx.process(pid)?.config.outlets().first().map(|outlet| outlet.label.to_owned());
     Ok(Reply::WebSocket(Box::new(Console {
         pid,
         label,
