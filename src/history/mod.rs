@@ -45,7 +45,7 @@ pub use query::{JobPattern, Query};
 pub use recorder::Recorder;
 
 use crate::manager::StreamOrigin;
-use crate::process::JobConfig;
+use crate::process::{JobConfig, LogFormat, Outlet};
 use store::Store;
 
 /// How much is kept.
@@ -158,10 +158,14 @@ impl History {
     }
 }
 
-/// Whether a stream of such a job is kept in memory.
+/// Whether a stream of such a job is kept in memory: not if all it does is go to a file as it is.
+///
+/// With another format than [`LogFormat::Raw`] the bytes pass through this process anyway; and what goes to
+/// `/dev/stdout` cannot be read again.
 #[must_use]
-pub fn wants_history(_config: &JobConfig, _label: &str) -> bool {
-    true
+pub fn wants_history(config: &JobConfig, label: &str) -> bool {
+    let direct = |outlet: &Outlet<'_>| outlet.logfile.is_some_and(|path| !path.starts_with("/dev"));
+    config.log_format != LogFormat::Raw || !config.outlets().iter().any(|o| o.label == label && direct(o))
 }
 
 #[cfg(test)]

@@ -43,7 +43,9 @@ impl Recorder {
         if self.processes.contains_key(&process.pid) || limit.unwrap_or(self.history.limits().stream) == 0 {
             return;
         }
-        let mut labels: Vec<String> = config.redirect_output.iter().chain(&config.custom_streams).cloned().collect();
+        let outlets = config.outlets();
+        let custom = config.custom_streams.iter().map(String::as_str);
+        let mut labels: Vec<String> = outlets.iter().map(|o| o.label).chain(custom).map(str::to_owned).collect();
         labels.sort_unstable();
         labels.dedup();
         labels.retain(|label| wants_history(config, label));

@@ -163,8 +163,7 @@ fn definition(required: &[&str]) -> Value {
             "stdio": {"enum": ["null", "inherit"]},
             "graceful_timeout": seconds,
             "stop_signal": {"type": ["string", "integer"]},
-            "tty": truth,
-            "log_history": {"type": ["integer", "string"]},
+            "tty": truth, "log_history": size,
         },
         "additionalProperties": false,
     })
