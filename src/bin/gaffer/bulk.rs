@@ -59,7 +59,7 @@ pub(crate) struct Verb {
 /// The end of their help is the same for all of them.
 macro_rules! details {
     ($text:literal) => {
-        concat!($text, "\n\nJSON: {\"ok\", \"jobs\": [NAME...], \"pids\": [N...]}, with those to which it was done.")
+        concat!($text, "\n\nJSON: {\"ok\", \"jobs\": [NAME...], \"pids\": [N...]}, with those it was done to.")
     };
 }
 pub(crate) use details;

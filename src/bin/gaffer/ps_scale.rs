@@ -35,8 +35,8 @@ impl AsMut<Wait> for Scale {
 }
 
 const DETAILS: &str = "\
-The number that is printed is how many processes are wanted now; --wait waits until
-they run. Surplus processes end oldest first.
+The number that is printed is how many processes are wanted now; --wait waits
+until they run. Surplus processes end oldest first.
 
 Example:
   $ gaffer scale dummy=3 dummy1+2
