@@ -75,7 +75,7 @@ pub(crate) fn options(command: Command<Bulk>, words: &'static str, help: &'stati
             Ok(())
         })
         .option(remote::no_input(), |a, _| set(&mut a.no_input, true));
-    wait::option(remote::options(command))
+    wait::option(remote::options(remote::quiet(command)))
 }
 
 /// Adds `--from-file`.

@@ -67,7 +67,7 @@ pub(crate) fn command() -> Command<Load> {
         .option(Opt::switch("replace", "Replace jobs that are loaded already, and their processes."), |a, _| {
             set(&mut a.replace, true)
         });
-    node::options(wait::option(app::options(remote::names_of(command))))
+    node::options(wait::option(app::options(remote::quiet(remote::session(command)))))
         .check(|a| match (&a.file, a.concurrency.is_empty()) {
             (Some(_), false) => Err(Failure::usage("--concurrency is for Procfiles: in FILE it is `numprocesses`")),
             _ if a.no_start && a.wait.is_asked() => Err(Failure::usage("--nostart and --wait exclude each other")),

@@ -67,7 +67,7 @@ pub(crate) fn command() -> Command<Scale> {
             ([], None) => Err(Failure::usage("NAME=N is missing")),
             _ => Ok(()),
         });
-    wait::option(remote::options(command)).details(DETAILS)
+    wait::option(remote::options(remote::quiet(command))).details(DETAILS)
 }
 
 /// Names have `+` and `-` in them, too, so the last sign counts.
