@@ -211,23 +211,24 @@ impl Supervisor {
         // The children's ends; they close here once the child has them.
         let mut theirs: Vec<(OwnedFd, Vec<i32>)> = Vec::new();
         if config.tty {
-            let (label, mut children) = launch::outputs(config).swap_remove(0);
+            let outlet = config.outlets().swap_remove(0);
+            let mut children = outlet.fds.to_vec();
             let pty = open_terminal().map_err(|e| Error::io("cannot open a terminal", e))?;
             if config.redirect_input {
                 writers.push((STDIN.into(), pty.master.try_clone().map_err(ours)?));
                 children.push(0);
             }
-            readers.push((label, children[0], pty.master));
+            readers.push((outlet.label.into(), children[0], pty.master));
             theirs.push((pty.slave, children));
         } else if config.redirect_input {
             let pipe = stdio::input_pipe().map_err(ours)?;
             writers.push((STDIN.into(), pipe.ours));
             theirs.push((pipe.child, vec![0]));
         }
-        for (label, descriptors) in launch::outputs(config).into_iter().filter(|_| !config.tty) {
+        for outlet in config.outlets().into_iter().filter(|_| !config.tty) {
             let pipe = stdio::output_pipe().map_err(ours)?;
-            readers.push((label, descriptors[0], pipe.ours));
-            theirs.push((pipe.child, descriptors));
+            readers.push((outlet.label.into(), outlet.fds[0], pipe.ours));
+            theirs.push((pipe.child, outlet.fds.to_vec()));
         }
         for (label, child) in config.custom_streams.iter().zip(3..) {
             let pair = stdio::socket_pair().map_err(ours)?;
@@ -273,7 +274,10 @@ impl Supervisor {
         let Spawned { os_pid, exit, .. } =
             spawner.spawn(&plan).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
         match self.adopt(pid, os_pid, instance, config, exit, readers, writers) {
-            Ok(child) => {
+            Ok(mut child) => {
+                for stream in child.streams.iter_mut().flatten() {
+                    stream.log = self.logs.attach(config, &stream.origin);
+                }
                 self.children.map.insert(pid, child);
                 Ok(os_pid)
             }

@@ -261,6 +261,10 @@ pub trait Socket: Send {
     /// What a closure of its own has sent to its [address](SocketOut::address), in the order of sending.
     fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>, out: &mut SocketOut<'_>) {}
 
+    /// The client, which was behind, has taken so much that less than a quarter of the bound is unsent. Called once after
+    /// each [`SocketOut::wait_for_room`].
+    fn room(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
+
     /// The connection is gone: end what was subscribed. Called once, whatever ended it.
     fn close(&mut self, cx: &mut Cx<'_>) {}
 }

@@ -41,6 +41,8 @@ pub(super) struct Web {
     pub(super) socket: Box<dyn Socket>,
     /// It was sent more than may wait.
     pub(super) overflow: bool,
+    /// It wants to know when the client has caught up.
+    pub(super) waits: bool,
     /// It was asked for a sign of life.
     pub(super) pinged: bool,
 }
@@ -85,6 +87,8 @@ pub(super) struct Conn {
     pub(super) dead: bool,
     /// It waits in the list of those to be flushed.
     pub(super) dirty: bool,
+    /// The system takes nothing more for the client until it says so: another try before would be in vain.
+    pub(super) blocked: bool,
     pub(super) clock: Clock,
     /// Since when.
     pub(super) since: Instant,
@@ -107,6 +111,7 @@ impl Conn {
             eof: false,
             dead: false,
             dirty: false,
+            blocked: false,
             clock: Clock::Off,
             since: now,
             deadline: None,
@@ -165,16 +170,17 @@ impl Conn {
 
     /// Sends as much as the client takes, and goes on with goodbye.
     pub(super) fn flush(&mut self, now: Instant) {
-        while self.sent < self.out.len() && !self.is_dead() {
+        while self.sent < self.out.len() && !self.blocked && !self.is_dead() {
             match self.source.get_ref().write(&self.out[self.sent..]) {
                 Ok(n) => {
                     self.sent += n;
+                    self.blocked = self.sent < self.out.len();
                     if self.clock == Clock::Stalled {
                         self.since = now;
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.blocked = true,
                 Err(_) => self.dead = true,
             }
         }

@@ -1,5 +1,6 @@
 //! From a request to its answer.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,7 @@ const JSON: &str = "application/json; charset=utf-8";
 /// The content of an answer.
 struct Content {
     status: u16,
-    media_type: Option<String>,
+    media_type: Option<Cow<'static, str>>,
     body: Vec<u8>,
     /// Whether it has an `ETag`, and what `Cache-Control` says.
     etag: bool,
@@ -33,8 +34,8 @@ struct Content {
 }
 
 impl Content {
-    fn new(status: u16, media_type: &str, body: Vec<u8>) -> Self {
-        let (media_type, headers) = (Some(media_type.to_owned()), Vec::new());
+    fn new(status: u16, media_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
+        let (media_type, headers) = (Some(media_type.into()), Vec::new());
         Self { status, media_type, body, etag: true, cache: None, headers }
     }
 
@@ -137,7 +138,7 @@ impl HttpServer {
             Ok(Reply::Bytes { status, content_type, body, cache }) => Content {
                 etag: cache,
                 cache: Some(if cache { "no-cache" } else { "no-store" }),
-                ..Content::new(status, &content_type, body)
+                ..Content::new(status, content_type, body)
             },
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),

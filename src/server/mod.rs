@@ -47,6 +47,7 @@
 mod answered;
 pub mod api;
 mod call;
+mod channel;
 mod config;
 mod conn;
 mod exchange;
@@ -73,6 +74,7 @@ pub use answered::Answered;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
+pub use channel::channel_socket;
 pub use config::{Config, Endpoint};
 pub use later::Later;
 pub use listen::LocalAddr;
@@ -89,7 +91,7 @@ use route::Router;
 use socket::SocketMail;
 
 use crate::Result;
-use crate::event_loop::{Interest, Readiness, Source, SourceId, TimerId};
+use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
 use crate::proto::h1::{Decoder, HttpDate};
@@ -118,7 +120,7 @@ pub struct HttpServer {
     bound: Vec<Listener>,
     listeners: Vec<Source<Listener>>,
     addresses: Vec<LocalAddr>,
-    connections: HashMap<SourceId, Box<Conn>>,
+    connections: SourceMap<Box<Conn>>,
     requests: Requests,
     counters: Counters,
     metrics: Metrics,
@@ -168,7 +170,7 @@ impl HttpServer {
             bound,
             listeners: Vec::new(),
             addresses,
-            connections: HashMap::new(),
+            connections: SourceMap::default(),
             requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
@@ -288,6 +290,9 @@ impl HttpServer {
         loop {
             conn.flush(now);
             self.after_flush(&mut conn);
+            if self.tell_room(cx, &mut conn) {
+                continue;
+            }
             if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {
                 break;
             }
@@ -412,6 +417,9 @@ impl App for HttpServer {
         }
         // What is unsent is sent by `finish`.
         self.with(cx, id, |server, cx, conn| {
+            if ready.is_writable() {
+                conn.blocked = false;
+            }
             if ready.is_readable() {
                 server.read(cx, conn);
             }
@@ -482,6 +490,7 @@ impl App for HttpServer {
         let now = Instant::now();
         for (_, mut conn) in mem::take(&mut self.connections) {
             self.say_goodbye(cx, &mut conn);
+            conn.blocked = false;
             conn.flush(now);
             self.end(cx, *conn);
         }

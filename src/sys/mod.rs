@@ -22,13 +22,13 @@ pub mod signal;
 #[cfg(feature = "server")]
 pub(crate) mod socket;
 pub mod spawn;
+pub(crate) mod splice;
 pub mod stats;
 pub mod stdio;
 pub mod subreaper;
 pub mod title;
 pub mod tty;
 pub mod users;
-#[cfg(any(feature = "console", feature = "log"))]
 pub(crate) mod writable;
 
 pub use exit::ExitWatch;

@@ -5,6 +5,7 @@ mod access_log;
 mod background;
 mod empty_root;
 mod life;
+mod logs;
 mod manager;
 mod receiver;
 mod reload;

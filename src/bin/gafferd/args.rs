@@ -45,7 +45,7 @@ Without a configuration it has no jobs and waits for them at 127.0.0.1:5000.
 
 Signals: TERM, INT and QUIT stop all programs, the last one started first; a
 second one kills them. HUP reads the configuration again and touches only the
-jobs that have changed. USR1 opens the log files again, for log rotation.
+jobs that have changed. USR1 opens the error log and the log files of jobs again, for log rotation.
 
 Examples:
   gafferd -v                        no jobs yet, events on the terminal

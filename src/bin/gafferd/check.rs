@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use gaffer::cli::{self, Code, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::manager::Supervisor;
+use gaffer::process::{JobConfig, LogFormat};
 use gaffer::{Error, ErrorKind, Result, words};
 
 use crate::webhooks;
@@ -16,7 +17,8 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
         Error::new(ErrorKind::Unsupported, what)
     });
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
-    unknown.chain(webhooks::faults(config)).chain(jobs).collect()
+    let logs = Supervisor::check_logs(config.jobs.iter().map(|job| &job.config)).err();
+    unknown.chain(webhooks::faults(config)).chain(jobs).chain(logs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -74,9 +76,32 @@ fn summary(config: &GafferdConfig) -> String {
         let command = words::join(argv.iter().map(|word| word.to_string_lossy())).replace('\n', "\\n");
         let n = job.config.numprocesses;
         let (s, start) = (if n == 1 { "" } else { "es" }, if job.start { "" } else { ", not started" });
-        put(&mut text, format_args!("job {}: {n} process{s}{start}: {command}", job.config.name.short()));
+        let name = job.config.name.short();
+        put(&mut text, format_args!("job {name}: {n} process{s}{start}: {command}"));
+        for outlet in job.config.outlets() {
+            if let Some(path) = outlet.logfile {
+                put(
+                    &mut text,
+                    format_args!("log {name} {}: {}{}", outlet.label, path.display(), rotation(&job.config)),
+                );
+            }
+        }
     }
     text
+}
+
+/// What becomes of a log file, in few words.
+fn rotation(job: &JobConfig) -> String {
+    let format = match job.log_format {
+        LogFormat::Prefix => ", prefix",
+        LogFormat::Json => ", json",
+        _ => "",
+    };
+    let total = job.logfile_total.map(|total| format!(", {total} bytes in all")).unwrap_or_default();
+    match job.logfile_maxbytes {
+        0 => format!("{format}, not rotated"),
+        max => format!("{format}, rotated at {max} bytes, {} backups{total}", job.logfile_backups),
+    }
 }
 
 fn put(text: &mut String, line: std::fmt::Arguments<'_>) {

@@ -12,11 +12,11 @@ use gaffer::log::{Log, LogLevel};
 use gaffer::manager::{App, Cx};
 use gaffer::process::{Event, JobName, JobState, Signal, What};
 use gaffer::sys::notify::Notifier;
+use gaffer::webhooks::Hooks;
 
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
-use crate::server::Services;
 use crate::webhooks;
 
 /// While it stops, the log says this often who is still awaited.
@@ -34,7 +34,7 @@ pub(crate) enum Message {
     Stop(Signal),
     /// Read the configuration again.
     Reload,
-    /// Open the log again.
+    /// Open the log again, and those of the jobs.
     Reopen,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Control {
     pub(crate) log: Log,
     pub(crate) notifier: Option<Notifier>,
     pub(crate) endpoints: Endpoints,
-    services: Services,
+    hooks: Hooks,
     state: State,
 }
 
@@ -67,9 +67,9 @@ impl Control {
         log: Log,
         notifier: Option<Notifier>,
         endpoints: Endpoints,
-        services: Services,
+        hooks: Hooks,
     ) -> Self {
-        Self { args, config, log, notifier, endpoints, services, state: State::default() }
+        Self { args, config, log, notifier, endpoints, hooks, state: State::default() }
     }
 
     fn notify(&self, state: &str) {
@@ -149,7 +149,7 @@ impl Control {
         }
         self.log.set(new.log_level, new.log_format);
         self.endpoints.follow(cx, &self.config, &new, &self.log);
-        webhooks::follow(&self.services.hooks, &self.config, &new, &self.log);
+        webhooks::follow(&self.hooks, &self.config, &new, &self.log);
         let old_jobs = std::mem::take(&mut self.config.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
         // What is not there is not remembered, so that the next reload tries again.
@@ -244,6 +244,9 @@ impl App for Control {
                 match logs.into_iter().flatten().try_for_each(Log::reopen) {
                     Ok(()) => self.log.info("the log was opened again"),
                     Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
+                }
+                if let Err(e) = cx.reopen_logs() {
+                    self.log.error(format_args!("{e}; going on in the old one"));
                 }
             }
             Err(_) => {}

@@ -30,7 +30,7 @@ use args::Args;
 use control::{Control, Message};
 use endpoints::Endpoints;
 use reaper::{Look, Reaper};
-use server::Services;
+use server::Surroundings;
 
 fn main() -> ExitCode {
     // First of all: it changes the environment, and takes descriptors that others could be given.
@@ -102,16 +102,17 @@ impl Running {
             Ok(before) => manager.set_child_nofile(before),
             Err(e) => log.warning(format_args!("cannot raise the number of open files: {e}")),
         }
-        // Apps end in reverse order: what waits is posted when nobody asks any more.
-        let webhooks = webhooks::open(&config, &log)?;
         let access_log = match &config.access_log {
             AccessLog::Off => None,
             AccessLog::Log => Some(log.clone()),
             AccessLog::File(path) => Some(Log::file(path, false, LogLevel::Info, config.log_format)?),
         };
-        let services = Services { hooks: webhooks.hooks(), access_log };
+        // Apps end in reverse order: what waits is posted when nobody asks any more.
+        let webhooks = webhooks::open(&config, &log)?;
+        let around = Surroundings { insecure: args.insecure, access_log, hooks: webhooks.hooks() };
+        let hooks = around.hooks.clone();
         manager.add_app(webhooks);
-        let endpoints = Endpoints::open(&mut manager, &config, args.insecure, services.clone(), passed.listeners)?;
+        let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
         if config.console != Console::Off {
             manager.add_app(console(config.console)?);
         }
@@ -125,7 +126,7 @@ impl Running {
             None
         };
         let jobs = config.jobs.clone();
-        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, services));
+        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, hooks));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));

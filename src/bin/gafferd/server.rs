@@ -12,28 +12,19 @@ use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
 use serde_json::{Map, Value};
 
-/// What all servers have in common beside the configuration.
-#[derive(Clone, Debug)]
-pub(crate) struct Services {
-    pub(crate) hooks: Hooks,
+/// What is not the configuration's business.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// `--insecure`.
+    pub(crate) insecure: bool,
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
-}
-
-impl Services {
-    fn provide(&self, server: &mut server::HttpServer) {
-        server.provide(self.hooks.clone());
-    }
+    pub(crate) hooks: Hooks,
 }
 
 /// A server at the addresses of an endpoint.
-pub(crate) fn bind(
-    config: &GafferdConfig,
-    insecure: bool,
-    services: &Services,
-    endpoint: &Endpoint,
-) -> Result<server::HttpServer> {
-    let mut settings = settings(config, insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
+pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &Endpoint) -> Result<server::HttpServer> {
+    let mut settings = settings(config, around.insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
         let mut place = server::Endpoint::from(address.clone());
         if let server::Endpoint::Unix { mode, .. } = &mut place {
@@ -41,7 +32,7 @@ pub(crate) fn bind(
         }
         settings = settings.endpoint(place);
     }
-    let server = open(settings, services)?;
+    let server = open(settings, around)?;
     own(endpoint)?;
     Ok(server)
 }
@@ -49,19 +40,18 @@ pub(crate) fn bind(
 /// A server at sockets that listen already.
 pub(crate) fn inherit(
     config: &GafferdConfig,
-    insecure: bool,
-    services: &Services,
+    around: &Surroundings,
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    open(places.fold(settings(config, insecure), server::Config::endpoint), services)
+    open(places.fold(settings(config, around.insecure), server::Config::endpoint), around)
 }
 
-fn open(settings: server::Config, services: &Services) -> Result<server::HttpServer> {
+fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpServer> {
     let mut server = server::HttpServer::bind(settings)?;
-    services.provide(&mut server);
+    server.provide(around.hooks.clone());
     server.routes(server::api::ROUTES)?;
-    if let Some(log) = services.access_log.clone() {
+    if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
     }
     Ok(server)

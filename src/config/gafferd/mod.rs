@@ -38,6 +38,9 @@
 //! | `numprocesses` `priority` `port` | 1; none, a whole number; none, 1 to 65535 |
 //! | `cwd` `uid` `gid` `umask` | none; a path, names or numbers, octal digits |
 //! | `redirect_output` `custom_streams` | none; up to 2 and 64 labels |
+//! | `stdout_logfile` `stderr_logfile` | none; a path, `-` for gafferd's own stream |
+//! | `logfile_maxbytes` `logfile_backups` `logfile_total` | `50 MiB`, 0 for no rotation; 10; none, a size |
+//! | `log_format` | `raw`, `prefix`, `json` |
 //! | `stdio` | `null`, `inherit` |
 //! | `restart` | `always`, `on-failure`, `on-success`, `never` |
 //! | `flapping` | none; `attempts, window, retry_in, max_retry` (2, 1, 7, 5), fewer take these; in JSON also an object |

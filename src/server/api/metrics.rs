@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::stats;
 use crate::manager::{Cx, Sample, Target, TurnTimes};
-use crate::process::{JobInfo, JobState, Pid, ProcessStats};
+use crate::process::{JobInfo, JobState, LogStatus, Pid, ProcessStats};
 use crate::server::{Call, Refusal, Reply};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -105,6 +105,27 @@ fn jobs(call: &Call<'_, '_>, page: &mut Page) {
             page.sample("gaffer_job_exits_total", &[("job", info.name.as_str()), (kind, value)], n);
         }
     }
+    logs(&infos, page);
+}
+
+/// What is written to log files; those that are no regular file may be several jobs'.
+fn logs(infos: &[JobInfo], page: &mut Page) {
+    let mut each = |family: &str, kind, unit, help, value: &dyn Fn(&LogStatus) -> u64| {
+        page.family(family, kind, unit, help);
+        let name = if kind == "counter" { format!("{family}_total") } else { family.to_owned() };
+        for info in infos {
+            for log in &info.logs {
+                let path = log.path.to_string_lossy();
+                page.sample(&name, &[("job", info.name.as_str()), ("file", &path)], value(log));
+            }
+        }
+    };
+    each("gaffer_log_written_bytes", "counter", "bytes", "Written to the log file.", &|log| log.bytes);
+    let help = "Output that was lost because the log file could not be written.";
+    each("gaffer_log_dropped_bytes", "counter", "bytes", help, &|log| log.dropped);
+    each("gaffer_log_rotations", "counter", "", "How often the log file was rotated.", &|log| log.rotations);
+    let help = "Whether the log file cannot be written or rotated now.";
+    each("gaffer_log_failing", "gauge", "", help, &|log| u64::from(log.failing.is_some()));
 }
 
 #[cfg(feature = "webhooks")]

@@ -4,6 +4,7 @@
 //! `/processes`. Every handler is a function from a [`Call`](super::call::Call) to an answer or a
 //! [`Refusal`](super::call::Refusal); none blocks. `/openapi.json` describes each line of the table.
 
+mod channel;
 mod feeds;
 mod groups;
 mod health;
@@ -12,6 +13,7 @@ mod metrics;
 mod openapi;
 mod params;
 mod pids;
+mod pipe;
 mod processes;
 mod root;
 mod schemas;
@@ -65,6 +67,10 @@ pub const ROUTES: &[Route] = &[
     delete("/:pid", pids::stop, "Stops a process; one that is kept alive is replaced"),
     post("/:pid/signal", pids::signal, "Sends a signal to a process"),
     get("/:pid/stats", pids::stats, "What a process uses"),
+
+    get("/channel/websocket", channel::open, "Commands, and topics to subscribe, by websocket"),
+    get("/:pid/channel", channel::of_process, "Input and output of a process in frames, by websocket"),
+    get("/:pid/channel/:stream", channel::of_process, "A stream of a process in frames, by websocket"),
 
     // The generation of 0.4. A name is `label`, `session.label` or `session:label`, or the number of a process.
     get("/processes", processes::all, "The names of all jobs, or with `running` the numbers of all processes"),

@@ -30,6 +30,7 @@ enum Query {
     Heartbeat,
     Interval,
     Running,
+    Mode,
 }
 
 #[derive(Clone, Copy)]
@@ -103,6 +104,10 @@ const OPERATIONS: &[Operation] = &[
     op("DELETE", "/:pid", &[], Body::No, 202, OK, &[404]),
     op("POST", "/:pid/signal", &[], Body::Json("Signal"), 202, OK, &[400, 404]),
     op("GET", "/:pid/stats", &[], Body::No, 200, Gives::Json("Stats"), &[404, 500, 501, 503, 504]),
+
+    op("GET", "/channel/websocket", &[], Body::No, 101, Gives::Socket, &[400, 426]),
+    op("GET", "/:pid/channel", &[Query::Mode], Body::No, 101, Gives::Socket, &[400, 426]),
+    op("GET", "/:pid/channel/:stream", &[Query::Mode], Body::No, 101, Gives::Socket, &[400, 426]),
 
     op("GET", "/processes", &[Query::Running], Body::No, 200, Gives::Json("NamesOrPids"), &[400]),
     op("POST", "/processes", &[], Body::Json("Definition"), 200, OK, &[400, 404, 409, 503]),
@@ -235,6 +240,7 @@ fn path_parameter(name: &str) -> Value {
         "group" => ("A session, called group in 0.4", json!({"type": "string"})),
         "label" => ("A stream's label; `stdin` or `ttin` to write to standard input", json!({"type": "string"})),
         "id" => ("The number of a webhook", json!({"type": "integer", "minimum": 1})),
+        "stream" => ("The label of an output stream or of a custom stream, or `stdin`", json!({"type": "string"})),
         "pattern" => ("Segments of a topic, `*` for any one: proc/web/exit", json!({"type": "string"})),
         _ => ("A job: label, session.label or session:label", json!({"type": "string"})),
     };
@@ -259,6 +265,7 @@ fn query_parameter(query: Query) -> Value {
             schema["default"] = 1.into();
             schema
         }),
+        Query::Mode => ("mode", "1 reads, 2 writes, 3 does both", json!({"enum": [1, 2, 3], "default": 3})),
         Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
     };
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
