@@ -23,6 +23,7 @@
 //!     │         │ │ └───────────────────────────────────────┘
 //!     │         │ ├── an answer that comes later ─▶ Waiting ─▶ the answer, or 504
 //!     │         │ └ keep-alive
+//!     │         ├──── a content that is read as it goes ──▶ Outgoing (and back)
 //!     │         ├──────── upgrade ─────────────────▶ Socket ─┐ goodbye
 //!     │ 503     │ close, refused, too late                   │
 //!     ▼         ▼                                            ▼
@@ -57,8 +58,10 @@ mod later;
 mod listen;
 pub mod metrics;
 mod route;
+pub mod site;
 mod socket;
 mod sockets;
+mod streamed;
 mod subscriptions;
 
 use std::any::Any;
@@ -80,6 +83,7 @@ pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
 pub use socket::{Message, SocketAddress, SocketOut};
+pub use streamed::Streamed;
 
 use conn::{Clock, Conn, Mode};
 use feeds::History;
@@ -287,9 +291,14 @@ impl HttpServer {
     /// Sends what can be sent, takes up what waits behind it, and keeps the connection or ends it.
     fn finish(&mut self, cx: &mut Cx<'_>, mut conn: Box<Conn>) {
         let now = Instant::now();
+        let mut pieces = 0;
         loop {
             conn.flush(now);
             self.after_flush(&mut conn);
+            if pieces < streamed::MAX_PIECES && self.refill(&mut conn) {
+                pieces += 1;
+                continue;
+            }
             if self.tell_room(cx, &mut conn) {
                 continue;
             }
