@@ -1,6 +1,6 @@
 //! [SockJS](crate::proto::sockjs) as a service of the server: a prefix and a handler.
 //!
-//! [`HttpServer::sockjs`](super::HttpServer::sockjs) puts one under a prefix. Its handler is a [`Socket`](super::Socket), the same that could be served over a websocket: it learns
+//! [`HttpServer::sockjs`](super::HttpServer::sockjs) puts one under a prefix. Its handler is a [`Socket`], the same that could be served over a websocket: it learns
 //! of no transport, its mail reaches it whether a request carries the session or none, and what it sends then waits.
 //!
 //! | below the prefix | |
