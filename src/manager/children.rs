@@ -113,10 +113,8 @@ impl Children {
         self.map.get_mut(&pid)?.inlets.iter_mut().find(|inlet| &*inlet.label == label)
     }
 
-    pub(super) fn flush_inlet(&mut self, pid: Pid, index: usize) {
-        if let Some(inlet) = self.map.get_mut(&pid).and_then(|child| child.inlets.get_mut(index)) {
-            inlet.flush();
-        }
+    pub(super) fn inlet_at(&mut self, pid: Pid, index: usize) -> Option<&mut Inlet> {
+        self.map.get_mut(&pid)?.inlets.get_mut(index)
     }
 
     /// A child is kept until its group is gone and its output has ended.

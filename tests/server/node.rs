@@ -131,18 +131,25 @@ impl Node {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        Self::made(config, |_| ())
+        Self::serving(config, routes)
+    }
+
+    /// One with the API of gafferd.
+    pub(crate) fn api(config: Config) -> Self {
+        Self::serving(config, |server| server.routes(gaffer::server::api::ROUTES).expect("valid routes"))
     }
 
     /// One that tells of its answers.
     pub(crate) fn observed(f: impl FnMut(&Answered<'_>) + Send + 'static) -> Self {
-        Self::made(Config::default(), |server| server.on_answer(f))
+        Self::serving(Config::default(), |server| {
+            routes(server);
+            server.on_answer(f);
+        })
     }
 
-    fn made(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
+    fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
-        routes(&mut server);
         and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };

@@ -6,6 +6,8 @@ use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::{Log, LogLevel};
+use gaffer::plugins::InvalidLines;
+use gaffer::server::site::Sites;
 use gaffer::server::{Answered, Peer};
 use gaffer::sys::users;
 use gaffer::webhooks::Hooks;
@@ -20,6 +22,8 @@ pub(crate) struct Surroundings {
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
     pub(crate) hooks: Hooks,
+    pub(crate) sites: Sites,
+    pub(crate) invalid_lines: InvalidLines,
 }
 
 /// A server at the addresses of an endpoint.
@@ -50,6 +54,8 @@ pub(crate) fn inherit(
 fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpServer> {
     let mut server = server::HttpServer::bind(settings)?;
     server.provide(around.hooks.clone());
+    server.provide(around.sites.clone());
+    server.provide(around.invalid_lines.clone());
     server.routes(server::api::ROUTES)?;
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
