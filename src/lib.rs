@@ -46,7 +46,7 @@
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
-//! | `server` | `server`: the manager over HTTP; `plugins` | serde_json, httparse, sha1_smol, base64 |
+//! | `server` | `server`: the manager over HTTP; `plugins`; `history`, the last output of programs | serde_json, httparse, sha1_smol, base64 |
 //! | `client` | `client`: a blocking client of a node | ureq, serde_json |
 //! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `gaffer` | the Procfile tool | |
@@ -112,6 +112,8 @@ pub mod controller;
 mod error;
 pub mod event_loop;
 pub mod events;
+#[cfg(feature = "server")]
+pub mod history;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod manager;

@@ -268,6 +268,8 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
         let named = || signal.name().map_or_else(|| signal.number().into(), Value::from);
         (signal != Signal::TERM).then(named)
     };
+    "log_history": |d, _, v| v.bytes_or_none().map(|bytes| d.job.config.log_history = Some(bytes)),
+        |d| d.job.config.log_history.map(Value::from);
 };
 
 /// More descriptors than this a program does not know what to do with.

@@ -199,6 +199,15 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// The same, or 0.
+    pub(super) fn bytes_or_none(self) -> Parsed<u64> {
+        match self {
+            Given::Text("0") => Ok(0),
+            Given::Json(value) if *value == 0 || *value == "0" => Ok(0),
+            given => given.bytes(),
+        }
+    }
+
     /// Octal digits, at most `max`.
     pub(super) fn octal(self, max: u32) -> Parsed<u32> {
         let text = match self {

@@ -215,6 +215,12 @@ impl Supervisor {
         self.children.streams_of(pid).any(|stream| &*stream.origin.label == label)
     }
 
+    /// Whether this process has an output stream that has not ended.
+    #[must_use]
+    pub fn has_output(&self, pid: Pid) -> bool {
+        self.children.streams_of(pid).next().is_some()
+    }
+
     /// A stream of a new child, read from now on.
     pub(super) fn open_stream(&mut self, origin: StreamOrigin, fd: OwnedFd, index: usize) -> crate::Result<Stream> {
         let source = self.io.register(fd, Interest::READ, Owner::Stream(origin.pid, index))?;

@@ -104,6 +104,8 @@ pub struct JobConfig {
     pub stop_signal: Signal,
     /// Run in a session of its own and outlive the manager. Default false.
     pub detach: bool,
+    /// How many bytes of each output stream a history of output keeps; 0 keeps none. Default: what that history keeps of all.
+    pub log_history: Option<u64>,
 }
 
 impl JobConfig {
@@ -152,6 +154,7 @@ impl JobConfig {
             graceful_timeout: Duration::from_secs(30),
             stop_signal: Signal::TERM,
             detach: false,
+            log_history: None,
         }
     }
 
@@ -224,6 +227,7 @@ setters! {
     graceful_timeout: Duration => graceful_timeout;
     stop_signal: Signal => stop_signal;
     detach: bool => detach;
+    log_history: u64 => Some(log_history);
 }
 
 /// A user or group, by number or by name. A name of digits alone is a number.

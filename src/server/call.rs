@@ -229,6 +229,10 @@ pub enum FeedSource {
         /// The stream's label.
         label: String,
     },
+    /// Lines of output of many streams, as JSON: what a [`History`](crate::history::History) that was
+    /// [given](super::HttpServer::provide) has of them, then what comes. Ends with the connection, or if only one process
+    /// is meant when that and its streams have ended.
+    Logs(Box<crate::history::Query>),
     /// What processes use, as JSON, one object for each process and interval. Ends with the process, or when the job is unloaded.
     Stats {
         /// Whose.

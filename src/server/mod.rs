@@ -56,6 +56,7 @@ mod feeds;
 mod hosts;
 mod later;
 mod listen;
+mod logs;
 pub mod metrics;
 mod route;
 pub mod site;

@@ -11,6 +11,7 @@ mod iochannel;
 mod later;
 mod limits;
 mod listen;
+mod logs;
 mod node;
 mod stats;
 mod websocket;

@@ -4,6 +4,7 @@
 
 mod app;
 mod apps;
+mod attach;
 mod bulk;
 mod check;
 mod commit;

@@ -19,6 +19,7 @@ use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
+use gaffer::history::History;
 use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
 use gaffer::server::site::Sites;
@@ -113,11 +114,14 @@ impl Running {
         let webhooks = webhooks::open(&config, &log)?;
         let plugins = plugins::open(plugins::read(&config)?, &log);
         let (hooks, sites) = (webhooks.hooks(), Sites::new(config.plugins_dir.clone()));
+        let history = History::new(server::kept(&config));
+        manager.add_app(history.recorder());
         let around = Surroundings {
             insecure: args.insecure,
             access_log,
             hooks: hooks.clone(),
             sites: sites.clone(),
+            history,
             invalid_lines: plugins.invalid_lines(),
         };
         manager.add_app(webhooks);

@@ -125,8 +125,11 @@ fn every_key_of_gaffer() {
     gaffer("require_key", "On", json!(true), |c| c.require_key = true);
     gaffer("allow_origins", "*", json!(["*"]), |c| c.allow_origins = strings(&["*"]));
     gaffer("allow_hosts", "a, b", json!(["a", "b"]), |c| c.allow_hosts = strings(&["a", "b"]));
+    gaffer("log_history", "1 MiB", json!(1 << 20), |c| c.log_history = 1 << 20);
+    gaffer("log_history", "0", json!(0), |c| c.log_history = 0);
+    gaffer("log_history_total", "1 MiB", json!(1 << 20), |c| c.log_history_total = 1 << 20);
     // With `http_endpoints`, `include` and `include_dir`, which have tests of their own.
-    assert_eq!(tables::GAFFER.len(), 21);
+    assert_eq!(tables::GAFFER.len(), 23);
     assert_eq!(
         read("[gaffer]\nDaemonize = true\nLookupd_Address_B = http://b\nlookupd_addressA: http://a")
             .expect("case")
@@ -348,8 +351,9 @@ fn every_key_of_a_job() {
     job("stdio", "inherit", json!("inherit"), |j| j.config.stdio = crate::process::Stdio::Inherit);
     job("graceful_timeout", "2.5", json!(2.5), |j| j.config.graceful_timeout = Duration::from_millis(2500));
     job("stop_signal", "int", json!("SIGINT"), |j| j.config.stop_signal = Signal::INT);
+    job("log_history", "4k", json!(4096), |j| j.config.log_history = Some(4096));
     // All but `name` and `session`, which an ini file has in the section; `env` is told apart.
-    assert_eq!(crate::config::job::KEYS.len(), 34);
+    assert_eq!(crate::config::job::KEYS.len(), 35);
 }
 
 #[test]

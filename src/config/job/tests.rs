@@ -87,6 +87,8 @@ fn every_key_is_read_and_written() {
     key("graceful_timeout", &[json!(0.25)], base().graceful_timeout(Duration::from_millis(250)));
     let signals = [json!("SIGINT"), json!("int"), json!(2), json!("2")];
     key("stop_signal", &signals, base().stop_signal(Signal::INT));
+    key("log_history", &[json!(4096), json!("4 KiB")], base().log_history(4096));
+    key("log_history", &[json!(0), json!("0")], base().log_history(0));
 
     // They belong to the list of jobs, not to the definition.
     assert!(!read(with("start", &json!(false))).expect("start").1);
@@ -97,7 +99,7 @@ fn every_key_is_read_and_written() {
     assert_eq!(Value::Object(to_map(job)), want);
     assert_eq!(base().arg("a").args, words(&["a"]));
     // The table has no key that is not tested here.
-    assert_eq!(KEYS.len(), 34);
+    assert_eq!(KEYS.len(), 35);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod feeds;
 mod groups;
 mod health;
 mod jobs;
+mod logs;
 mod metrics;
 mod openapi;
 mod params;
@@ -105,6 +106,8 @@ pub const ROUTES: &[Route] = &[
 
     get("/watch", feeds::watch, "All events, as a feed"),
     get("/watch/*pattern", feeds::watch, "The events under a pattern, as a feed"),
+
+    get("/logs", logs::read, "What the programs have written lately, and as a feed what they write"),
 
     get("/streams/:pid/:label", streams::read, "The output of a process, as a feed"),
     post("/streams/:pid/:label", streams::write, "Writes to a process").body_limit(MAX_INPUT),

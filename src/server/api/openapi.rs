@@ -29,8 +29,14 @@ enum Query {
     FeedOrNormal,
     Heartbeat,
     Interval,
+    Job,
+    Label,
+    Lines,
+    Pid,
     Running,
     Mode,
+    Since,
+    Stderr,
 }
 
 #[derive(Clone, Copy)]
@@ -50,6 +56,7 @@ enum Gives {
     Events,
     Output,
     File,
+    Logs,
     /// Figures: one answer with this schema, or a feed.
     Figures(&'static str),
     Socket,
@@ -69,6 +76,16 @@ const fn op(
 
 const FEED: &[Query] = &[Query::Feed, Query::Heartbeat];
 const FIGURES: &[Query] = &[Query::FeedOrNormal, Query::Interval, Query::Heartbeat];
+const LOGS: &[Query] = &[
+    Query::Job,
+    Query::Pid,
+    Query::Label,
+    Query::Stderr,
+    Query::Lines,
+    Query::Since,
+    Query::FeedOrNormal,
+    Query::Heartbeat,
+];
 const OK: Gives = Gives::Json("Ok");
 
 /// In the order of [`ROUTES`].
@@ -142,6 +159,8 @@ const OPERATIONS: &[Operation] = &[
 
     op("GET", "/watch", FEED, Body::No, 200, Gives::Events, &[400]),
     op("GET", "/watch/*pattern", FEED, Body::No, 200, Gives::Events, &[400]),
+
+    op("GET", "/logs", LOGS, Body::No, 200, Gives::Logs, &[400, 501]),
 
     op("GET", "/streams/:pid/:label", FEED, Body::No, 200, Gives::Output, &[400, 404]),
     op("POST", "/streams/:pid/:label", &[], Body::Bytes, 200, OK, &[403, 404, 410, 413, 503]),
@@ -271,6 +290,20 @@ fn query_parameter(query: Query) -> Value {
             schema
         }),
         Query::Mode => ("mode", "1 reads, 2 writes, 3 does both", json!({"enum": [1, 2, 3], "default": 3})),
+        Query::Job => (
+            "job",
+            "Only these jobs: names or patterns such as shop.*, also several times",
+            json!({"type": "array", "items": {"type": "string"}}),
+        ),
+        Query::Pid => ("pid", "Only this process, which may have ended", json!({"type": "integer", "minimum": 1})),
+        Query::Label => ("label", "Only streams with this label", json!({"type": "string"})),
+        Query::Stderr => ("stderr", "Only standard error, or all but that", json!({"type": "boolean"})),
+        Query::Lines => {
+            ("n", "At most so many lines of what is kept, the newest", json!({"type": "integer", "minimum": 0}))
+        }
+        Query::Since => {
+            ("since", "Of what is kept only lines of the last so many seconds", json!({"type": "number", "minimum": 0}))
+        }
         Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
     };
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
@@ -295,6 +328,7 @@ fn success(operation: &Operation) -> Value {
         Gives::Text => json!({"text/plain": text()}),
         Gives::Metrics => json!({"application/openmetrics-text": text()}),
         Gives::Events => json!({"application/json": json_of("Event"), "text/event-stream": text()}),
+        Gives::Logs => json!({"application/x-ndjson": json_of("Log"), "text/event-stream": text()}),
         Gives::Output => json!({"application/octet-stream": {}, "text/event-stream": text()}),
         Gives::File => json!({"*/*": {}}),
         Gives::Figures(name) => json!({

@@ -98,6 +98,14 @@ pub(super) fn schemas() -> Value {
             "required": ["event", "time"],
             "properties": {"event": text, "topic": text, "time": number, "name": text, "pid": whole},
         })),
+        ("Log", json!({
+            "type": "object",
+            "properties": {
+                "time": number, "name": text, "instance": whole, "pid": whole, "os_pid": whole, "label": text,
+                "fd": whole, "data": text, "data_base64": text,
+                "event": {"const": "gap"}, "dropped": or_null("integer"),
+            },
+        })),
         ("Scale", exact(json!({"scale": {"type": ["integer", "string"], "description": "3 adds, -3 removes, \"=3\" sets"}}))),
         ("Signal", exact(json!({"signal": {"type": ["integer", "string"]}}))),
         #[cfg(feature = "webhooks")]
@@ -145,7 +153,7 @@ fn definition(required: &[&str]) -> Value {
             "numprocesses": {"type": "integer", "minimum": 0},
             "start": truth,
             "priority": {"type": "integer"},
-            "restart": {"enum": ["always", "on-failure", "never"]},
+            "restart": {"enum": ["always", "on-failure", "on-success", "never"]},
             "flapping": {"type": ["object", "string", "boolean"]},
             "backoff": {"type": ["object", "string", "number"]},
             "redirect_output": texts, "redirect_input": truth, "custom_streams": texts,
@@ -155,6 +163,7 @@ fn definition(required: &[&str]) -> Value {
             "stdio": {"enum": ["null", "inherit"]},
             "graceful_timeout": seconds,
             "stop_signal": {"type": ["string", "integer"]},
+            "tty": truth, "log_history": size,
         },
         "additionalProperties": false,
     })
