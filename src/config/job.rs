@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, Fault, Given, Key, Parsed, listed, name_of, seconds, unless};
-use crate::process::{Backoff, DEFAULT_SESSION, Flapping, JobConfig, JobName, Restart, Signal, Stdio, UserRef};
+use crate::process::{
+    Backoff, DEFAULT_SESSION, Flapping, JobConfig, JobName, LOGFILE_BACKUPS, LOGFILE_MAXBYTES, LogFormat, MAX_BACKUPS,
+    MIN_MAXBYTES, Restart, Signal, Stdio, UserRef,
+};
 use crate::suggest::hint;
 use crate::table::{MAX_ATTEMPTS, MAX_PROCESSES};
 use crate::{Error, ErrorKind, Result, words};
@@ -79,19 +82,25 @@ pub fn job_from_json(value: &Value, session: Option<&str>) -> Result<(JobConfig,
 /// `session` is left out where it is the default one. Custom channels are descriptors and cannot be written.
 #[must_use]
 pub fn job_to_json(config: &JobConfig) -> Value {
-    Value::Object(to_map(&Job::new(config.clone())))
+    Value::Object(to_map(Job::new(config.clone())))
 }
 
-pub(super) fn to_map(job: &Job) -> Map<String, Value> {
-    let session = Some(job.config.name.session()).filter(|session| *session != DEFAULT_SESSION);
-    let draft = Draft {
-        name: Some(job.config.name.label().to_owned()),
-        session: session.map(str::to_owned),
-        given_session: None,
-        has_cmd: true,
-        job: job.clone(),
-    };
-    keys::write(KEYS, &draft)
+/// Appends what [`job_to_json`] makes as text, in the order of the documentation and without the tree, which takes most of the
+/// time.
+pub(crate) fn write_job(config: &JobConfig, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (n, (name, value)) in keys::members(KEYS, &Draft::of(Job::new(config.clone()))).enumerate() {
+        // The names of the table have nothing to escape.
+        out.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        serde_json::to_writer(&mut *out, &value).expect("memory takes everything, and a value has text for keys");
+    }
+    out.push(b'}');
+}
+
+pub(super) fn to_map(job: Job) -> Map<String, Value> {
+    keys::write(KEYS, &Draft::of(job))
 }
 
 /// `key: what`, or `key[0]: what` where the message begins with the way to what it is about.
@@ -123,6 +132,18 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// A job that is to be written.
+    fn of(job: Job) -> Self {
+        let session = Some(job.config.name.session()).filter(|session| *session != DEFAULT_SESSION);
+        Self {
+            name: Some(job.config.name.label().to_owned()),
+            session: session.map(str::to_owned),
+            given_session: None,
+            has_cmd: true,
+            job,
+        }
+    }
+
     pub(super) fn new(session: Option<&str>) -> Self {
         let unnamed = JobName::new(DEFAULT_SESSION, "unnamed").expect("a job's name");
         Self {
@@ -164,6 +185,8 @@ const RESTART: &[(&str, Restart)] = &[
     ("on-success", Restart::OnSuccess),
     ("never", Restart::Never),
 ];
+const LOG_FORMAT: &[(&str, LogFormat)] =
+    &[("raw", LogFormat::Raw), ("prefix", LogFormat::Prefix), ("json", LogFormat::Json)];
 const STDIO: &[(&str, Stdio)] = &[("null", Stdio::Null), ("inherit", Stdio::Inherit)];
 
 macro_rules! table {
@@ -218,6 +241,18 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
         |d| backoff_json(d.job.config.backoff);
     "redirect_output": |d, _, v| labels(v, 2).map(|labels| d.job.config.redirect_output = labels),
         |d| listed(&d.job.config.redirect_output);
+    "stdout_logfile": |d, _, v| v.optional().map(|path| d.job.config.stdout_logfile = path.map(Into::into)),
+        |d| d.job.config.stdout_logfile.as_ref().map(|path| path.to_string_lossy().into());
+    "stderr_logfile": |d, _, v| v.optional().map(|path| d.job.config.stderr_logfile = path.map(Into::into)),
+        |d| d.job.config.stderr_logfile.as_ref().map(|path| path.to_string_lossy().into());
+    "logfile_maxbytes": |d, _, v| v.bytes_or_zero(MIN_MAXBYTES).map(|n| d.job.config.logfile_maxbytes = n),
+        |d| unless(&d.job.config.logfile_maxbytes, &LOGFILE_MAXBYTES);
+    "logfile_backups": |d, _, v| v.number(0, MAX_BACKUPS).map(|n| d.job.config.logfile_backups = n),
+        |d| unless(&d.job.config.logfile_backups, &LOGFILE_BACKUPS);
+    "logfile_total": |d, _, v| v.bytes().map(|n| d.job.config.logfile_total = Some(n)),
+        |d| d.job.config.logfile_total.map(Value::from);
+    "log_format": |d, _, v| v.one_of(LOG_FORMAT).map(|format| d.job.config.log_format = format),
+        |d| name_of(LOG_FORMAT, &d.job.config.log_format).filter(|_| d.job.config.log_format != LogFormat::Raw);
     "redirect_input": |d, _, v| v.boolean().map(|input| d.job.config.redirect_input = input),
         |d| unless(&d.job.config.redirect_input, &false);
     "custom_streams": |d, _, v| labels(v, MAX_STREAMS).map(|labels| d.job.config.custom_streams = labels),

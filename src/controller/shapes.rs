@@ -8,10 +8,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::json::{cpu, stats_json, unix_time};
-use crate::config::job_to_json;
+use crate::config::{job_to_json, write_job};
 use crate::manager::Sample;
-use crate::process::{DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, Pid, ProcessInfo, ProcessState, UserRef};
-
+use crate::process::{
+    DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, LogStatus, Pid, ProcessInfo, ProcessState, UserRef,
+};
 use crate::words;
 
 /// Numbers of processes.
@@ -47,7 +48,7 @@ const fn state(state: JobState) -> &'static str {
     }
 }
 
-/// A job: `name active state running running_out numprocesses max_processes processes ending config`.
+/// A job: `name active state running running_out numprocesses max_processes processes ending config logs`.
 ///
 /// `numprocesses` and `max_processes` (as the original calls it) are the same number.
 #[must_use]
@@ -63,7 +64,51 @@ pub fn job(info: &JobInfo) -> Value {
         "processes": pids(&info.processes),
         "ending": pids(&info.ending),
         "config": job_to_json(&info.config),
+        "logs": info.logs.iter().map(log).collect::<Vec<_>>(),
     })
+}
+
+/// A log file: the figures count since it was opened.
+fn log(log: &LogStatus) -> Value {
+    json!({
+        "path": log.path.to_string_lossy(),
+        "bytes": log.bytes,
+        "spliced": log.spliced,
+        "dropped": log.dropped,
+        "rotations": log.rotations,
+        "failing": log.failing,
+    })
+}
+
+/// The text of [`job`], without the tree.
+#[must_use]
+pub fn job_text(info: &JobInfo) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    macro_rules! members {
+        ($($name:literal: $value:expr,)*) => {
+            $(
+                out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
+                serde_json::to_writer(&mut out, $value).expect("memory takes everything");
+            )*
+        };
+    }
+    let numbers = |pids: &[Pid]| pids.iter().map(|pid| pid.0).collect::<Vec<u64>>();
+    members! {
+        "name": info.name.as_str(),
+        "active": &(info.state == JobState::Active),
+        "state": state(info.state),
+        "running": &info.running,
+        "running_out": &info.running_out,
+        "numprocesses": &info.numprocesses,
+        "max_processes": &info.numprocesses,
+        "processes": &numbers(&info.processes),
+        "ending": &numbers(&info.ending),
+    }
+    out[0] = b'{';
+    out.extend_from_slice(b",\"config\":");
+    write_job(&info.config, &mut out);
+    out.push(b'}');
+    out
 }
 
 /// A job in few words: `name active state running numprocesses max_processes ending`.
@@ -104,6 +149,12 @@ pub fn process(info: &ProcessInfo) -> Value {
         ProcessState::Stopping => "stopping",
         ProcessState::Exited => "exited",
     };
+    // As the definition gives them.
+    let outlets = config.outlets();
+    let logfile = |fd: i32| {
+        let outlet = outlets.iter().find(|outlet| outlet.fds.contains(&fd))?;
+        outlet.logfile.map(std::path::Path::to_string_lossy)
+    };
     json!({
         "pid": info.pid.0,
         "os_pid": info.os_pid.map(|pid| pid.0),
@@ -121,6 +172,8 @@ pub fn process(info: &ProcessInfo) -> Value {
         "redirect_output": config.redirect_output,
         "redirect_input": config.redirect_input,
         "custom_streams": config.custom_streams,
+        "stdout_logfile": logfile(1),
+        "stderr_logfile": logfile(2),
     })
 }
 
@@ -201,6 +254,22 @@ fn sums(values: impl Iterator<Item = f64>) -> [Option<f64>; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Manager;
+
+    #[test]
+    fn the_text_of_a_job_is_that_of_its_tree() {
+        let mut manager = Manager::new().expect("a manager");
+        for config in [
+            JobConfig::new("shop.web", "bin/web \"é\" '\n'").expect("valid").arg("\u{1}").env("A", "\\").cwd("/"),
+            JobConfig::new("x", "y").expect("valid").redirect_output(["out", "err"]).numprocesses(0),
+        ] {
+            let name = config.name.clone();
+            manager.load(config, false).expect("loaded");
+            let info = manager.info(name.as_str()).expect("it is loaded");
+            let text: Value = serde_json::from_slice(&job_text(&info)).expect("JSON");
+            assert_eq!(text, job(&info));
+        }
+    }
     #[test]
     fn figures_of_jobs() {
         assert_eq!(sums([].into_iter()), [None; 3]);

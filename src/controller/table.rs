@@ -225,5 +225,7 @@ pub fn is_stdin(label: &str) -> bool {
 /// The stream a process's output is read from when none is named: the first of its redirected output.
 pub(super) fn first_stream(cx: &Cx<'_>, pid: Pid) -> crate::Result<Option<String>> {
     let config = cx.process(pid)?.config;
-    Ok(config.redirect_output.first().or(config.custom_streams.first()).cloned())
+    let outlets = config.outlets();
+    let first = outlets.first().map(|outlet| outlet.label);
+    Ok(first.or(config.custom_streams.first().map(String::as_str)).map(str::to_owned))
 }

@@ -19,10 +19,14 @@ pub struct TimerId(pub(super) u64);
 /// cost more than the rest of a look-up.
 pub(super) type IdMap<V> = HashMap<u64, V, BuildHasherDefault<IdHasher>>;
 
+/// The same for those who keep something for each of their sources.
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "the core keeps nothing by source"))]
+pub(crate) type SourceMap<V> = HashMap<SourceId, V, BuildHasherDefault<IdHasher>>;
+
 /// Fibonacci hashing. The rotation brings the well mixed upper half to where the table takes its
 /// bucket number from, so that ids at a power-of-two distance do not share a bucket.
 #[derive(Default)]
-pub(super) struct IdHasher(u64);
+pub(crate) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write_u64(&mut self, id: u64) {

@@ -35,14 +35,14 @@
 //!
 //! # What a turn costs
 //!
-//! Sources are level-triggered: what is not read now is reported again. There is no periodic tick; a
-//! turn without a deadline sits in one system call until something happens, and in steady state a turn
-//! allocates nothing. On Linux the poller brackets each `epoll_wait` with four short calls of its own
-//! (arming its timerfd and re-arming its eventfd), about a microsecond in all; on kqueue systems a turn
-//! is one `kevent`.
+//! Sources are level-triggered: what is not read now is reported again. There is no periodic tick: a
+//! turn is one system call, `epoll_pwait2` or `epoll_wait` on Linux and `kevent` on kqueue systems, and
+//! sits in it until something happens. In steady state a turn allocates nothing. A wake is one more
+//! call, on the side of the waker.
 #![deny(unsafe_code)]
 
 mod id;
+mod poller;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -55,13 +55,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use polling::{Events, Poller};
-
+pub(crate) use self::id::SourceMap;
 pub use self::id::{SourceId, TimerId};
 pub use self::source::{Interest, Readiness, RegisterError, Source};
 pub use self::waker::Waker;
 
 use self::id::IdMap;
+use self::poller::{Events, Poller, Until};
 use self::timers::Timers;
 use self::waker::Woken;
 use crate::{Error, Result};
@@ -78,8 +78,6 @@ pub struct EventLoop<T> {
     last_id: u64,
     /// Counts turns, to know which reports of a source belong to the same one.
     turn: u64,
-    /// Any moment in the past: the deadline of a wait that must not wait.
-    past: Instant,
 }
 
 /// What the loop shares with its guards and wakers, which may be on other threads and outlive it.
@@ -129,7 +127,7 @@ impl<T: Copy> EventLoop<T> {
     ///
     /// # Errors
     ///
-    /// The process or the system is out of descriptors (it takes three on Linux) or memory.
+    /// The process or the system is out of descriptors (it takes four on Linux) or memory.
     pub fn new() -> Result<Self> {
         Self::with_max_events(Self::MAX_EVENTS)
     }
@@ -149,7 +147,6 @@ impl<T: Copy> EventLoop<T> {
             timers: Timers::new(),
             last_id: 0,
             turn: 0,
-            past: Instant::now(),
         })
     }
 
@@ -214,13 +211,15 @@ impl<T: Copy> EventLoop<T> {
     /// somebody else.
     pub fn turn(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready<T>>) -> Result<()> {
         ready.clear();
-        self.wait(self.deadline(timeout))?;
+        let until = self.until(timeout);
+        let waited = self.events.wait(&self.shared.poller, until);
+        waited.map_err(|error| Error::io("the event loop cannot wait", error))?;
         self.turn += 1;
         // After the wait, so that what other threads dropped meanwhile is not reported.
         self.forget_ended();
-        for event in self.events.iter() {
-            if let Some(source) = self.sources.get_mut(&(event.key as u64)) {
-                source.report(Readiness::of(&event), self.turn, ready);
+        for (key, readiness) in self.events.iter() {
+            if let Some(source) = self.sources.get_mut(&key) {
+                source.report(readiness, self.turn, ready);
             }
         }
         if self.timers.next_deadline().is_some() {
@@ -235,29 +234,19 @@ impl<T: Copy> EventLoop<T> {
         Ok(())
     }
 
-    /// The earlier of the timeout and the next timer; `None` is never.
-    fn deadline(&self, timeout: Option<Duration>) -> Option<Instant> {
+    /// The earlier of the timeout and the next timer.
+    fn until(&self, timeout: Option<Duration>) -> Until {
         let limit = match timeout {
-            Some(Duration::ZERO) => return Some(self.past),
+            Some(Duration::ZERO) => return Until::Now,
             // A timeout beyond what an `Instant` can hold is never.
             Some(timeout) => Instant::now().checked_add(timeout),
             None => None,
         };
-        match (limit, self.timers.next_deadline()) {
+        let deadline = match (limit, self.timers.next_deadline()) {
             (Some(limit), Some(timer)) => Some(limit.min(timer)),
             (limit, timer) => limit.or(timer),
-        }
-    }
-
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<()> {
-        // The poller appends; with no room left the system would answer EINVAL.
-        self.events.clear();
-        let poller = &self.shared.poller;
-        let waited = match deadline {
-            Some(deadline) => poller.wait_deadline(&mut self.events, deadline),
-            None => poller.wait(&mut self.events, None),
         };
-        waited.map(drop).map_err(|error| Error::io("the event loop cannot wait", error))
+        deadline.map_or(Until::Never, Until::At)
     }
 
     /// Forgets the owners of sources whose guards are gone.
@@ -272,8 +261,8 @@ impl<T: Copy> EventLoop<T> {
         loop {
             self.last_id += 1;
             let key = source::key(SourceId(self.last_id));
-            // The poller keeps `usize::MAX` for itself; the rest matters where a `usize` has 32 bits.
-            if key != usize::MAX && !self.sources.contains_key(&(key as u64)) {
+            // It matters where a `usize` has 32 bits.
+            if key <= poller::MAX_KEY && !self.sources.contains_key(&(key as u64)) {
                 return SourceId(self.last_id);
             }
         }

@@ -1,15 +1,11 @@
 //! Registered descriptors: the guard that owns one, what it waits for, and what was found.
-//!
-//! The one file of the event loop with `unsafe` in it: a single call, [`Source::set_interest`]'s.
-#![allow(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;
 use std::ops::{BitOr, Deref};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, PoisonError};
-
-use polling::{Event, PollMode};
 
 use super::Shared;
 use super::id::SourceId;
@@ -58,10 +54,6 @@ impl Interest {
     pub const fn is_none(self) -> bool {
         !self.read && !self.write
     }
-
-    fn event(self, key: usize) -> Event {
-        Event::new(key, self.read, self.write)
-    }
 }
 
 impl BitOr for Interest {
@@ -98,15 +90,6 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    pub(super) fn of(event: &Event) -> Self {
-        Self {
-            readable: event.readable,
-            writable: event.writable,
-            hangup: event.is_interrupt(),
-            error: event.is_err().unwrap_or(false),
-        }
-    }
-
     pub(super) fn add(&mut self, other: Self) {
         self.readable |= other.readable;
         self.writable |= other.writable;
@@ -193,26 +176,13 @@ impl<F: AsFd> Source<F> {
         }
         let poller = &self.shared.poller;
         let fd = self.get_ref().as_fd();
-        let event = interest.event(key(self.id));
+        let key = key(self.id);
         let changed = if interest.is_none() {
             poller.delete(fd)
         } else if self.interest.is_none() {
-            // SAFETY: `polling` asks that a source be deleted before it is dropped, so that it never
-            // uses a descriptor that is closed or means another file. `self` owns the descriptor and
-            // deletes it in `Drop`, `into_inner` and on `Interest::NONE`. Should safe code close it
-            // inside `F` (through `get_mut`, or an `AsFd` that changes its mind), the kernel removes
-            // the registration itself (epoll(7), question 6; kqueue(2)), and these two backends keep no
-            // descriptor they would use: they make system calls only with descriptors they are lent.
-            // (The poll(2) backend does keep them; there a `Poller` has no `AsFd` and this module does
-            // not compile.)
-            unsafe { poller.add_with_mode(&fd, event, PollMode::Level) }.inspect_err(|error| {
-                // The kqueue backend notes the number before it tries; nothing to undo elsewhere.
-                if error.kind() != io::ErrorKind::AlreadyExists {
-                    let _ = poller.delete(fd);
-                }
-            })
+            poller.add(fd, key, interest)
         } else {
-            poller.modify_with_mode(fd, event, PollMode::Level)
+            poller.modify(fd, key, interest)
         };
         changed.map_err(|error| refused(fd, error))?;
         self.interest = interest;

@@ -21,7 +21,7 @@ pub struct Waker(pub(super) Arc<Shared>);
 impl Waker {
     /// Wakes the loop: one system call, or none if a wake is already under way.
     pub fn wake(&self) {
-        self.0.woken.raise(|| self.0.poller.notify().is_ok());
+        self.0.woken.raise(|| self.0.poller.wake().is_ok());
     }
 }
 
@@ -33,8 +33,10 @@ impl fmt::Debug for Waker {
 
 /// Whether a wake is under way: raised by the wakers, taken down by the loop after its wait.
 ///
-/// The poller keeps a flag of its own to coalesce notifications and lowers it before `wait` returns.
-/// A waker that raises ours and then finds the poller's still up sends nothing; that is right only
+/// A waker that finds it up sends nothing. The one that raised it may not have sent yet when the loop
+/// takes it down; the wait it then ends has nothing to report, which the loop's callers are told of.
+/// With `polling`'s own notification there is a second such flag, lowered before `wait` returns; a
+/// waker that raises ours and finds that one still up sends nothing either, and that is right only
 /// because the loop looks at ours later, and all of it is in one total order (`SeqCst`).
 #[derive(Debug, Default)]
 pub(super) struct Woken(AtomicBool);

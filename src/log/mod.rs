@@ -131,7 +131,7 @@ impl Log {
     }
 
     /// Writes a line; as JSON it has these members as well.
-    fn record(&self, level: LogLevel, message: impl Display, members: Map<String, Value>) {
+    pub fn record(&self, level: LogLevel, message: impl Display, members: Map<String, Value>) {
         let mut inner = self.lock();
         if level > inner.level {
             return;

@@ -144,7 +144,7 @@ pub(super) fn deliver(cx: &mut Cx<'_>, id: SurveyId, sample: &Sample) {
 
 pub(super) fn finish(cx: &mut Cx<'_>, id: SurveyId, outcome: std::result::Result<(), &io::Error>) {
     let Some(work) = cx.surveys.map.remove(&id).and_then(|survey| survey.work) else { return };
-    let copy = |e: &io::Error| e.raw_os_error().map_or_else(|| e.kind().into(), io::Error::from_raw_os_error);
+    let copy = |e: &io::Error| io::Error::new(e.kind(), e.to_string());
     let outcome = outcome.map_err(|e| Error::io("cannot read what processes use", copy(e)));
     let mut lent = cx.lend(Owner::Nobody);
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work.done(&mut lent, outcome))) {

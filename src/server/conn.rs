@@ -8,6 +8,7 @@ use super::call::{Peer, Socket};
 use super::feeds::Feed;
 use super::later::Waiting;
 use super::listen::Stream;
+use super::streamed::Outgoing;
 use crate::event_loop::{Interest, Source, SourceId};
 use crate::proto::h1::{Decoder, Phase, RequestHead};
 use crate::proto::ws;
@@ -29,6 +30,8 @@ pub(super) enum Mode {
     Waiting(Box<Waiting>),
     Feed(Box<Feed>),
     Socket(Box<Web>),
+    /// A content that is read as the client takes it.
+    Outgoing(Box<Outgoing>),
     /// What is unsent goes out, nothing more is taken.
     Closing,
     /// Our side is closed; what still comes is thrown away, so that the answer is not lost to a reset (RFC 9112 section 9.6).
@@ -73,6 +76,8 @@ pub(super) struct Conn {
     /// The request that is coming in, if it is to be answered.
     pub(super) head: Option<Box<RequestHead>>,
     pub(super) body: Vec<u8>,
+    /// When that was asked, if somebody wants to know.
+    pub(super) asked: Option<Instant>,
     /// What came and was not looked at yet.
     pub(super) input: Vec<u8>,
     pub(super) out: Vec<u8>,
@@ -85,6 +90,8 @@ pub(super) struct Conn {
     pub(super) dead: bool,
     /// It waits in the list of those to be flushed.
     pub(super) dirty: bool,
+    /// The system takes nothing more for the client until it says so: another try before would be in vain.
+    pub(super) blocked: bool,
     pub(super) clock: Clock,
     /// Since when.
     pub(super) since: Instant,
@@ -99,6 +106,7 @@ impl Conn {
             decoder,
             head: None,
             body: Vec::new(),
+            asked: None,
             input: Vec::new(),
             out: Vec::new(),
             sent: 0,
@@ -106,6 +114,7 @@ impl Conn {
             eof: false,
             dead: false,
             dirty: false,
+            blocked: false,
             clock: Clock::Off,
             since: now,
             deadline: None,
@@ -130,7 +139,7 @@ impl Conn {
             Mode::Http => self.unsent() <= HIGH_WATER,
             // A client that does not read is not read either; its goodbye can wait.
             Mode::Socket(_) => self.unsent() <= config.unsent / 2,
-            Mode::Waiting(_) | Mode::Feed(_) => false,
+            Mode::Waiting(_) | Mode::Feed(_) | Mode::Outgoing(_) => false,
             Mode::Closing | Mode::Linger => true,
         }
     }
@@ -139,7 +148,7 @@ impl Conn {
         !self.eof
             && match self.mode {
                 // Nothing is due from it, but its end is to be seen.
-                Mode::Waiting(_) | Mode::Feed(_) => self.input.len() < MAX_INPUT,
+                Mode::Waiting(_) | Mode::Feed(_) | Mode::Outgoing(_) => self.input.len() < MAX_INPUT,
                 Mode::Closing => false,
                 _ => self.is_open_to(config),
             }
@@ -164,16 +173,17 @@ impl Conn {
 
     /// Sends as much as the client takes, and goes on with goodbye.
     pub(super) fn flush(&mut self, now: Instant) {
-        while self.sent < self.out.len() && !self.is_dead() {
+        while self.sent < self.out.len() && !self.blocked && !self.is_dead() {
             match self.source.get_ref().write(&self.out[self.sent..]) {
                 Ok(n) => {
                     self.sent += n;
+                    self.blocked = self.sent < self.out.len();
                     if self.clock == Clock::Stalled {
                         self.since = now;
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.blocked = true,
                 Err(_) => self.dead = true,
             }
         }
@@ -206,13 +216,14 @@ impl Conn {
 
     /// Asks the poller for what is of use, and sets the deadline.
     pub(super) fn settle(&mut self, config: &Config, now: Instant) {
-        let interest = Interest::new(self.wants_read(config), self.unsent() > 0);
+        let sends = self.unsent() > 0 || matches!(self.mode, Mode::Outgoing(_));
+        let interest = Interest::new(self.wants_read(config), sends);
         if self.source.set_interest(interest).is_err() {
             self.dead = true;
         }
         let clock = match &self.mode {
             Mode::Linger => Clock::Linger,
-            _ if self.unsent() > 0 => Clock::Stalled,
+            _ if sends => Clock::Stalled,
             Mode::Http => match self.decoder.phase() {
                 Phase::Idle => Clock::Idle,
                 Phase::Head => Clock::Head,
@@ -222,7 +233,7 @@ impl Conn {
             Mode::Waiting(_) if self.eof => Clock::Linger,
             Mode::Waiting(_) => Clock::Answer,
             Mode::Feed(feed) if feed.heartbeat().is_some() => Clock::Heartbeat,
-            Mode::Feed(_) | Mode::Closing => Clock::Off,
+            Mode::Feed(_) | Mode::Closing | Mode::Outgoing(_) => Clock::Off,
             Mode::Socket(_) => Clock::Socket,
         };
         if clock != self.clock {

@@ -1,5 +1,6 @@
 //! From a request to its answer.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,7 @@ const JSON: &str = "application/json; charset=utf-8";
 /// The content of an answer.
 struct Content {
     status: u16,
-    media_type: Option<String>,
+    media_type: Option<Cow<'static, str>>,
     body: Vec<u8>,
     /// Whether it has an `ETag`, and what `Cache-Control` says.
     etag: bool,
@@ -33,13 +34,13 @@ struct Content {
 }
 
 impl Content {
-    fn new(status: u16, media_type: &str, body: Vec<u8>) -> Self {
-        let (media_type, headers) = (Some(media_type.to_owned()), Vec::new());
+    fn new(status: u16, media_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
+        let (media_type, headers) = (Some(media_type.into()), Vec::new());
         Self { status, media_type, body, etag: true, cache: None, headers }
     }
 
     fn json(status: u16, value: &Value) -> Self {
-        Self::new(status, JSON, value.to_string().into_bytes())
+        Self::new(status, JSON, serde_json::to_vec(value).expect("a value has text for keys"))
     }
 }
 
@@ -76,6 +77,7 @@ impl HttpServer {
 
     /// What can be refused is refused before its content comes.
     fn head(&mut self, conn: &mut Conn, head: RequestHead) {
+        self.clock_in(conn);
         let has_content = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
         if has_content {
             match self.check(conn, &head) {
@@ -132,13 +134,15 @@ impl HttpServer {
     ) {
         let content = match reply {
             Ok(Reply::Json(status, value)) => Content::json(status, &value),
+            Ok(Reply::JsonText(status, text)) => Content::new(status, JSON, text),
             Ok(Reply::Text(status, text)) => Content::new(status, "text/plain; charset=utf-8", text.into_bytes()),
             Ok(Reply::Bytes { status, content_type, body, cache }) => Content {
                 etag: cache,
                 cache: Some(if cache { "no-cache" } else { "no-store" }),
-                ..Content::new(status, &content_type, body)
+                ..Content::new(status, content_type, body)
             },
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
+            Ok(Reply::Streamed(streamed)) => return self.start_streamed(conn, &head, streamed),
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),
             Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket) {
                 Ok(()) => return,
@@ -182,12 +186,14 @@ impl HttpServer {
         if let (200, true, Some(head)) = (status, content.etag, head) {
             if matches!(head.method(), Method::Get | Method::Head) {
                 let tag = entity_tag(&content.body);
-                if !if_none_match(head.headers().all("if-none-match"), Some(&tag)) {
+                let text = std::str::from_utf8(&tag).expect("digits");
+                if !if_none_match(head.headers().all("if-none-match"), Some(text)) {
                     status = 304;
                 }
                 etag = Some(tag);
             }
         }
+        self.tell_answer(conn, head, status);
         let mut response = self.response(status, head);
         let mut field = |name: &str, value: &str| {
             // A handler's value with a control character in it is left out, not sent.
@@ -197,7 +203,7 @@ impl HttpServer {
             field("Content-Type", media_type);
         }
         if let Some(tag) = &etag {
-            field("ETag", tag);
+            field("ETag", std::str::from_utf8(tag).expect("digits"));
         }
         if let Some(cache) = content.cache {
             field("Cache-Control", cache);
@@ -221,7 +227,7 @@ impl HttpServer {
     }
 
     /// The start of every answer.
-    fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
+    pub(super) fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
         let status = if (100..=999).contains(&status) { status } else { 500 };
         let mut response = ResponseHead::new(status).with("Server", SERVER);
         if let Some(head) = head {
@@ -242,6 +248,7 @@ impl HttpServer {
     }
 
     fn start_feed(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, head: &RequestHead, spec: FeedSpec) {
+        self.tell_answer(conn, Some(head), 200);
         let mut response = self.response(200, Some(head));
         response = response.with("Content-Type", Feed::media_type(&spec)).with("Cache-Control", "no-cache");
         // For proxies that would wait for more before they hand it on.
@@ -262,8 +269,13 @@ impl HttpServer {
 }
 
 /// The same bytes have the same tag, whenever the server was started.
-fn entity_tag(body: &[u8]) -> String {
+fn entity_tag(body: &[u8]) -> [u8; 18] {
     let mut hasher = DefaultHasher::new();
     hasher.write(body);
-    format!("\"{:016x}\"", hasher.finish())
+    let hash = hasher.finish();
+    let mut tag = [b'"'; 18];
+    for (n, digit) in tag[1..17].iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(hash >> (60 - 4 * n)) as usize & 15];
+    }
+    tag
 }

@@ -4,6 +4,7 @@
 //! missed; if that is too long ago, or from before a restart, a `gap` event says so. Events come from [`App::event`](crate::manager::App::event), once each, and are
 //! written once for all feeds that want them in the same form.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,13 @@ pub(super) struct Record<'a> {
     pub(super) id: &'a str,
     pub(super) event: &'a str,
     pub(super) data: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// A piece of a stream.
+    const fn output(label: &'a str, data: &'a [u8]) -> Self {
+        Self { id: "", event: label, data }
+    }
 }
 
 impl Feed {
@@ -83,16 +91,17 @@ impl Feed {
         if !self.partial.is_empty() {
             let rest = std::mem::take(&mut self.partial);
             let text = String::from_utf8_lossy(&rest).into_owned();
-            self.record(&Record { id: "", event: self.label().as_str(), data: text.as_bytes() }, out);
+            let bytes = Self::encode(self.spec.mode, self.is_raw(), &Record::output(self.label(), text.as_bytes()));
+            self.write(&bytes, out);
         }
         // A chunked content has no length it could contradict.
         self.writer.take().is_some_and(|writer| writer.finish(out).unwrap_or(false))
     }
 
-    fn label(&self) -> String {
+    fn label(&self) -> &str {
         match &self.spec.source {
-            FeedSource::Stream { label, .. } => label.clone(),
-            _ => String::new(),
+            FeedSource::Stream { label, .. } => label,
+            _ => "",
         }
     }
 
@@ -132,15 +141,25 @@ impl Feed {
         self.write(&bytes, out);
     }
 
+    /// Whether a record could go to a client of which so much is unsent. Once something was left out, half of the
+    /// room must be there again before the feed goes on.
+    fn has_room(&self, unsent: usize, limit: usize) -> bool {
+        unsent <= if self.gap > 0 { limit / 2 } else { limit }
+    }
+
+    /// Leaves a record of events out, which is not even written then, if the client is too far behind for any.
+    pub(super) fn pass_over(&mut self, unsent: usize, limit: usize) -> bool {
+        let over = !self.has_ended() && !self.has_room(unsent, limit);
+        self.gap += u64::from(over);
+        over
+    }
+
     /// Writes an encoded record, unless the client is too far behind; how many were left out.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, sent: usize, limit: usize) -> u64 {
         if self.has_ended() {
             return 0;
         }
-        let unsent = out.len() - sent;
-        // Once something was left out, half of the room must be there again before the feed goes on.
-        let limit = if self.gap > 0 { limit / 2 } else { limit };
-        if unsent.saturating_add(bytes.len()) > limit {
+        if !self.has_room((out.len() - sent).saturating_add(bytes.len()), limit) {
             self.gap += 1;
             // There is no place in raw output to tell of a gap.
             self.overflow = self.is_raw() && self.spec.mode != FeedMode::EventSource;
@@ -173,20 +192,26 @@ impl Feed {
 
     /// A piece of output, in the form of this feed. Server-sent events are text: what is no UTF-8 becomes U+FFFD, and a character
     /// that is split between two pieces goes with the second.
-    pub(super) fn output(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn output<'a>(&mut self, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if self.spec.mode != FeedMode::EventSource {
-            return Some(bytes.to_vec());
+            return Some(Cow::Borrowed(bytes));
         }
-        self.partial.extend_from_slice(bytes);
-        let whole = match std::str::from_utf8(&self.partial) {
+        let mut joined = std::mem::take(&mut self.partial);
+        let text = if joined.is_empty() {
+            bytes
+        } else {
+            joined.extend_from_slice(bytes);
+            &joined
+        };
+        let whole = match std::str::from_utf8(text) {
             Err(e) if e.error_len().is_none() => e.valid_up_to(),
-            Err(e) => whole_characters(&self.partial, e.valid_up_to()),
+            Err(e) => whole_characters(text, e.valid_up_to()),
             Ok(text) => text.len(),
         };
-        let rest = self.partial.split_off(whole);
-        let data = std::mem::replace(&mut self.partial, rest);
-        let label = self.label();
-        (!data.is_empty()).then(|| Self::encode(self.spec.mode, true, &Record { id: "", event: &label, data: &data }))
+        let (data, rest) = text.split_at(whole);
+        self.partial = rest.to_vec();
+        let record = Record::output(self.label(), data);
+        (!data.is_empty()).then(|| Cow::Owned(Self::encode(self.spec.mode, true, &record)))
     }
 
     /// Whether the process this feed is about has ended with this event; for a stream its end of output is to come first.
@@ -293,16 +318,17 @@ impl Encoded {
         topics(event).into_iter().enumerate().map(each).collect()
     }
 
-    /// The bytes for a feed, if it wants them.
-    pub(super) fn for_feed(&mut self, event: &Event, feed: &Feed) -> Option<&[u8]> {
-        if !feed.pattern.matches(&self.topic) {
-            return None;
-        }
+    pub(super) fn is_for(&self, feed: &Feed) -> bool {
+        feed.pattern.matches(&self.topic)
+    }
+
+    /// The bytes in the form of a feed.
+    pub(super) fn bytes(&mut self, event: &Event, feed: &Feed) -> &[u8] {
         let Self { topic, id, json, line, sse } = self;
         let json = json.get_or_insert_with(|| event_json(event, &topic.name).to_string().into_bytes());
         let slot = if feed.spec.mode == FeedMode::EventSource { sse } else { line };
         let record = Record { id, event: &topic.name, data: json };
-        Some(slot.get_or_insert_with(|| Feed::encode(feed.spec.mode, false, &record)))
+        slot.get_or_insert_with(|| Feed::encode(feed.spec.mode, false, &record))
     }
 }
 
@@ -349,7 +375,7 @@ mod tests {
         let source = FeedSource::Stream { pid: Pid(1), label: "out".to_owned() };
         let spec = FeedSpec { source, mode: FeedMode::EventSource, heartbeat: None };
         let mut feed = Feed::new(spec, writer);
-        let mut text = |bytes: &[u8]| feed.output(bytes).map(|b| String::from_utf8(b).expect("text"));
+        let mut text = |bytes: &[u8]| feed.output(bytes).map(|b| String::from_utf8(b.into_owned()).expect("text"));
         assert_eq!(text(b"a\xe2\x82").as_deref(), Some("event: out\ndata: a\n\n"));
         assert_eq!(text(b"\xac").as_deref(), Some("event: out\ndata: €\n\n"));
         assert_eq!(text(b"\xf0"), None);

@@ -23,6 +23,7 @@
 //!     │         │ │ └───────────────────────────────────────┘
 //!     │         │ ├── an answer that comes later ─▶ Waiting ─▶ the answer, or 504
 //!     │         │ └ keep-alive
+//!     │         ├──── a content that is read as it goes ──▶ Outgoing (and back)
 //!     │         ├──────── upgrade ─────────────────▶ Socket ─┐ goodbye
 //!     │ 503     │ close, refused, too late                   │
 //!     ▼         ▼                                            ▼
@@ -44,6 +45,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answered;
 pub mod api;
 mod call;
 mod channel;
@@ -56,8 +58,10 @@ mod later;
 mod listen;
 pub mod metrics;
 mod route;
+pub mod site;
 mod socket;
 mod sockets;
+mod streamed;
 mod subscriptions;
 
 use std::any::Any;
@@ -69,6 +73,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use crate::controller::json;
+pub use answered::Answered;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
@@ -78,6 +83,7 @@ pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
 pub use socket::{Message, SocketAddress, SocketOut};
+pub use streamed::Streamed;
 
 use conn::{Clock, Conn, Mode};
 use feeds::History;
@@ -89,7 +95,7 @@ use route::Router;
 use socket::SocketMail;
 
 use crate::Result;
-use crate::event_loop::{Interest, Readiness, Source, SourceId, TimerId};
+use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
 use crate::proto::h1::{Decoder, HttpDate};
@@ -118,12 +124,13 @@ pub struct HttpServer {
     bound: Vec<Listener>,
     listeners: Vec<Source<Listener>>,
     addresses: Vec<LocalAddr>,
-    connections: HashMap<SourceId, Box<Conn>>,
+    connections: SourceMap<Box<Conn>>,
     requests: Requests,
     counters: Counters,
     metrics: Metrics,
     provided: Provided,
     history: History,
+    observer: Option<answered::Observer>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -167,12 +174,13 @@ impl HttpServer {
             bound,
             listeners: Vec::new(),
             addresses,
-            connections: HashMap::new(),
+            connections: SourceMap::default(),
             requests: Requests::default(),
             counters: Counters::default(),
             metrics: Metrics::default(),
             provided: Provided::default(),
             history,
+            observer: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -283,10 +291,15 @@ impl HttpServer {
     /// Sends what can be sent, takes up what waits behind it, and keeps the connection or ends it.
     fn finish(&mut self, cx: &mut Cx<'_>, mut conn: Box<Conn>) {
         let now = Instant::now();
+        let mut pieces = 0;
         loop {
             conn.flush(now);
             self.after_flush(&mut conn);
             if self.tell_room(cx, &mut conn) {
+                continue;
+            }
+            if pieces < streamed::MAX_PIECES && self.refill(&mut conn) {
+                pieces += 1;
                 continue;
             }
             if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {
@@ -413,6 +426,9 @@ impl App for HttpServer {
         }
         // What is unsent is sent by `finish`.
         self.with(cx, id, |server, cx, conn| {
+            if ready.is_writable() {
+                conn.blocked = false;
+            }
             if ready.is_readable() {
                 server.read(cx, conn);
             }
@@ -483,6 +499,7 @@ impl App for HttpServer {
         let now = Instant::now();
         for (_, mut conn) in mem::take(&mut self.connections) {
             self.say_goodbye(cx, &mut conn);
+            conn.blocked = false;
             conn.flush(now);
             self.end(cx, *conn);
         }

@@ -29,6 +29,7 @@ impl HttpServer {
             let fields = refusal.headers().iter().filter(|(name, _)| *name != "Connection");
             fields.fold(answer, |answer, &(name, value)| answer.header(name, value))
         })?;
+        self.tell_answer(conn, Some(head), 101);
         upgrade.write(upgrade.choose(socket.protocols()), &mut conn.out);
         let connection = Connection::server(self.config.websocket);
         conn.mode = Mode::Socket(Box::new(Web { connection, socket, overflow: false, waits: false, pinged: false }));

@@ -61,9 +61,9 @@ impl HttpServer {
         for (number, event) in self.history.from(first) {
             let skip = if number == first { topic } else { 0 };
             for encoded in Encoded::all(event, number, &self.history).iter_mut().skip(skip) {
-                if let Some(bytes) = encoded.for_feed(event, feed) {
-                    let bytes = bytes.to_vec();
-                    self.counters.dropped += feed.push(&bytes, &mut conn.out, conn.sent, self.config.unsent);
+                if encoded.is_for(feed) {
+                    let bytes = encoded.bytes(event, feed);
+                    self.counters.dropped += feed.push(bytes, &mut conn.out, conn.sent, self.config.unsent);
                 }
             }
         }
@@ -133,8 +133,15 @@ impl HttpServer {
                 let Some(mut conn) = self.connections.remove(&id) else { continue };
                 let before = conn.out.len();
                 for one in &mut encoded {
-                    let Mode::Feed(feed) = &conn.mode else { break };
-                    if let Some(bytes) = one.for_feed(event, feed) {
+                    let unsent = conn.unsent();
+                    let Mode::Feed(feed) = &mut conn.mode else { break };
+                    if !one.is_for(feed) {
+                        continue;
+                    }
+                    if feed.pass_over(unsent, self.config.unsent) {
+                        self.counters.dropped += 1;
+                    } else {
+                        let bytes = one.bytes(event, feed);
                         self.push(cx, &mut conn, bytes);
                     }
                 }

@@ -17,11 +17,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use super::{cvt, retry, stdio};
+use super::{cvt, null, retry, stdio};
 
 /// So much of the daemon's reason is passed on.
 const MAX_REASON: u64 = 16 * 1024;
@@ -59,7 +59,7 @@ pub struct Report {
 /// There are other threads (as far as the system tells), or the operating system's. All before the first fork.
 pub fn daemonize() -> io::Result<Side> {
     check_alone()?;
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let null = null::open()?;
     let (read, write) = stdio::pipe()?;
     // SAFETY: there is one thread, so the child may do all that the parent may.
     let child = cvt(unsafe { libc::fork() })?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use super::{cvt, retry};
+use super::{cvt, null};
 
 /// The two ends of a stream between us and a child. Both are closed by exec.
 #[derive(Debug)]
@@ -74,10 +74,7 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// `/dev/null` for reading and writing, on a descriptor above the standard ones.
 pub(super) fn open_null() -> io::Result<OwnedFd> {
-    // SAFETY: a constant path.
-    let fd = retry(|| unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) })?;
-    // SAFETY: opened just now, for us.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let fd = null::open()?;
     if fd.as_raw_fd() > 2 {
         return Ok(fd);
     }

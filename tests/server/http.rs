@@ -1,6 +1,8 @@
 //! Requests and answers.
 
-use crate::node::{Client, Node};
+use std::time::Instant;
+
+use crate::node::{Client, Node, PATIENCE};
 
 #[test]
 fn keep_alive_and_pipelining() {
@@ -170,4 +172,47 @@ fn curl_understands() {
     assert_eq!(out.stdout.len(), big.len(), "{}", String::from_utf8_lossy(&out.stderr));
     let out = curl(&["-H", "Transfer-Encoding: chunked", "-d", "abc", &format!("{url}/echo")]).expect("curl");
     assert_eq!(out.stdout, b"abc");
+}
+
+#[test]
+fn answers_are_told_to_who_wants_to_know() {
+    let (sender, told) = std::sync::mpsc::channel();
+    let node = Node::observed(move |answered| {
+        let rest = format!("{answered}");
+        // The time is what differs from run to run.
+        let (line, time) = rest.rsplit_once(' ').expect("a time");
+        assert!(time.strip_suffix("ms").is_some_and(|ms| ms.parse::<f64>().is_ok()), "{rest}");
+        sender.send(line.to_owned()).expect("somebody listens");
+    });
+    let mut client = node.connect();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.send(&(get("/hello/x?q=1") + &get("/nope") + &get("/panic").replace("GET", "HEAD")));
+    client.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n");
+    client.rest();
+    node.connect().send("nonsense\r\n\r\n");
+    let told = || told.recv_timeout(PATIENCE).expect("a line");
+    let address = "(127.0.0.1)";
+    assert_eq!(told(), format!("200 GET /hello/x?q=1 {address}"));
+    assert_eq!(told(), format!("404 GET /nope {address}"));
+    assert_eq!(told(), format!("500 HEAD /panic {address}"));
+    assert_eq!(told(), format!("413 POST /echo {address}"));
+    assert_eq!(told(), format!("400 - - {address}"));
+    let mut socket = node.connect();
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    socket.send(&format!("GET /socket HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n\r\n"));
+    assert_eq!(told(), format!("101 GET /socket {address}"));
+    let mut feed = node.connect();
+    feed.send(&get("/events?feed=eventsource"));
+    assert_eq!(told(), format!("200 GET /events?feed=eventsource {address}"));
+    // When the answer comes, not when it was promised.
+    let subscriptions = || node.handle.call(|cx| cx.events().subscriptions()).expect("it runs");
+    let before = subscriptions();
+    let mut later = node.connect();
+    later.send(&get("/later/a"));
+    let start = Instant::now();
+    while subscriptions() == before {
+        assert!(start.elapsed() < PATIENCE, "the request does not arrive");
+    }
+    node.load("one", "exit");
+    assert!(later.answer().text() == "a" && told() == format!("200 GET /later/a {address}"));
 }

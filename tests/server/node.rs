@@ -10,7 +10,7 @@ use gaffer::manager::Handle;
 use gaffer::manager::{Cx, Target};
 use gaffer::process::{JobConfig, Pid, Restart};
 use gaffer::server::{
-    Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
+    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
 };
 
 /// How long anything may take.
@@ -139,10 +139,18 @@ impl Node {
         Self::serving(config, |server| server.routes(gaffer::server::api::ROUTES).expect("valid routes"))
     }
 
-    fn serving(config: Config, routes: impl FnOnce(&mut HttpServer)) -> Self {
+    /// One that tells of its answers.
+    pub(crate) fn observed(f: impl FnMut(&Answered<'_>) + Send + 'static) -> Self {
+        Self::serving(Config::default(), |server| {
+            routes(server);
+            server.on_answer(f);
+        })
+    }
+
+    fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
-        routes(&mut server);
+        and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
         let mut manager = Manager::new().expect("a manager");

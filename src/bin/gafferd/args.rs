@@ -24,6 +24,8 @@ pub(crate) struct Args {
     pub(crate) verbose: u8,
     /// `--error-log`.
     pub(crate) error_log: Option<PathBuf>,
+    /// `--access-log`.
+    pub(crate) access_log: Option<PathBuf>,
     /// `--log-level`.
     pub(crate) log_level: Option<LogLevel>,
     /// `--log-format`.
@@ -32,6 +34,8 @@ pub(crate) struct Args {
     pub(crate) backlog: Option<u32>,
     /// `--insecure`.
     pub(crate) insecure: bool,
+    /// `--plugins-dir`.
+    pub(crate) plugins_dir: Option<PathBuf>,
     /// `--check`.
     pub(crate) check: bool,
     /// `--subreaper`.
@@ -43,7 +47,8 @@ Without a configuration it has no jobs and waits for them at 127.0.0.1:5000.
 
 Signals: TERM, INT and QUIT stop all programs, the last one started first; a
 second one kills them. HUP reads the configuration again and touches only the
-jobs that have changed. USR1 opens the error log again, for log rotation.
+jobs that have changed. USR1 opens the error log and the log files of jobs
+again, for log rotation.
 
 Examples:
   gafferd -v                        no jobs yet, events on the terminal
@@ -72,6 +77,12 @@ pub(crate) fn command() -> Command<Args> {
             a.backlog = Some(v.read(backlog)?);
             Ok(())
         })
+        .option(
+            Opt::value("plugins-dir", "DIR", "The folder of the plugins.")
+                .short('p')
+                .default("that of the configuration"),
+            |a, v| set(&mut a.plugins_dir, Some(v.path())),
+        )
         .option(Opt::switch("insecure", "Allow addresses that others can reach though no key is asked for."), |a, _| {
             set(&mut a.insecure, true)
         })
@@ -90,6 +101,11 @@ pub(crate) fn command() -> Command<Args> {
         .option(Opt::value("error-log", "FILE", "Log to this file.").default("-: standard error"), |a, v| {
             set(&mut a.error_log, Some(v.path()))
         })
+        .option(
+            Opt::value("access-log", "FILE", "Log a line for each request to this file; - is the log itself.")
+                .default("no such lines"),
+            |a, v| set(&mut a.access_log, Some(v.path())),
+        )
         .option(Opt::value("log-level", "LEVEL", "critical, error, warning, info or debug.").default("info"), |a, v| {
             set(&mut a.log_level, Some(v.read(level)?))
         })
@@ -160,8 +176,14 @@ impl Args {
         if self.pidfile.is_some() {
             config.pidfile.clone_from(&self.pidfile);
         }
+        if self.plugins_dir.is_some() {
+            config.plugins_dir.clone_from(&self.plugins_dir);
+        }
         if let Some(path) = &self.error_log {
             config.error_log = Some(path.clone()).filter(|path| path.as_os_str() != "-");
+        }
+        if let Some(path) = &self.access_log {
+            config.access_log = path.clone().into();
         }
         config.log_level = self.log_level.unwrap_or(config.log_level);
         config.log_format = self.log_format.unwrap_or(config.log_format);
@@ -210,6 +232,7 @@ fn is_public(address: &Address) -> bool {
 mod tests {
     use super::*;
     use gaffer::cli::Asked;
+    use gaffer::config::gafferd::AccessLog;
 
     #[track_caller]
     fn read(line: &str) -> Args {
@@ -253,8 +276,12 @@ mod tests {
             (a.error_log, a.log_level) = (Some("e".into()), Some(LogLevel::Debug));
             a.log_format = Some(LogFormat::Json);
         });
+        check("--access-log -", |a| a.access_log = Some("-".into()));
         refused("--log-level loud", "expected critical, error, warning, info or debug");
         refused("--log-format xml", "expected text or json");
+        for line in ["-p x", "--plugins-dir x"] {
+            check(line, |a| a.plugins_dir = Some("x".into()));
+        }
         check("--check --subreaper", |a| (a.check, a.subreaper) = (true, true));
     }
 
@@ -271,6 +298,9 @@ mod tests {
         endpoint.backlog = 5;
         assert_eq!(config.endpoints, [endpoint]);
         assert_eq!((config.console, config.error_log), (Console::Output, None));
+        let access_log = |line: &str| read(line).load().expect("a configuration").access_log;
+        assert_eq!(access_log("--access-log -"), AccessLog::Log);
+        assert_eq!(access_log("--access-log x"), AccessLog::File("x".into()));
         assert_eq!(read("").load().expect("a configuration"), GafferdConfig::default());
         let e = read("-v --daemon").load().expect_err("no console").to_string();
         assert!(e.starts_with("a daemon has no console"), "{e}");

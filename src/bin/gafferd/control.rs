@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use gaffer::Result;
 use gaffer::config::{GafferdConfig, Job, Plan};
 use gaffer::event_loop::TimerId;
-use gaffer::log::Log;
-use gaffer::manager::{App, Cx};
+use gaffer::log::{Log, LogLevel};
+use gaffer::manager::{App, AppId, Cx};
 use gaffer::process::{Event, JobName, JobState, Signal, What};
+use gaffer::server::site::Sites;
 use gaffer::sys::notify::Notifier;
+use gaffer::webhooks::Hooks;
 
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
-use crate::server::Services;
-use crate::webhooks;
+use crate::{plugins, webhooks};
 
 /// While it stops, the log says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
@@ -34,7 +35,7 @@ pub(crate) enum Message {
     Stop(Signal),
     /// Read the configuration again.
     Reload,
-    /// Open the log again.
+    /// Open the log again, and those of the jobs.
     Reopen,
 }
 
@@ -47,8 +48,16 @@ pub(crate) struct Control {
     pub(crate) log: Log,
     pub(crate) notifier: Option<Notifier>,
     pub(crate) endpoints: Endpoints,
-    services: Services,
+    guests: Guests,
     state: State,
+}
+
+/// Other apps that follow the configuration.
+#[derive(Debug)]
+pub(crate) struct Guests {
+    pub(crate) hooks: Hooks,
+    pub(crate) sites: Sites,
+    pub(crate) plugins: AppId,
 }
 
 #[derive(Debug, Default)]
@@ -67,9 +76,9 @@ impl Control {
         log: Log,
         notifier: Option<Notifier>,
         endpoints: Endpoints,
-        services: Services,
+        guests: Guests,
     ) -> Self {
-        Self { args, config, log, notifier, endpoints, services, state: State::default() }
+        Self { args, config, log, notifier, endpoints, guests, state: State::default() }
     }
 
     fn notify(&self, state: &str) {
@@ -131,20 +140,28 @@ impl Control {
     fn try_reload(&mut self, cx: &mut Cx<'_>) -> Result<()> {
         let mut new = self.args.load()?;
         check::preflight(&new)?;
+        let set = plugins::read(&new)?;
         let old = &self.config;
         for (key, changed) in [
             ("daemonize", old.daemonize != new.daemonize),
             ("pidfile", old.pidfile != new.pidfile),
             ("error_log", old.error_log != new.error_log),
+            ("access_log", old.access_log != new.access_log),
             ("console", old.console != new.console),
         ] {
             if changed {
                 self.log.warning(format_args!("{key} has changed, which takes effect at the next start only"));
             }
         }
+        // They may be one and the same log, so the second one wins.
+        if let Some(log) = self.endpoints.access_log() {
+            log.set(LogLevel::Info, new.log_format);
+        }
         self.log.set(new.log_level, new.log_format);
         self.endpoints.follow(cx, &self.config, &new, &self.log);
-        webhooks::follow(&self.services.hooks, &self.config, &new, &self.log);
+        webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
+        self.guests.sites.set_folder(new.plugins_dir.clone());
+        cx.mail(self.guests.plugins, set);
         let old_jobs = std::mem::take(&mut self.config.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
         // What is not there is not remembered, so that the next reload tries again.
@@ -234,10 +251,16 @@ impl App for Control {
             }
             Ok(Message::Stop(signal)) => self.stop_on(cx, signal),
             Ok(Message::Reload) => self.reload(cx),
-            Ok(Message::Reopen) => match self.log.reopen() {
-                Ok(()) => self.log.info("the log was opened again"),
-                Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
-            },
+            Ok(Message::Reopen) => {
+                let logs = [Some(&self.log), self.endpoints.access_log()];
+                match logs.into_iter().flatten().try_for_each(Log::reopen) {
+                    Ok(()) => self.log.info("the log was opened again"),
+                    Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
+                }
+                if let Err(e) = cx.reopen_logs() {
+                    self.log.error(format_args!("{e}; going on in the old one"));
+                }
+            }
             Err(_) => {}
         }
     }

@@ -10,7 +10,7 @@ use gaffer::log::Log;
 use gaffer::manager::{AppId, Cx, Supervisor};
 use gaffer::server::HttpServer;
 
-use crate::server::{self, Services};
+use crate::server::{self, Surroundings};
 
 /// The endpoints that listen, each a server of its own, so that one can change without the others.
 #[derive(Debug)]
@@ -18,9 +18,7 @@ pub(crate) struct Endpoints {
     open: Vec<Open>,
     /// Whether the service manager passed listeners, which stand for the default endpoint.
     inherited: bool,
-    /// `--insecure`.
-    insecure: bool,
-    services: Services,
+    around: Surroundings,
 }
 
 #[derive(Debug)]
@@ -35,20 +33,24 @@ impl Endpoints {
     pub(crate) fn open(
         manager: &mut Supervisor,
         config: &GafferdConfig,
-        insecure: bool,
-        services: Services,
+        around: Surroundings,
         listeners: Vec<(String, OwnedFd)>,
     ) -> Result<Self> {
         let inherited = !listeners.is_empty();
         let mut servers: Vec<(Endpoint, HttpServer)> = Vec::new();
         if inherited {
-            servers.push((Endpoint::new("inherited", []), server::inherit(config, insecure, &services, listeners)?));
+            servers.push((Endpoint::new("inherited", []), server::inherit(config, &around, listeners)?));
         }
         for endpoint in wanted(config, inherited) {
-            servers.push((endpoint.clone(), server::bind(config, insecure, &services, endpoint)?));
+            servers.push((endpoint.clone(), server::bind(config, &around, endpoint)?));
         }
         let open = servers.into_iter().map(|(endpoint, server)| add(manager, endpoint, server)).collect();
-        Ok(Self { open, inherited, insecure, services })
+        Ok(Self { open, inherited, around })
+    }
+
+    /// Where requests are logged.
+    pub(crate) fn access_log(&self) -> Option<&Log> {
+        self.around.access_log.as_ref()
     }
 
     /// Closes and opens what has changed. What cannot be opened is logged; the others go on.
@@ -68,7 +70,7 @@ impl Endpoints {
             if self.open.iter().any(|open| open.endpoint == *endpoint) {
                 continue;
             }
-            match server::bind(new, self.insecure, &self.services, endpoint) {
+            match server::bind(new, &self.around, endpoint) {
                 Ok(server) => {
                     let open = add(cx, endpoint.clone(), server);
                     log.info(format_args!("endpoint {} listens on {}", endpoint.name, open.addresses.join(", ")));

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod control;
 mod endpoints;
+mod plugins;
 mod reaper;
 mod server;
 mod webhooks;
@@ -16,10 +17,11 @@ use std::process::ExitCode;
 
 use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
-use gaffer::config::gafferd::Console;
+use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
-use gaffer::log::{Log, Logger};
+use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
+use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::sys::daemon::{self, Side};
 use gaffer::sys::notify::{self, Passed};
@@ -27,10 +29,10 @@ use gaffer::sys::{Pidfile, limits, title};
 use gaffer::{Error, Manager, Result};
 
 use args::Args;
-use control::{Control, Message};
+use control::{Control, Guests, Message};
 use endpoints::Endpoints;
 use reaper::{Look, Reaper};
-use server::Services;
+use server::Surroundings;
 
 fn main() -> ExitCode {
     // First of all: it changes the environment, and takes descriptors that others could be given.
@@ -102,11 +104,24 @@ impl Running {
             Ok(before) => manager.set_child_nofile(before),
             Err(e) => log.warning(format_args!("cannot raise the number of open files: {e}")),
         }
+        let access_log = match &config.access_log {
+            AccessLog::Off => None,
+            AccessLog::Log => Some(log.clone()),
+            AccessLog::File(path) => Some(Log::file(path, false, LogLevel::Info, config.log_format)?),
+        };
         // Apps end in reverse order: what waits is posted when nobody asks any more.
         let webhooks = webhooks::open(&config, &log)?;
-        let services = Services { hooks: webhooks.hooks() };
+        let plugins = plugins::open(plugins::read(&config)?, &log);
+        let (hooks, sites) = (webhooks.hooks(), Sites::new(config.plugins_dir.clone()));
+        let around = Surroundings {
+            insecure: args.insecure,
+            access_log,
+            hooks: hooks.clone(),
+            sites: sites.clone(),
+            invalid_lines: plugins.invalid_lines(),
+        };
         manager.add_app(webhooks);
-        let endpoints = Endpoints::open(&mut manager, &config, args.insecure, services.clone(), passed.listeners)?;
+        let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
         if config.console != Console::Off {
             manager.add_app(console(config.console)?);
         }
@@ -119,8 +134,10 @@ impl Running {
         } else {
             None
         };
+        let plugins = manager.add_app(plugins);
         let jobs = config.jobs.clone();
-        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, services));
+        let guests = Guests { hooks, sites, plugins };
+        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, guests));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));

@@ -5,30 +5,30 @@ use std::os::fd::OwnedFd;
 use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
+use gaffer::log::{Log, LogLevel};
+use gaffer::plugins::InvalidLines;
+use gaffer::server::site::Sites;
+use gaffer::server::{Answered, Peer};
 use gaffer::sys::users;
 use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
+use serde_json::{Map, Value};
 
-/// What all servers hand to their handlers.
-#[derive(Clone, Debug)]
-pub(crate) struct Services {
+/// What is not the configuration's business.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// `--insecure`.
+    pub(crate) insecure: bool,
+    /// Where requests are logged.
+    pub(crate) access_log: Option<Log>,
     pub(crate) hooks: Hooks,
-}
-
-impl Services {
-    fn provide(&self, server: &mut server::HttpServer) {
-        server.provide(self.hooks.clone());
-    }
+    pub(crate) sites: Sites,
+    pub(crate) invalid_lines: InvalidLines,
 }
 
 /// A server at the addresses of an endpoint.
-pub(crate) fn bind(
-    config: &GafferdConfig,
-    insecure: bool,
-    services: &Services,
-    endpoint: &Endpoint,
-) -> Result<server::HttpServer> {
-    let mut settings = settings(config, insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
+pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &Endpoint) -> Result<server::HttpServer> {
+    let mut settings = settings(config, around.insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
         let mut place = server::Endpoint::from(address.clone());
         if let server::Endpoint::Unix { mode, .. } = &mut place {
@@ -36,7 +36,7 @@ pub(crate) fn bind(
         }
         settings = settings.endpoint(place);
     }
-    let server = open(settings, services)?;
+    let server = open(settings, around)?;
     own(endpoint)?;
     Ok(server)
 }
@@ -44,19 +44,41 @@ pub(crate) fn bind(
 /// A server at sockets that listen already.
 pub(crate) fn inherit(
     config: &GafferdConfig,
-    insecure: bool,
-    services: &Services,
+    around: &Surroundings,
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    open(places.fold(settings(config, insecure), server::Config::endpoint), services)
+    open(places.fold(settings(config, around.insecure), server::Config::endpoint), around)
 }
 
-fn open(settings: server::Config, services: &Services) -> Result<server::HttpServer> {
+fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpServer> {
     let mut server = server::HttpServer::bind(settings)?;
-    services.provide(&mut server);
+    server.provide(around.hooks.clone());
+    server.provide(around.sites.clone());
+    server.provide(around.invalid_lines.clone());
     server.routes(server::api::ROUTES)?;
+    if let Some(log) = around.access_log.clone() {
+        server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
+    }
     Ok(server)
+}
+
+/// Of a line of JSON.
+fn members(answered: &Answered<'_>) -> Map<String, Value> {
+    let peer = match answered.peer {
+        Peer::Tcp(address) => address.to_string().into(),
+        Peer::Unix { uid: Some(uid), .. } => format!("uid {uid}").into(),
+        _ => Value::Null,
+    };
+    let members: [(&str, Value); 6] = [
+        ("event", "request".into()),
+        ("status", answered.status.into()),
+        ("method", answered.method.into()),
+        ("target", answered.target.into()),
+        ("peer", peer),
+        ("seconds", answered.took.as_secs_f64().into()),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Whether what all endpoints have in common differs.

@@ -7,7 +7,7 @@
 //!
 //! | section | what it has |
 //! |---|---|
-//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `log_level` `log_format` `console` `require_key` `allow_origins` `allow_hosts` `include` `include_dir` |
+//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `access_log` `log_level` `log_format` `console` `require_key` `allow_origins` `allow_hosts` `include` `include_dir` |
 //! | `[endpoint:NAME]` | where to listen: `bind` `backlog` `mode` `owner` `certfile` `keyfile` `cacert` |
 //! | `[process:NAME]` = `[job:NAME]` | a job, see below; NAME is `label`, `session.label`, `session:label` or `session/label` |
 //! | `[env:NAME]` | variables of the job NAME; their names are upper-cased, as they always were |
@@ -38,6 +38,9 @@
 //! | `numprocesses` `priority` `port` | 1; none, a whole number; none, 1 to 65535 |
 //! | `cwd` `uid` `gid` `umask` | none; a path, names or numbers, octal digits |
 //! | `redirect_output` `custom_streams` | none; up to 2 and 64 labels |
+//! | `stdout_logfile` `stderr_logfile` | none; a path, `-` for gafferd's own stream |
+//! | `logfile_maxbytes` `logfile_backups` `logfile_total` | `50 MiB`, 0 for no rotation; 10; none, a size |
+//! | `log_format` | `raw`, `prefix`, `json` |
 //! | `stdio` | `null`, `inherit` |
 //! | `restart` | `always`, `on-failure`, `on-success`, `never` |
 //! | `flapping` | none; `attempts, window, retry_in, max_retry` (2, 1, 7, 5), fewer take these; in JSON also an object |
@@ -96,6 +99,8 @@ pub struct GafferdConfig {
     pub pidfile: Option<PathBuf>,
     /// The file for the log. Default none, also `-`: standard error.
     pub error_log: Option<PathBuf>,
+    /// Where requests are logged. Default nowhere.
+    pub access_log: AccessLog,
     /// What is worth a line in the log. Default info.
     pub log_level: LogLevel,
     /// The form of these lines. Default text.
@@ -296,6 +301,25 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where a line for each request goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// Into the log, as info.
+    Log,
+    /// Into this file.
+    File(PathBuf),
+}
+
+impl From<PathBuf> for AccessLog {
+    /// `-` is the log.
+    fn from(path: PathBuf) -> Self {
+        if path.as_os_str() == "-" { Self::Log } else { Self::File(path) }
+    }
+}
+
 /// What is shown on the console, as `-v` and `-vv` ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Console {
@@ -337,6 +361,7 @@ impl Default for GafferdConfig {
             daemonize: false,
             pidfile: None,
             error_log: None,
+            access_log: AccessLog::default(),
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             console: Console::default(),
@@ -431,7 +456,7 @@ impl GafferdConfig {
         };
         put("plugins", self.plugins.iter().map(|p| (p.name.clone(), Value::Object(settings(p)))).collect());
         if !self.jobs.is_empty() {
-            all.insert("jobs".to_owned(), self.jobs.iter().map(|job| Value::Object(to_map(job))).collect());
+            all.insert("jobs".to_owned(), self.jobs.iter().map(|job| Value::Object(to_map(job.clone()))).collect());
         }
         Value::Object(all)
     }

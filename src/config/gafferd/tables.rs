@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Auth, Console, Endpoint, GafferdConfig, Limits, LogFormat, LogLevel, Ssl, Webhooks};
+use super::{AccessLog, Auth, Console, Endpoint, GafferdConfig, Limits, LogFormat, LogLevel, Ssl, Webhooks};
 use crate::config::Address;
 use crate::config::job::{table, user};
 use crate::config::keys::{self as k, Given, Key, Parsed, listed, name_of, seconds, unless};
@@ -78,6 +78,12 @@ pub(super) static GAFFER: &[Key<Gaffer>] = table! {
     "pidfile": |g, _, v| path(v).map(|file| g.config.pidfile = file), |g| path_json(g.config.pidfile.as_ref());
     "error_log": |g, _, v| path(v).map(|file| g.config.error_log = file.filter(|file| file.as_os_str() != "-")),
         |g| path_json(g.config.error_log.as_ref());
+    "access_log": |g, _, v| path(v).map(|file| g.config.access_log = file.map_or(AccessLog::Off, AccessLog::from)),
+        |g| match &g.config.access_log {
+            AccessLog::Off => None,
+            AccessLog::Log => Some("-".into()),
+            AccessLog::File(path) => path_json(Some(path)),
+        };
     "log_level": |g, _, v| v.one_of(LOG_LEVEL).map(|level| g.config.log_level = level),
         |g| name_of(LOG_LEVEL, &g.config.log_level).filter(|_| g.config.log_level != LogLevel::default());
     "log_format": |g, _, v| v.one_of(LOG_FORMAT).map(|format| g.config.log_format = format),

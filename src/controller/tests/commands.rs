@@ -80,7 +80,7 @@ fn every_command() {
 #[test]
 fn errors_of_commands() {
     let mut node = Node::new();
-    node.run("load", json!([{"name": "cat", "cmd": "cat", "start": false}]));
+    node.run("load", json!([{"name": "cat", "cmd": "sleep 1000", "start": false}]));
     let cases = [
         ("nope", json!([]), (404, "command_not_found")),
         ("jobs", json!(["nope"]), (404, "not_found")),

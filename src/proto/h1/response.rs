@@ -56,6 +56,10 @@ impl ResponseHead {
         if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
             return Err(Error::new(ErrorKind::Invalid, format!("field {name} is written by the encoder")));
         }
+        if self.fields.is_empty() {
+            // Room for those of most answers.
+            self.fields.reserve(256);
+        }
         write_field(name, value.as_ref(), &mut self.fields)?;
         Ok(self)
     }

@@ -78,10 +78,11 @@ fn ends(cx: &Cx<'_>, pid: Pid, stream: Option<&str>, mode: u8) -> Result<Ends, F
     if let Some(custom) = stream.filter(|stream| config.custom_streams.iter().any(|label| label == stream)) {
         return Ok((pid, reads.then(|| custom.to_owned()), Some(custom.to_owned())));
     }
+    let outlets: Vec<&str> = config.outlets().iter().map(|outlet| outlet.label).collect();
     let label = match stream {
-        None => config.redirect_output.first(),
+        None => outlets.first(),
         Some(stream) if is_stdin(stream) => None,
-        Some(stream) => match config.redirect_output.iter().find(|label| *label == stream) {
+        Some(stream) => match outlets.iter().find(|label| **label == stream) {
             None => return Err(Fault::new("ENOENT", 404, format!("process {pid}: no stream `{stream}`"))),
             found => found,
         },
@@ -92,7 +93,7 @@ fn ends(cx: &Cx<'_>, pid: Pid, stream: Option<&str>, mode: u8) -> Result<Ends, F
     if writes && !config.redirect_input {
         return Err(forbidden("its standard input"));
     }
-    Ok((pid, label.filter(|_| reads).cloned(), None))
+    Ok((pid, label.filter(|_| reads).map(|label| (*label).to_owned()), None))
 }
 
 struct IoChannel {

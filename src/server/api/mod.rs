@@ -28,7 +28,7 @@ mod wstreams;
 mod tests;
 
 pub use crate::controller::shapes;
-use crate::server::{Route, delete, get, post, put};
+use crate::server::{Route, delete, get, post, put, site};
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.
 pub const MAX_INPUT: usize = 16 << 20;
@@ -109,6 +109,8 @@ pub const ROUTES: &[Route] = &[
     get("/streams/:pid/:label", streams::read, "The output of a process, as a feed"),
     post("/streams/:pid/:label", streams::write, "Writes to a process").body_limit(MAX_INPUT),
     get("/wstreams/:pid", wstreams::open, "Input and output of a process, by websocket"),
+
+    get("/_plugin/*path", site::serve, "The files of plugins' sites"),
 
     #[cfg(feature = "webhooks")]
     get("/webhooks", webhooks::list, "The webhooks, and how their URLs fare"),

@@ -49,6 +49,7 @@ enum Gives {
     Metrics,
     Events,
     Output,
+    File,
     /// Figures: one answer with this schema, or a feed.
     Figures(&'static str),
     Socket,
@@ -80,7 +81,7 @@ const OPERATIONS: &[Operation] = &[
 
     op("GET", "/healthz", &[], Body::No, 200, Gives::Json("Health"), &[]),
     op("GET", "/readyz", &[], Body::No, 200, Gives::Json("Ready"), &[503]),
-    op("GET", "/metrics", &[], Body::No, 200, Gives::Metrics, &[]),
+    op("GET", "/metrics", &[], Body::No, 200, Gives::Metrics, &[503, 504]),
 
     op("GET", "/pids", &[], Body::No, 200, Gives::Json("Pids"), &[]),
     op("GET", "/sessions", &[], Body::No, 200, Gives::Json("Sessions"), &[]),
@@ -91,7 +92,7 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/jobs/:session/:name", &[], Body::No, 200, Gives::Json("Job"), &[400, 404]),
     op("PUT", "/jobs/:session/:name", &[], Body::Json("Replacement"), 201, OK, &[400, 404, 503]),
     op("DELETE", "/jobs/:session/:name", &[], Body::No, 200, OK, &[400, 404]),
-    op("GET", "/jobs/:session/:name/stats", &[], Body::No, 200, Gives::Json("JobStats"), &[400, 404, 500]),
+    op("GET", "/jobs/:session/:name/stats", &[], Body::No, 200, Gives::Json("JobStats"), &[400, 404, 500, 501, 503, 504]),
     op("GET", "/jobs/:session/:name/numprocesses", &[], Body::No, 200, Gives::Json("Numprocesses"), &[400, 404]),
     op("POST", "/jobs/:session/:name/numprocesses", &[], Body::Json("Scale"), 200, Gives::Json("Numprocesses"), &[400, 404, 503]),
     op("POST", "/jobs/:session/:name/signal", &[], Body::Json("Signal"), 202, OK, &[400, 404]),
@@ -103,7 +104,7 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/:pid", &[], Body::No, 200, Gives::Json("Process"), &[404]),
     op("DELETE", "/:pid", &[], Body::No, 202, OK, &[404]),
     op("POST", "/:pid/signal", &[], Body::Json("Signal"), 202, OK, &[400, 404]),
-    op("GET", "/:pid/stats", &[], Body::No, 200, Gives::Json("Stats"), &[404, 500]),
+    op("GET", "/:pid/stats", &[], Body::No, 200, Gives::Json("Stats"), &[404, 500, 501, 503, 504]),
 
     op("GET", "/channel/websocket", &[], Body::No, 101, Gives::Socket, &[400, 426]),
     op("GET", "/:pid/channel", &[Query::Mode], Body::No, 101, Gives::Socket, &[400, 426]),
@@ -135,9 +136,9 @@ const OPERATIONS: &[Operation] = &[
     op("POST", "/groups/:group/_stop", &[], Body::No, 200, OK, &[404]),
     op("POST", "/groups/:group/_restart", &[], Body::No, 200, OK, &[404, 503]),
 
-    op("GET", "/stats", FIGURES, Body::No, 200, Gives::Figures("AllStats"), &[400, 500]),
-    op("GET", "/stats/:name", FIGURES, Body::No, 200, Gives::Figures("JobStats"), &[400, 404, 500]),
-    op("GET", "/stats/:name/:pid", FIGURES, Body::No, 200, Gives::Figures("Figures"), &[400, 404, 500]),
+    op("GET", "/stats", FIGURES, Body::No, 200, Gives::Figures("AllStats"), &[400, 500, 501, 503, 504]),
+    op("GET", "/stats/:name", FIGURES, Body::No, 200, Gives::Figures("JobStats"), &[400, 404, 500, 501, 503, 504]),
+    op("GET", "/stats/:name/:pid", FIGURES, Body::No, 200, Gives::Figures("Figures"), &[400, 404, 500, 501, 503, 504]),
 
     op("GET", "/watch", FEED, Body::No, 200, Gives::Events, &[400]),
     op("GET", "/watch/*pattern", FEED, Body::No, 200, Gives::Events, &[400]),
@@ -145,6 +146,8 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/streams/:pid/:label", FEED, Body::No, 200, Gives::Output, &[400, 404]),
     op("POST", "/streams/:pid/:label", &[], Body::Bytes, 200, OK, &[403, 404, 410, 413, 503]),
     op("GET", "/wstreams/:pid", &[], Body::No, 101, Gives::Socket, &[400, 404]),
+
+    op("GET", "/_plugin/*path", &[], Body::No, 200, Gives::File, &[302, 304, 403, 404, 416, 503]),
 
     #[cfg(feature = "webhooks")]
     op("GET", "/webhooks", &[], Body::No, 200, Gives::Json("Webhooks"), &[501]),
@@ -213,7 +216,8 @@ fn describe_one(route: &Route) -> Value {
         let responses = &mut operation_object["responses"];
         responses[operation.status.to_string()] = success(operation);
         for status in operation.errors {
-            responses[status.to_string()] = error(h1::reason(*status));
+            let reason = h1::reason(*status);
+            responses[status.to_string()] = if *status < 400 { json!({"description": reason}) } else { error(reason) };
         }
         if let Some(body) = request_body(operation.body) {
             operation_object["requestBody"] = body;
@@ -240,6 +244,7 @@ fn path_parameter(name: &str) -> Value {
         "group" => ("A session, called group in 0.4", json!({"type": "string"})),
         "label" => ("A stream's label; `stdin` or `ttin` to write to standard input", json!({"type": "string"})),
         "id" => ("The number of a webhook", json!({"type": "integer", "minimum": 1})),
+        "path" => ("A plugin, and a path in its site", json!({"type": "string"})),
         "stream" => ("The label of an output stream or of a custom stream, or `stdin`", json!({"type": "string"})),
         "pattern" => ("Segments of a topic, `*` for any one: proc/web/exit", json!({"type": "string"})),
         _ => ("A job: label, session.label or session:label", json!({"type": "string"})),
@@ -291,6 +296,7 @@ fn success(operation: &Operation) -> Value {
         Gives::Metrics => json!({"application/openmetrics-text": text()}),
         Gives::Events => json!({"application/json": json_of("Event"), "text/event-stream": text()}),
         Gives::Output => json!({"application/octet-stream": {}, "text/event-stream": text()}),
+        Gives::File => json!({"*/*": {}}),
         Gives::Figures(name) => json!({
             "application/json": {"schema": {"anyOf": [schema(name), schema("Figures")]}},
             "text/event-stream": text(),

@@ -15,7 +15,7 @@ use crate::server::{Call, Message, Refusal, Reply, Socket, SocketOut};
 
 pub(super) fn open(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let pid = pid(call)?;
-    let label = call.cx.process(pid)?.config.redirect_output.first().cloned();
+    let label = call.cx.process(pid)?.config.outlets().first().map(|outlet| outlet.label.to_owned());
     Ok(Reply::WebSocket(Box::new(Console(Pipe::new(pid, label)))))
 }
 

@@ -398,8 +398,17 @@ struct Scan {
 impl Scan {
     fn new(buffer: usize) -> io::Result<Self> {
         let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        // SAFETY: a constant path; the descriptor is ours.
-        let proc = unsafe { OwnedFd::from_raw_fd(retry(|| libc::open(c"/proc".as_ptr(), flags))?) };
+        let opened = retry(|| {
+            // SAFETY: a constant path.
+            unsafe { libc::open(c"/proc".as_ptr(), flags) }
+        });
+        let fd = opened.map_err(|e| match e.kind() {
+            // A chroot, for instance: asking again is of no use.
+            io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::Unsupported, "there is no /proc"),
+            _ => e,
+        })?;
+        // SAFETY: opened just now, for us.
+        let proc = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Self { proc, entries: vec![0; buffer], from: 0, to: 0 })
     }
 
