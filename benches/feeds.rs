@@ -70,9 +70,13 @@ fn fan_out(address: SocketAddr, handle: &Handle) {
     arrived.recv_timeout(Duration::from_secs(30)).expect("it comes to all");
 
     let base = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let clients = (0..SUBSCRIBERS).map(|_| TcpStream::connect(base.local_addr().expect("bound")).expect("it listens"));
-    let (base_arrived, _record) = readers(clients.collect());
-    let mut sockets: Vec<_> = (0..SUBSCRIBERS).map(|_| base.accept().expect("a client").0).collect();
+    // One after the other: there is room for so many connections only that were not taken yet.
+    let pair = || {
+        let client = TcpStream::connect(base.local_addr().expect("bound")).expect("it listens");
+        (client, base.accept().expect("a client").0)
+    };
+    let (clients, mut sockets): (Vec<_>, Vec<_>) = (0..SUBSCRIBERS).map(|_| pair()).unzip();
+    let (base_arrived, _record) = readers(clients);
 
     let mut job = 0;
     let (mut plain, mut turns, mut burst) = (Vec::new(), Vec::new(), Vec::new());
@@ -114,7 +118,7 @@ fn timed(arrived: &Receiver<()>, send: impl FnOnce()) -> f64 {
 }
 
 fn config(n: usize) -> JobConfig {
-    JobConfig::new(format!("job-{n:06}"), "sleep 1").expect("valid")
+    JobConfig::new(&format!("job-{n:06}"), "sleep 1").expect("valid")
 }
 
 fn load(handle: &Handle, n: usize) {
@@ -217,7 +221,7 @@ fn through_cat() -> f64 {
 }
 
 fn through_websocket(address: SocketAddr, handle: &Handle, round: usize) -> f64 {
-    let config = JobConfig::new(format!("output-{round}"), format!("read line; {}", source())).expect("valid");
+    let config = JobConfig::new(&format!("output-{round}"), format!("read line; {}", source())).expect("valid");
     let config = config.shell(true).redirect_input(true).redirect_output(["out"]).restart(Restart::Never);
     let name = config.name.as_str().to_owned();
     handle.call(move |m| m.load(config, true)).expect("it runs").expect("a new job");
