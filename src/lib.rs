@@ -42,7 +42,7 @@
 //! | (core) | [`manager`], [`table`], [`event_loop`], [`events`], [`sys`] | libc, polling |
 //! | `signals` | [`signals`]: signals as an app | signal-hook |
 //! | `procfile` | [`config`]: Procfile and .env | |
-//! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON | serde_json |
+//! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON; [`controller`]: commands and topics as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
