@@ -46,7 +46,8 @@
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
-//! | `server` | `server`: the manager over HTTP; `history`: the last output of its programs | serde_json, httparse, sha1_smol, base64 |
+//! | `server` | `server`: the manager over HTTP; `history`: the last output of its programs; `plugins` | serde_json, httparse, sha1_smol, base64 |
+//! | `client` | `client`: a blocking client of a node | ureq, serde_json |
 //! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
@@ -116,6 +117,8 @@ pub mod history;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod manager;
+#[cfg(feature = "server")]
+pub mod plugins;
 pub mod process;
 pub mod proto;
 #[cfg(feature = "server")]

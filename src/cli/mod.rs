@@ -18,6 +18,8 @@ mod attach;
 mod code;
 mod color;
 mod command;
+#[cfg(all(feature = "client", feature = "config"))]
+pub mod definitions;
 mod duration;
 mod help;
 #[cfg(all(feature = "client", feature = "config"))]
@@ -27,6 +29,7 @@ pub mod node;
 mod opt;
 mod output;
 mod program;
+mod prompt;
 pub mod table;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod wait;
@@ -39,3 +42,4 @@ pub use duration::parse_duration;
 pub use opt::{Opt, Value};
 pub use output::{complain, main, print};
 pub use program::Program;
+pub use prompt::confirm;

@@ -107,6 +107,13 @@ impl Server {
         names(&self.http.get(&path)?["jobs"])
     }
 
+    /// The same as [`Job`]s, one after the other.
+    pub fn jobs_walk(&self, session: Option<&str>) -> Result<impl Iterator<Item = Job>> {
+        let names = self.jobs(session)?.iter().map(|name| job_name(name)).collect::<Result<Vec<_>>>()?;
+        let http = self.http.clone();
+        Ok(names.into_iter().map(move |name| Job::new(http.clone(), name)))
+    }
+
     /// How all jobs stand, in one request.
     pub fn statuses(&self) -> Result<Vec<JobStatus>> {
         let answer = self.http.get("/status")?;

@@ -82,19 +82,25 @@ pub fn job_from_json(value: &Value, session: Option<&str>) -> Result<(JobConfig,
 /// `session` is left out where it is the default one. Custom channels are descriptors and cannot be written.
 #[must_use]
 pub fn job_to_json(config: &JobConfig) -> Value {
-    Value::Object(to_map(&Job::new(config.clone())))
+    Value::Object(to_map(Job::new(config.clone())))
 }
 
-pub(super) fn to_map(job: &Job) -> Map<String, Value> {
-    let session = Some(job.config.name.session()).filter(|session| *session != DEFAULT_SESSION);
-    let draft = Draft {
-        name: Some(job.config.name.label().to_owned()),
-        session: session.map(str::to_owned),
-        given_session: None,
-        has_cmd: true,
-        job: job.clone(),
-    };
-    keys::write(KEYS, &draft)
+/// Appends what [`job_to_json`] makes as text, in the order of the documentation and without the tree, which takes most of the
+/// time.
+pub(crate) fn write_job(config: &JobConfig, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (n, (name, value)) in keys::members(KEYS, &Draft::of(Job::new(config.clone()))).enumerate() {
+        // The names of the table have nothing to escape.
+        out.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        serde_json::to_writer(&mut *out, &value).expect("memory takes everything, and a value has text for keys");
+    }
+    out.push(b'}');
+}
+
+pub(super) fn to_map(job: Job) -> Map<String, Value> {
+    keys::write(KEYS, &Draft::of(job))
 }
 
 /// `key: what`, or `key[0]: what` where the message begins with the way to what it is about.
@@ -126,6 +132,18 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// A job that is to be written.
+    fn of(job: Job) -> Self {
+        let session = Some(job.config.name.session()).filter(|session| *session != DEFAULT_SESSION);
+        Self {
+            name: Some(job.config.name.label().to_owned()),
+            session: session.map(str::to_owned),
+            given_session: None,
+            has_cmd: true,
+            job,
+        }
+    }
+
     pub(super) fn new(session: Option<&str>) -> Self {
         let unnamed = JobName::new(DEFAULT_SESSION, "unnamed").expect("a job's name");
         Self {

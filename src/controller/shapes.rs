@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::json::{cpu, stats_json, unix_time};
-use crate::config::job_to_json;
+use crate::config::{job_to_json, write_job};
 use crate::manager::Sample;
 use crate::process::{
     DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, LogStatus, Pid, ProcessInfo, ProcessState, UserRef,
@@ -78,6 +78,37 @@ fn log(log: &LogStatus) -> Value {
         "rotations": log.rotations,
         "failing": log.failing,
     })
+}
+
+/// The text of [`job`], without the tree.
+#[must_use]
+pub fn job_text(info: &JobInfo) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    macro_rules! members {
+        ($($name:literal: $value:expr,)*) => {
+            $(
+                out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
+                serde_json::to_writer(&mut out, $value).expect("memory takes everything");
+            )*
+        };
+    }
+    let numbers = |pids: &[Pid]| pids.iter().map(|pid| pid.0).collect::<Vec<u64>>();
+    members! {
+        "name": info.name.as_str(),
+        "active": &(info.state == JobState::Active),
+        "state": state(info.state),
+        "running": &info.running,
+        "running_out": &info.running_out,
+        "numprocesses": &info.numprocesses,
+        "max_processes": &info.numprocesses,
+        "processes": &numbers(&info.processes),
+        "ending": &numbers(&info.ending),
+    }
+    out[0] = b'{';
+    out.extend_from_slice(b",\"config\":");
+    write_job(&info.config, &mut out);
+    out.push(b'}');
+    out
 }
 
 /// A job in few words: `name active state running numprocesses max_processes ending`.
@@ -174,22 +205,33 @@ fn tenths(percent: f64) -> f64 {
 }
 
 /// What one process uses.
-pub(crate) struct Figures {
-    pub(crate) name: Arc<JobName>,
+#[derive(Debug)]
+pub struct Figures {
+    /// Its job.
+    pub name: Arc<JobName>,
     mem: f64,
     cpu: f64,
     json: Value,
 }
 
 impl Figures {
-    pub(crate) fn new(sample: &Sample) -> Self {
+    /// Those of a sample.
+    #[must_use]
+    pub fn new(sample: &Sample) -> Self {
         let (mem, cpu) = (sample.stats.mem, cpu(&sample.stats));
         Self { name: Arc::clone(&sample.name), mem, cpu, json: stats_json(sample) }
+    }
+
+    /// As they are sent.
+    #[must_use]
+    pub fn into_json(self) -> Value {
+        self.json
     }
 }
 
 /// What a job's processes use: `name`, `stats` of each, and sum, greatest and least of `mem` and `cpu`, null without processes.
-pub(crate) fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
+#[must_use]
+pub fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
     let [mem, max_mem, min_mem] = sums(processes.iter().map(|process| process.mem));
     let [cpu, max_cpu, min_cpu] = sums(processes.iter().map(|process| process.cpu));
     json!({
@@ -212,6 +254,22 @@ fn sums(values: impl Iterator<Item = f64>) -> [Option<f64>; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Manager;
+
+    #[test]
+    fn the_text_of_a_job_is_that_of_its_tree() {
+        let mut manager = Manager::new().expect("a manager");
+        for config in [
+            JobConfig::new("shop.web", "bin/web \"é\" '\n'").expect("valid").arg("\u{1}").env("A", "\\").cwd("/"),
+            JobConfig::new("x", "y").expect("valid").redirect_output(["out", "err"]).numprocesses(0),
+        ] {
+            let name = config.name.clone();
+            manager.load(config, false).expect("loaded");
+            let info = manager.info(name.as_str()).expect("it is loaded");
+            let text: Value = serde_json::from_slice(&job_text(&info)).expect("JSON");
+            assert_eq!(text, job(&info));
+        }
+    }
     #[test]
     fn figures_of_jobs() {
         assert_eq!(sums([].into_iter()), [None; 3]);

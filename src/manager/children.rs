@@ -12,7 +12,7 @@ use super::inlets::{Inlet, STDIN};
 use super::streams::{self, Stream, StreamOrigin};
 use super::{Cx, Owner, Supervisor, launch};
 use crate::event_loop::{Interest, Source};
-use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio};
+use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio, What};
 use crate::sys::signal::{Groups, group_exists};
 use crate::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawned, Spawner, Terminal};
 use crate::sys::{group_alive, signal_group, signal_process, stdio, tty, users};
@@ -113,10 +113,8 @@ impl Children {
         self.map.get_mut(&pid)?.inlets.iter_mut().find(|inlet| &*inlet.label == label)
     }
 
-    pub(super) fn flush_inlet(&mut self, pid: Pid, index: usize) {
-        if let Some(inlet) = self.map.get_mut(&pid).and_then(|child| child.inlets.get_mut(index)) {
-            inlet.flush();
-        }
+    pub(super) fn inlet_at(&mut self, pid: Pid, index: usize) -> Option<&mut Inlet> {
+        self.map.get_mut(&pid)?.inlets.get_mut(index)
     }
 
     /// A child is kept until its group is gone and its output has ended.
@@ -276,7 +274,13 @@ impl Supervisor {
         match self.adopt(pid, os_pid, instance, config, exit, readers, writers) {
             Ok(mut child) => {
                 for stream in child.streams.iter_mut().flatten() {
-                    stream.log = self.logs.attach(config, &stream.origin);
+                    match self.logs.attach(&mut self.io, config, &stream.origin) {
+                        Ok(log) => stream.log = log,
+                        Err(e) => {
+                            let source = format!("stream '{}' of process {pid}", stream.origin.label);
+                            self.notices.push(What::Fault { source, reason: format!("it has no log: {e}") });
+                        }
+                    }
                 }
                 self.children.map.insert(pid, child);
                 Ok(os_pid)

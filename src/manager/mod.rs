@@ -55,6 +55,7 @@ pub use app::{App, AppId};
 pub use closures::ClosureId;
 pub use cx::Cx;
 pub use handle::Handle;
+pub use inlets::Taken;
 pub use monitor::{MonitorId, Sample, Target};
 pub use output::{Output, OutputLimit, Piece};
 pub use streams::{Flow, StreamChunk, StreamData, StreamOrigin, StreamSelector, TapId};
@@ -254,9 +255,11 @@ impl Manager {
             }
         }
         sampling::work(&mut self.cx());
-        let now = Instant::now();
-        if self.supervisor.table.next_deadline().is_some_and(|at| at <= now) {
-            self.supervisor.table.handle_timeout(now);
+        if let Some(at) = self.supervisor.table.next_deadline() {
+            let now = Instant::now();
+            if at <= now {
+                self.supervisor.table.handle_timeout(now);
+            }
         }
         self.settle();
         self.supervisor.turns.add(began.elapsed());
@@ -278,7 +281,7 @@ impl Manager {
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, Some(readiness)),
                 Owner::Exit(pid) => children::exited(&mut self.cx(), pid),
                 Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index),
-                Owner::Inlet(pid, index) => self.supervisor.children.flush_inlet(pid, index),
+                Owner::Inlet(pid, index) => self.supervisor.flush_inlet(pid, index),
                 Owner::Log(id) => streams::log_ready(&mut self.cx(), id),
                 Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) => {}
             },

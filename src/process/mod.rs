@@ -9,7 +9,7 @@ mod exit;
 mod flapping;
 mod id;
 mod info;
-#[cfg(any(feature = "server", feature = "webhooks"))]
+#[cfg(any(feature = "config", feature = "webhooks"))]
 pub mod json;
 mod logs;
 mod signal;

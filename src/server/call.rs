@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
+use super::streamed::Streamed;
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
 use crate::proto::h1::{self, Query, RequestHead};
@@ -155,6 +156,8 @@ impl Params<'_> {
 pub enum Reply {
     /// A status and JSON.
     Json(u16, Value),
+    /// The same, written already.
+    JsonText(u16, Vec<u8>),
     /// A status and `text/plain; charset=utf-8`.
     Text(u16, String),
     /// A status and bytes.
@@ -169,6 +172,8 @@ pub enum Reply {
         /// not (`no-store`).
         cache: bool,
     },
+    /// A content that is read as the client takes it.
+    Streamed(Streamed),
     /// A status and no content.
     Empty(u16),
     /// The connection becomes a feed, for as long as both sides want it.
@@ -184,10 +189,12 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(status, value) => write!(f, "Json({status}, {value})"),
+            Self::JsonText(status, text) => write!(f, "JsonText({status}, {})", String::from_utf8_lossy(text)),
             Self::Text(status, text) => write!(f, "Text({status}, {text:?})"),
             Self::Bytes { status, content_type, body, .. } => {
                 write!(f, "Bytes({status}, {content_type}, {} bytes)", body.len())
             }
+            Self::Streamed(streamed) => streamed.fmt(f),
             Self::Empty(status) => write!(f, "Empty({status})"),
             Self::Feed(spec) => spec.fmt(f),
             Self::WebSocket(_) => f.write_str("WebSocket"),
@@ -264,6 +271,10 @@ pub trait Socket: Send {
 
     /// What a closure of its own has sent to its [address](SocketOut::address), in the order of sending.
     fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>, out: &mut SocketOut<'_>) {}
+
+    /// The client, which was behind, has taken so much that less than a quarter of the bound is unsent. Called once after
+    /// each [`SocketOut::wait_for_room`].
+    fn room(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
 
     /// The connection is gone: end what was subscribed. Called once, whatever ended it.
     fn close(&mut self, cx: &mut Cx<'_>) {}

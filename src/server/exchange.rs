@@ -40,7 +40,7 @@ impl Content {
     }
 
     fn json(status: u16, value: &Value) -> Self {
-        Self::new(status, JSON, value.to_string().into_bytes())
+        Self::new(status, JSON, serde_json::to_vec(value).expect("a value has text for keys"))
     }
 }
 
@@ -134,6 +134,7 @@ impl HttpServer {
     ) {
         let content = match reply {
             Ok(Reply::Json(status, value)) => Content::json(status, &value),
+            Ok(Reply::JsonText(status, text)) => Content::new(status, JSON, text),
             Ok(Reply::Text(status, text)) => Content::new(status, "text/plain; charset=utf-8", text.into_bytes()),
             Ok(Reply::Bytes { status, content_type, body, cache }) => Content {
                 etag: cache,
@@ -141,6 +142,7 @@ impl HttpServer {
                 ..Content::new(status, content_type, body)
             },
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
+            Ok(Reply::Streamed(streamed)) => return self.start_streamed(conn, &head, streamed),
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),
             Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket) {
                 Ok(()) => return,
@@ -184,7 +186,8 @@ impl HttpServer {
         if let (200, true, Some(head)) = (status, content.etag, head) {
             if matches!(head.method(), Method::Get | Method::Head) {
                 let tag = entity_tag(&content.body);
-                if !if_none_match(head.headers().all("if-none-match"), Some(&tag)) {
+                let text = std::str::from_utf8(&tag).expect("digits");
+                if !if_none_match(head.headers().all("if-none-match"), Some(text)) {
                     status = 304;
                 }
                 etag = Some(tag);
@@ -200,7 +203,7 @@ impl HttpServer {
             field("Content-Type", media_type);
         }
         if let Some(tag) = &etag {
-            field("ETag", tag);
+            field("ETag", std::str::from_utf8(tag).expect("digits"));
         }
         if let Some(cache) = content.cache {
             field("Cache-Control", cache);
@@ -224,7 +227,7 @@ impl HttpServer {
     }
 
     /// The start of every answer.
-    fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
+    pub(super) fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
         let status = if (100..=999).contains(&status) { status } else { 500 };
         let mut response = ResponseHead::new(status).with("Server", SERVER);
         if let Some(head) = head {
@@ -266,8 +269,13 @@ impl HttpServer {
 }
 
 /// The same bytes have the same tag, whenever the server was started.
-fn entity_tag(body: &[u8]) -> String {
+fn entity_tag(body: &[u8]) -> [u8; 18] {
     let mut hasher = DefaultHasher::new();
     hasher.write(body);
-    format!("\"{:016x}\"", hasher.finish())
+    let hash = hasher.finish();
+    let mut tag = [b'"'; 18];
+    for (n, digit) in tag[1..17].iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(hash >> (60 - 4 * n)) as usize & 15];
+    }
+    tag
 }

@@ -8,6 +8,8 @@
 //! start, or changes the environment, the working directory or the umask of this process; except [`daemon`],
 //! [`notify::take`] and [`subreaper`], which are there for that and meant for a `main`.
 
+#[cfg(feature = "server")]
+pub(crate) mod beneath;
 mod child;
 #[cfg(any(feature = "client", feature = "console", feature = "log"))]
 pub(crate) mod clock;

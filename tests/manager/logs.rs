@@ -267,3 +267,16 @@ fn what_is_left_is_written_when_the_manager_ends() {
     assert!(w.seen().iter().any(|seen| matches!(seen, Seen::End(_))));
     crate::watch::signal(os_pid, gaffer::process::Signal::KILL);
 }
+
+#[test]
+fn a_definition_that_changes_before_the_start() {
+    let scratch = Scratch::new();
+    let mut w = Watch::new();
+    let job = |file: &str| sh("a", "echo hello").stdout_logfile(scratch.file(file)).restart(Restart::Never);
+    w.manager.load(job("one"), false).expect("load");
+    let pid = w.manager.commit("a", gaffer::manager::Commit::default()).expect("commit");
+    w.manager.update(job("two"), false).expect("update");
+    w.until("the end", |w| w.exits().iter().any(|(ended, _)| *ended == pid));
+    assert_eq!((scratch.text("one").as_str(), scratch.text("two").as_str()), ("hello\n", ""));
+    w.finish();
+}

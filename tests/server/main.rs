@@ -4,8 +4,10 @@
 #![allow(clippy::print_stderr)]
 
 mod access;
+mod channel;
 mod feeds;
 mod http;
+mod iochannel;
 mod later;
 mod limits;
 mod listen;
@@ -13,3 +15,4 @@ mod logs;
 mod node;
 mod stats;
 mod websocket;
+mod wsclient;

@@ -37,7 +37,7 @@ pub fn job() -> Vec<u8> {
     let mut manager = Manager::new().expect("a manager");
     load(&mut manager);
     let info = manager.info("x").expect("it is loaded");
-    api::shapes::job(&info).to_string().into_bytes()
+    api::shapes::job_text(&info)
 }
 
 fn load(manager: &mut Manager) {

@@ -8,7 +8,7 @@ use gaffer::manager::Supervisor;
 use gaffer::process::{JobConfig, LogFormat};
 use gaffer::{Error, ErrorKind, Result, words};
 
-use crate::webhooks;
+use crate::{plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
@@ -18,7 +18,8 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
     });
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
     let logs = Supervisor::check_logs(config.jobs.iter().map(|job| &job.config)).err();
-    unknown.chain(webhooks::faults(config)).chain(jobs).chain(logs).collect()
+    let guests = webhooks::faults(config).chain(plugins::faults(config));
+    unknown.chain(guests).chain(jobs).chain(logs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -38,8 +39,6 @@ fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
         ("require_key", config.require_key),
         ("[auth]", config.auth != Default::default()),
         ("certfile (TLS)", tls || config.ssl != Default::default()),
-        ("plugins_dir", config.plugins_dir.is_some()),
-        ("[plugin:…]", !config.plugins.is_empty()),
         ("lookupd_address", !config.lookupd_addresses.is_empty()),
         ("broadcast_address", config.broadcast_address.is_some()),
     ]
@@ -69,6 +68,10 @@ fn summary(config: &GafferdConfig) -> String {
     }
     for hook in &config.webhooks.hooks {
         put(&mut text, format_args!("webhook {}: {}", hook.event, hook.urls.join(" ")));
+    }
+    // They were found just now; what changed since then would be told at the start.
+    for plugin in plugins::read(config).unwrap_or_default().plugins {
+        put(&mut text, format_args!("plugin {}", plugins::describe(&plugin)));
     }
     for job in &config.jobs {
         // It was resolved just now; what changed since then would be told at the start.

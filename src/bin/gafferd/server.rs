@@ -7,6 +7,8 @@ use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::history::{History, Limits};
 use gaffer::log::{Log, LogLevel};
+use gaffer::plugins::InvalidLines;
+use gaffer::server::site::Sites;
 use gaffer::server::{Answered, Peer};
 use gaffer::sys::users;
 use gaffer::webhooks::Hooks;
@@ -22,6 +24,8 @@ pub(crate) struct Surroundings {
     pub(crate) access_log: Option<Log>,
     pub(crate) hooks: Hooks,
     pub(crate) history: History,
+    pub(crate) sites: Sites,
+    pub(crate) invalid_lines: InvalidLines,
 }
 
 /// A server at the addresses of an endpoint.
@@ -59,6 +63,8 @@ fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpS
     let mut server = server::HttpServer::bind(settings)?;
     server.provide(around.hooks.clone());
     server.provide(around.history.clone());
+    server.provide(around.sites.clone());
+    server.provide(around.invalid_lines.clone());
     server.routes(server::api::ROUTES)?;
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));

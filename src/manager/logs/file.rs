@@ -219,7 +219,7 @@ impl LogFile {
             return Ok(end + 1);
         }
         let inside = self.is_inside_line()?;
-        if self.offset > 0 && (!inside || self.offset >= rule.maxbytes + MAX_LINE) {
+        if self.offset > 0 && (!inside || self.offset >= rule.maxbytes.saturating_add(MAX_LINE)) {
             return Ok(0);
         }
         Ok(line())

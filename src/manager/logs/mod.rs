@@ -26,7 +26,7 @@ use sink::{Out, Sink};
 use super::supervisor::no_process;
 use super::{Owner, StreamOrigin, Supervisor};
 use crate::event_loop::EventLoop;
-use crate::process::{JobConfig, JobName, LogStatus, Pid};
+use crate::process::{JobConfig, JobName, LogStatus, Outlet, Pid};
 use crate::proto::lines::Lines;
 use crate::sys::stdio::Moved;
 use crate::{Error, ErrorKind, Result};
@@ -201,16 +201,28 @@ impl Logs {
     }
 
     /// What makes lines of a new stream, if it has a log.
-    pub(super) fn attach(&mut self, config: &JobConfig, origin: &StreamOrigin) -> Option<Feed> {
+    pub(super) fn attach(
+        &mut self,
+        io: &mut EventLoop<Owner>,
+        config: &JobConfig,
+        origin: &StreamOrigin,
+    ) -> Result<Option<Feed>> {
         let outlets = config.outlets();
-        let outlet = outlets.iter().find(|outlet| outlet.fds[0] == origin.fd && *outlet.label == *origin.label)?;
-        let sink = self.find(&config.name, outlet.logfile?)?.id;
-        self.sinks.get_mut(&sink)?.streams += 1;
+        let is_its = |outlet: &&Outlet<'_>| outlet.fds[0] == origin.fd && *outlet.label == *origin.label;
+        let Some(given) = outlets.iter().find(is_its).and_then(|outlet| outlet.logfile) else { return Ok(None) };
+        let sink = match self.find(&config.name, given) {
+            Some(sink) => sink.id,
+            // The definition has changed since the process was announced. Its file is opened for it alone.
+            None => self.open(io, config, given)?,
+        };
+        if let Some(sink) = self.sinks.get_mut(&sink) {
+            sink.streams += 1;
+        }
         let form = match Head::new(config.log_format, origin) {
             None => Form::Raw { held: Vec::new(), torn: false },
             Some(head) => Form::Lines { head, lines: Lines::default() },
         };
-        Some(Feed { sink, form })
+        Ok(Some(Feed { sink, form }))
     }
 
     /// The stream has ended: what is left of it is written.

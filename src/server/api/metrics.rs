@@ -16,6 +16,7 @@ pub(super) fn text(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     jobs(call, &mut page);
     #[cfg(feature = "webhooks")]
     webhooks(call, &mut page);
+    plugins(call, &mut page);
     let Ok(own) = call.cx.own_stats() else { return Ok(page.finish()) };
     let uses =
         |sample: &Sample| Uses { pid: sample.pid, figures: FAMILIES.map(|(.., value)| sum(&sample.stats, value)) };
@@ -126,6 +127,14 @@ fn logs(infos: &[JobInfo], page: &mut Page) {
     each("gaffer_log_rotations", "counter", "", "How often the log file was rotated.", &|log| log.rotations);
     let help = "Whether the log file cannot be written or rotated now.";
     each("gaffer_log_failing", "gauge", "", help, &|log| u64::from(log.failing.is_some()));
+}
+
+fn plugins(call: &Call<'_, '_>, page: &mut Page) {
+    let Some(lines) = call.provided.get::<crate::plugins::InvalidLines>() else { return };
+    page.family("gaffer_plugin_invalid_lines", "counter", "", "Lines of plugins' programs that were no messages.");
+    for (plugin, n) in lines.all() {
+        page.sample("gaffer_plugin_invalid_lines_total", &[("plugin", &plugin)], n);
+    }
 }
 
 #[cfg(feature = "webhooks")]

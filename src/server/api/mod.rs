@@ -4,6 +4,7 @@
 //! `/processes`. Every handler is a function from a [`Call`](super::call::Call) to an answer or a
 //! [`Refusal`](super::call::Refusal); none blocks. `/openapi.json` describes each line of the table.
 
+mod channel;
 mod feeds;
 mod groups;
 mod health;
@@ -13,6 +14,7 @@ mod metrics;
 mod openapi;
 mod params;
 mod pids;
+mod pipe;
 mod processes;
 mod root;
 mod schemas;
@@ -27,7 +29,7 @@ mod wstreams;
 mod tests;
 
 pub use crate::controller::shapes;
-use crate::server::{Route, delete, get, post, put};
+use crate::server::{Route, delete, get, post, put, site};
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.
 pub const MAX_INPUT: usize = 16 << 20;
@@ -66,6 +68,10 @@ pub const ROUTES: &[Route] = &[
     delete("/:pid", pids::stop, "Stops a process; one that is kept alive is replaced"),
     post("/:pid/signal", pids::signal, "Sends a signal to a process"),
     get("/:pid/stats", pids::stats, "What a process uses"),
+
+    get("/channel/websocket", channel::open, "Commands, and topics to subscribe, by websocket"),
+    get("/:pid/channel", channel::of_process, "Input and output of a process in frames, by websocket"),
+    get("/:pid/channel/:stream", channel::of_process, "A stream of a process in frames, by websocket"),
 
     // The generation of 0.4. A name is `label`, `session.label` or `session:label`, or the number of a process.
     get("/processes", processes::all, "The names of all jobs, or with `running` the numbers of all processes"),
@@ -106,6 +112,8 @@ pub const ROUTES: &[Route] = &[
     get("/streams/:pid/:label", streams::read, "The output of a process, as a feed"),
     post("/streams/:pid/:label", streams::write, "Writes to a process").body_limit(MAX_INPUT),
     get("/wstreams/:pid", wstreams::open, "Input and output of a process, by websocket"),
+
+    get("/_plugin/*path", site::serve, "The files of plugins' sites"),
 
     #[cfg(feature = "webhooks")]
     get("/webhooks", webhooks::list, "The webhooks, and how their URLs fare"),

@@ -136,6 +136,7 @@ impl Node {
     fn json(&mut self, line: &str, body: &str, status: u16) -> Value {
         match self.ask(line, body) {
             Ok(Reply::Json(got, value)) if got == status => value,
+            Ok(Reply::JsonText(got, text)) if got == status => serde_json::from_slice(&text).expect("JSON"),
             other => panic!("{line} {body}: expected {status} and JSON, got {other:?}"),
         }
     }

@@ -13,9 +13,13 @@ pub(super) fn check_answer(document: &Value, route: &Route, answer: &Result<Repl
     let (status, json, media) = match answer {
         Err(refusal) => (refusal.status, Some(refusal.to_json()), "application/json"),
         Ok(Reply::Json(status, value)) => (*status, Some(value.clone()), "application/json"),
+        Ok(Reply::JsonText(status, text)) => {
+            (*status, Some(serde_json::from_slice(text).expect("JSON")), "application/json")
+        }
         Ok(Reply::Text(status, _)) => (*status, None, "text/plain"),
         Ok(Reply::Bytes { status, content_type, .. }) => (*status, None, content_type.split(';').next().expect("one")),
         Ok(Reply::Empty(status)) => (*status, None, ""),
+        Ok(Reply::Streamed(streamed)) => (streamed.status, None, ""),
         Ok(Reply::Feed(_)) => (200, None, "text/event-stream"),
         Ok(Reply::WebSocket(_)) => (101, None, ""),
         Ok(Reply::Later(_)) => panic!("{route:?}: the answer itself is to be checked"),
