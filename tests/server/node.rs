@@ -11,8 +11,7 @@ use gaffer::manager::Handle;
 use gaffer::manager::{Cx, Target};
 use gaffer::process::{JobConfig, Pid, Restart};
 use gaffer::server::{
-    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket,
-    SocketOut, api,
+    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
 };
 
 /// How long anything may take.
@@ -154,8 +153,6 @@ impl Node {
         let mut server = HttpServer::bind(config).expect("a free port");
         let history = History::new(Limits::default());
         server.provide(history.clone());
-        let logs: Vec<_> = api::ROUTES.iter().filter(|route| route.pattern == "/logs").copied().collect();
-        server.routes(&logs).expect("a valid route");
         and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
