@@ -95,6 +95,28 @@ pub fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     line
 }
 
+/// A word as a POSIX shell would read it back, on one line: as [`join`] writes it, but what a terminal might obey is escaped
+/// (`$'...'`, POSIX.1-2024, XCU 2.2.4).
+///
+/// ```
+/// assert_eq!(gaffer::words::show("it's"), r"'it'\''s'");
+/// assert_eq!(gaffer::words::show("a\x1b[2J"), r"$'a\033[2J'");
+/// ```
+#[must_use]
+pub fn show(word: &str) -> Cow<'_, str> {
+    if !word.contains(char::is_control) {
+        return quote(word);
+    }
+    let escape = |c: char| match c {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\'' | '\\' => format!("\\{c}"),
+        c if c.is_control() => c.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect(),
+        c => c.to_string(),
+    };
+    format!("$'{}'", word.chars().map(escape).collect::<String>()).into()
+}
+
 fn quote(word: &str) -> Cow<'_, str> {
     let ordinary = |c: char| c.is_ascii_alphanumeric() || "_-./,:=@%+".contains(c);
     if !word.is_empty() && word.chars().all(ordinary) {
@@ -305,6 +327,20 @@ pub(crate) mod tests {
             ("é'ü'", &["éü"]),
         ] {
             assert_eq!(split(text).expect(text), words, "{text}");
+        }
+    }
+
+    #[test]
+    fn shown_words_are_on_one_line() {
+        for (word, want) in [
+            ("plain-1.2/x", "plain-1.2/x"),
+            ("", "''"),
+            ("two words", "'two words'"),
+            ("a\nb\t'\\", r"$'a\nb\t\'\\'"),
+            ("\x1b[31m1\x7f", r"$'\033[31m1\177'"),
+            ("\u{9b}1m", r"$'\302\2331m'"),
+        ] {
+            assert_eq!(show(word), want, "{word:?}");
         }
     }
 

@@ -8,6 +8,8 @@ use std::path::Path;
 mod dotenv;
 #[path = "../fuzz/src/events.rs"]
 mod events;
+#[path = "../fuzz/src/frame.rs"]
+mod frame;
 #[path = "../fuzz/src/gafferd_config.rs"]
 mod gafferd_config;
 #[path = "../fuzz/src/h1_chunked.rs"]
@@ -53,6 +55,11 @@ fn replay_dotenv() {
 #[test]
 fn replay_events() {
     check("events", events::run);
+}
+
+#[test]
+fn replay_frame() {
+    check("frame", frame::run);
 }
 
 #[test]

@@ -62,6 +62,8 @@ fn layers() {
         ("src/event_loop", &[&l3[..], &["manager", "table", "process", "events", "proto", "sys"]].concat()),
         ("src/sys", &[&l3[..], &["manager", "table", "event_loop", "events", "proto"]].concat()),
         ("src/manager", &l3),
+        ("src/webhooks", &["server", "client", "console", "signals", "config", "cli", "controller", "plugins", "sys"]),
+        ("src/plugins", &["server", "client", "console", "signals", "config", "cli", "webhooks", "event_loop"]),
         ("src/controller", &["server", "client", "console", "signals", "cli", "event_loop", "sys"]),
         (
             "src/config",

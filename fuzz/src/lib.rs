@@ -3,6 +3,7 @@
 
 pub mod dotenv;
 pub mod events;
+pub mod frame;
 pub mod gafferd_config;
 pub mod h1_chunked;
 pub mod h1_request;

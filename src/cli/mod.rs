@@ -14,9 +14,12 @@
 
 #![forbid(unsafe_code)]
 
+mod attach;
 mod code;
 mod color;
 mod command;
+#[cfg(all(feature = "client", feature = "config"))]
+pub mod definitions;
 mod duration;
 mod help;
 #[cfg(all(feature = "client", feature = "config"))]
@@ -26,10 +29,12 @@ pub mod node;
 mod opt;
 mod output;
 mod program;
+mod prompt;
 pub mod table;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod wait;
 
+pub use attach::{attach_at, attached_socket};
 pub use code::{Code, Failure};
 pub use color::ColorChoice;
 pub use command::{Asked, Command};
@@ -37,3 +42,4 @@ pub use duration::parse_duration;
 pub use opt::{Opt, Value};
 pub use output::{complain, main, print};
 pub use program::Program;
+pub use prompt::confirm;

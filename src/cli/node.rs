@@ -1,6 +1,7 @@
 //! Which node, and what to say when it does not do what was asked.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -71,10 +72,19 @@ impl Node {
     ///
     /// The address is malformed, a variable is not UTF-8, or the configuration is wrong.
     pub fn server(&self) -> Result<Server, Failure> {
-        self.server_with(|name| std::env::var_os(name))
+        self.server_or(None)
     }
 
-    fn server_with(&self, var: impl Fn(&str) -> Option<OsString>) -> Result<Server, Failure> {
+    /// The same, with the socket of a `gaffer start` (see [`attached_socket`](super::attached_socket)) before the configuration.
+    ///
+    /// # Errors
+    ///
+    /// As for [`server`](Self::server).
+    pub fn server_or(&self, attached: Option<&Path>) -> Result<Server, Failure> {
+        self.server_with(attached, |name| std::env::var_os(name))
+    }
+
+    fn server_with(&self, attached: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Result<Server, Failure> {
         let text = |name| match var(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
             Some(Err(_)) => Err(Failure::usage(format!("{name} is not UTF-8"))),
             Some(Ok(value)) => Ok(Some(value)),
@@ -84,7 +94,10 @@ impl Node {
         let address = match (&self.endpoint, text("GAFFER_ENDPOINT")?) {
             (Some(address), _) => address.clone(),
             (None, Some(address)) => address,
-            (None, None) => config.endpoint.clone().unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
+            (None, None) => match attached {
+                Some(path) => format!("unix:{}", path.display()),
+                None => config.endpoint.clone().unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
+            },
         };
         let server = Server::new(&address)
             .map_err(|error| Failure::usage(error.to_string()))?
@@ -110,7 +123,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// As for [`print`](super::print).
+    /// As for [`print`].
     pub fn print(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
         print(if self.json { format!("{}\n", json()) } else { text() })
     }
@@ -189,7 +202,7 @@ mod tests {
     fn the_option_the_environment_the_default() {
         let address = |line: &str, var: Option<&str>| {
             let var = |name: &str| var.filter(|_| name == "GAFFER_ENDPOINT").map(OsString::from);
-            parse(line).server_with(var).expect("a node").address()
+            parse(line).server_with(None, var).expect("a node").address()
         };
         assert_eq!(address("", None), "http://127.0.0.1:5000");
         assert_eq!(address("", Some("")), "http://127.0.0.1:5000");
@@ -201,7 +214,7 @@ mod tests {
         let server = |line: &str, text: &str| {
             std::fs::write(&file, text).expect("a file");
             let var = |name: &str| (name == "GAFFER_CONFIG").then(|| Path::new(&file).into());
-            parse(line).server_with(var)
+            parse(line).server_with(None, var)
         };
         let text = "[gaffer]\nendpoint = http://h:1/\n[node \"h:1\"]\nkey = secret\n";
         let key = |line: &str, text: &str| server(line, text).expect("a node").key().map(str::to_owned);
@@ -212,7 +225,7 @@ mod tests {
         let failure = server("", "[gaffer]\nx = 1\n").expect_err("a key that is not known");
         assert_eq!(failure.code(), Code::Failed);
         std::fs::remove_dir_all(&folder).expect("it is ours");
-        assert_eq!(parse("-g ftp://x").server_with(|_| None).expect_err("a scheme").code(), Code::Usage);
+        assert_eq!(parse("-g ftp://x").server_with(None, |_| None).expect_err("a scheme").code(), Code::Usage);
     }
 
     #[test]

@@ -76,9 +76,22 @@ pub fn deadline(timeout: Option<Duration>) -> Instant {
 ///
 /// The node does not answer.
 pub fn before(job: &Job) -> Result<Vec<Pid>, Failure> {
+    Ok(info(job)?.map(all).unwrap_or_default())
+}
+
+/// Those of them that will have gone when the job is restarted.
+///
+/// # Errors
+///
+/// The node does not answer.
+pub fn before_restart(job: &Job) -> Result<Vec<Pid>, Failure> {
+    Ok(info(job)?.map(replaced).unwrap_or_default())
+}
+
+fn info(job: &Job) -> Result<Option<JobInfo>, Failure> {
     match job.info() {
-        Ok(info) => Ok(all(info)),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Ok(info) => Ok(Some(info)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(failure(e)),
     }
 }
@@ -87,6 +100,14 @@ pub fn before(job: &Job) -> Result<Vec<Pid>, Failure> {
 #[must_use]
 pub fn all(info: JobInfo) -> Vec<Pid> {
     let mut pids = info.processes;
+    pids.extend(info.status.ending);
+    pids
+}
+
+/// Those that will have gone when the job is restarted: what was committed is not replaced.
+#[must_use]
+pub fn replaced(info: JobInfo) -> Vec<Pid> {
+    let mut pids = info.kept().to_vec();
     pids.extend(info.status.ending);
     pids
 }

@@ -40,6 +40,7 @@ mod feed;
 mod http;
 mod job;
 mod legacy;
+mod logs;
 mod process;
 mod server;
 mod unix;
@@ -47,6 +48,7 @@ mod values;
 
 pub use feed::{Events, Output, Samples};
 pub use job::Job;
+pub use logs::{LogOutput, LogPiece, LogQuery, Logs};
 pub use process::Process;
 pub use server::Server;
 pub use values::{Event, JobInfo, JobStatus, ProcessInfo};

@@ -64,7 +64,12 @@ impl Process {
 
     /// Writes to its input, all or nothing; that must be redirected (`redirect_input`). At most 16 MiB.
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
-        self.http.post(&format!("/streams/{}/stdin", self.pid), Content::Bytes(bytes)).map(drop)
+        self.write("stdin", bytes)
+    }
+
+    /// Writes to a stream of its `custom_streams`, all or nothing. At most 16 MiB.
+    pub fn write(&self, label: &str, bytes: &[u8]) -> Result<()> {
+        self.http.post(&format!("/streams/{}/{}", self.pid, encode(label)), Content::Bytes(bytes)).map(drop)
     }
 
     /// What it writes under one of the labels of its `redirect_output` or `custom_streams`, from now on.

@@ -8,6 +8,7 @@ use super::address::{Address, encode};
 use super::answer::{job_name, missing, names, pids};
 use super::feed::{Events, Output, Samples};
 use super::http::{Content, Http};
+use super::logs::{LogQuery, Logs};
 use super::values::JobStatus;
 use super::{Job, Process};
 use crate::process::{DEFAULT_SESSION, Pid};
@@ -104,6 +105,13 @@ impl Server {
     pub fn jobs(&self, session: Option<&str>) -> Result<Vec<String>> {
         let path = session.map_or_else(|| "/jobs".to_owned(), |session| format!("/jobs/{}", encode(session)));
         names(&self.http.get(&path)?["jobs"])
+    }
+
+    /// The same as [`Job`]s, one after the other.
+    pub fn jobs_walk(&self, session: Option<&str>) -> Result<impl Iterator<Item = Job>> {
+        let names = self.jobs(session)?.iter().map(|name| job_name(name)).collect::<Result<Vec<_>>>()?;
+        let http = self.http.clone();
+        Ok(names.into_iter().map(move |name| Job::new(http.clone(), name)))
     }
 
     /// How all jobs stand, in one request.
@@ -239,6 +247,11 @@ impl Server {
             None => "/stats".to_owned(),
         };
         Samples::open(&self.http, &format!("{path}?interval={}", interval.as_secs_f64()))
+    }
+
+    /// What programs have written lately, as far as the node has kept it, and what they write.
+    pub fn logs(&self, query: &LogQuery) -> Result<Logs> {
+        Logs::open(&self.http, query)
     }
 
     /// The output of a process under one of the labels of its `redirect_output` or `custom_streams`.

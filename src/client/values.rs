@@ -67,6 +67,18 @@ pub struct JobInfo {
 }
 
 impl JobInfo {
+    /// Those of its [`processes`](Self::processes) that are kept alive.
+    #[must_use]
+    pub fn kept(&self) -> &[Pid] {
+        &self.processes[..self.processes.len().saturating_sub(self.running_out as usize)]
+    }
+
+    /// Those of its [`processes`](Self::processes) that were committed.
+    #[must_use]
+    pub fn committed(&self) -> &[Pid] {
+        &self.processes[self.kept().len()..]
+    }
+
     pub(super) fn read(value: &Value) -> Result<Self> {
         Ok(Self {
             status: JobStatus::read(value, None)?,
@@ -192,6 +204,15 @@ mod tests {
         }
         assert_eq!(read(json!({"name": "a"})).expect_err("no state").kind(), ErrorKind::Invalid);
         assert_eq!(read(json!([1])).expect_err("a list").kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn kept_and_committed() {
+        let value = json!({"name": "a", "active": true, "running": 3, "running_out": 1, "numprocesses": 2, "processes": [1, 2, 9]});
+        let mut info = JobInfo::read(&value).expect("a job");
+        assert_eq!((info.kept(), info.committed()), (&[Pid(1), Pid(2)][..], &[Pid(9)][..]));
+        info.running_out = 7;
+        assert_eq!((info.kept().len(), info.committed().len()), (0, 3));
     }
 
     #[test]

@@ -85,6 +85,21 @@ impl Application {
         load(options, &environment)
     }
 
+    /// The session that the application there has, without reading it, and whether it has a Procfile.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] where the root is missing, or a Procfile that `options` names.
+    pub fn session_of(options: &Options) -> Result<(String, bool)> {
+        let (root, procfile) = place(options)?;
+        let found = procfile.exists();
+        if !found && options.procfile.is_some() {
+            let what = format!("procfile '{}' not found", procfile.display());
+            return Err(Error::new(ErrorKind::NotFound, what));
+        }
+        Ok((session_name(&absolute(&root)?), found))
+    }
+
     /// The jobs of the types named in `only`, or of all, in the order of the Procfile.
     ///
     /// A job has as many processes as `concurrency` says (none is possible, for a later scale) and the label of its type. A
@@ -150,12 +165,23 @@ impl Application {
         job.ps = true;
         job.redirect_output = vec!["out".to_owned(), "err".to_owned()];
         job.redirect_input = redirected.contains(&entry.name.as_str());
-        job.uid = self.variable("GAFFER_UID").map(UserRef::from);
-        job.gid = self.variable("GAFFER_GID").map(UserRef::from);
-        // `PORT` of the files is the base, not the port of a process; `PS` is its name.
-        let own = self.env.iter().filter(|(name, _)| name != "PORT" && name != "PS");
-        job.env = own.cloned().collect();
+        (job.uid, job.gid) = self.user();
+        job.env = self.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Ok(job)
+    }
+
+    /// The user and the group its programs run as: `GAFFER_UID` and `GAFFER_GID` of the `.env` files.
+    #[must_use]
+    pub fn user(&self) -> (Option<UserRef>, Option<UserRef>) {
+        let user = |name| self.variable(name).map(UserRef::from);
+        (user("GAFFER_UID"), user("GAFFER_GID"))
+    }
+
+    /// The variables of the `.env` files that every process gets: all but `PORT`, which is the base there and not the
+    /// port of a process, and `PS`, which is its name.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.env.iter().filter(|(name, _)| name != "PORT" && name != "PS");
+        own.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A variable of the files that is not empty.
@@ -169,7 +195,8 @@ impl Application {
     }
 }
 
-fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Application, Vec<String>)> {
+/// The root and the Procfile, as messages name them.
+fn place(options: &Options) -> Result<(PathBuf, PathBuf)> {
     let root = match (&options.root, &options.procfile) {
         (Some(root), _) => root,
         // The output of a command, `-f <(...)`, is in no folder.
@@ -181,8 +208,16 @@ fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Resu
     if !metadata.is_dir() {
         return Err(Error::new(ErrorKind::Invalid, format!("root {} is not a folder", root.display())));
     }
-    let in_root = |name: &str| if root == Path::new(".") { PathBuf::from(name) } else { root.join(name) };
-    let path = options.procfile.clone().unwrap_or_else(|| in_root("Procfile"));
+    let procfile = options.procfile.clone().unwrap_or_else(|| in_root(root, "Procfile"));
+    Ok((root.to_owned(), procfile))
+}
+
+fn in_root(root: &Path, name: &str) -> PathBuf {
+    if root == Path::new(".") { PathBuf::from(name) } else { root.join(name) }
+}
+
+fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Application, Vec<String>)> {
+    let (root, path) = place(options)?;
     let origin = path.display().to_string();
     let text = match read(&path) {
         Err(e) if e.kind() == ErrorKind::NotFound && options.procfile_optional && options.procfile.is_none() => {
@@ -199,7 +234,7 @@ fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Resu
     let expand =
         if options.env_override { Expand::FileFirst(environment) } else { Expand::EnvironmentFirst(environment) };
     if options.env_files.is_empty() {
-        let default = in_root(".env");
+        let default = in_root(&root, ".env");
         match read(&default) {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             text => env.add(&text?, &default.display().to_string(), expand)?,
@@ -217,7 +252,7 @@ fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Resu
         Some(port) => port,
         None => base_port(&env, environment)?,
     };
-    let root = absolute(root)?;
+    let root = absolute(&root)?;
     let session = session_name(&root);
     Ok((Application { root, session, entries: procfile.entries, env, port, origin }, warnings))
 }

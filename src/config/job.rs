@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, Fault, Given, Key, Parsed, listed, name_of, seconds, unless};
-use crate::process::{Backoff, DEFAULT_SESSION, Flapping, JobConfig, JobName, Restart, Signal, Stdio, UserRef};
+use crate::process::{
+    Backoff, DEFAULT_SESSION, Flapping, JobConfig, JobName, LOGFILE_BACKUPS, LOGFILE_MAXBYTES, LogFormat, MAX_BACKUPS,
+    MIN_MAXBYTES, Restart, Signal, Stdio, UserRef,
+};
 use crate::suggest::hint;
 use crate::table::{MAX_ATTEMPTS, MAX_PROCESSES};
 use crate::{Error, ErrorKind, Result, words};
@@ -182,6 +185,8 @@ const RESTART: &[(&str, Restart)] = &[
     ("on-success", Restart::OnSuccess),
     ("never", Restart::Never),
 ];
+const LOG_FORMAT: &[(&str, LogFormat)] =
+    &[("raw", LogFormat::Raw), ("prefix", LogFormat::Prefix), ("json", LogFormat::Json)];
 const STDIO: &[(&str, Stdio)] = &[("null", Stdio::Null), ("inherit", Stdio::Inherit)];
 
 macro_rules! table {
@@ -236,6 +241,18 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
         |d| backoff_json(d.job.config.backoff);
     "redirect_output": |d, _, v| labels(v, 2).map(|labels| d.job.config.redirect_output = labels),
         |d| listed(&d.job.config.redirect_output);
+    "stdout_logfile": |d, _, v| v.optional().map(|path| d.job.config.stdout_logfile = path.map(Into::into)),
+        |d| d.job.config.stdout_logfile.as_ref().map(|path| path.to_string_lossy().into());
+    "stderr_logfile": |d, _, v| v.optional().map(|path| d.job.config.stderr_logfile = path.map(Into::into)),
+        |d| d.job.config.stderr_logfile.as_ref().map(|path| path.to_string_lossy().into());
+    "logfile_maxbytes": |d, _, v| v.bytes_or_zero(MIN_MAXBYTES).map(|n| d.job.config.logfile_maxbytes = n),
+        |d| unless(&d.job.config.logfile_maxbytes, &LOGFILE_MAXBYTES);
+    "logfile_backups": |d, _, v| v.number(0, MAX_BACKUPS).map(|n| d.job.config.logfile_backups = n),
+        |d| unless(&d.job.config.logfile_backups, &LOGFILE_BACKUPS);
+    "logfile_total": |d, _, v| v.bytes().map(|n| d.job.config.logfile_total = Some(n)),
+        |d| d.job.config.logfile_total.map(Value::from);
+    "log_format": |d, _, v| v.one_of(LOG_FORMAT).map(|format| d.job.config.log_format = format),
+        |d| name_of(LOG_FORMAT, &d.job.config.log_format).filter(|_| d.job.config.log_format != LogFormat::Raw);
     "redirect_input": |d, _, v| v.boolean().map(|input| d.job.config.redirect_input = input),
         |d| unless(&d.job.config.redirect_input, &false);
     "custom_streams": |d, _, v| labels(v, MAX_STREAMS).map(|labels| d.job.config.custom_streams = labels),
@@ -251,6 +268,8 @@ pub(super) static KEYS: &[Key<Draft>] = table! {
         let named = || signal.name().map_or_else(|| signal.number().into(), Value::from);
         (signal != Signal::TERM).then(named)
     };
+    "log_history": |d, _, v| v.bytes_or_none().map(|bytes| d.job.config.log_history = Some(bytes)),
+        |d| d.job.config.log_history.map(Value::from);
 };
 
 /// More descriptors than this a program does not know what to do with.

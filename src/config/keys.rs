@@ -176,16 +176,36 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// A number of bytes: `16384`, `16k`, `16 KiB`, `1M`.
+    /// A number of bytes: `16384`, `16k`, `16 KiB`, `1M`; `50MB` is as good as `50 MiB`, as supervisord has it.
     pub(super) fn bytes(self) -> Parsed<u64> {
-        let bytes = match self {
+        self.any_bytes()
+            .filter(|bytes| (1..=1 << 40).contains(bytes))
+            .map_or_else(|| self.expected("a number of bytes such as 16384, 16 KiB or 1 MiB"), Ok)
+    }
+
+    /// 0, or at least so many bytes.
+    pub(super) fn bytes_or_zero(self, min: u64) -> Parsed<u64> {
+        self.any_bytes().filter(|bytes| *bytes == 0 || (min..=1 << 40).contains(bytes)).map_or_else(
+            || self.expected(&format!("0, or a number of bytes of at least {min} such as 10k or 50 MiB")),
+            Ok,
+        )
+    }
+
+    fn any_bytes(self) -> Option<u64> {
+        match self {
             Given::Json(Value::Number(number)) => number.as_u64(),
             Given::Text(text) => bytes(text),
             Given::Json(value) => value.as_str().and_then(bytes),
-        };
-        bytes
-            .filter(|bytes| (1..=1 << 40).contains(bytes))
-            .map_or_else(|| self.expected("a number of bytes such as 16384, 16 KiB or 1 MiB"), Ok)
+        }
+    }
+
+    /// The same, or 0.
+    pub(super) fn bytes_or_none(self) -> Parsed<u64> {
+        match self {
+            Given::Text("0") => Ok(0),
+            Given::Json(value) if *value == 0 || *value == "0" => Ok(0),
+            given => given.bytes(),
+        }
     }
 
     /// Octal digits, at most `max`.
@@ -280,9 +300,9 @@ fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(digits);
     let factor: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(factor)

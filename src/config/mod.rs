@@ -14,6 +14,8 @@ mod client;
 mod concurrency;
 #[cfg(feature = "procfile")]
 pub mod dotenv;
+#[cfg(all(feature = "procfile", feature = "config"))]
+pub mod export;
 mod files;
 #[cfg(feature = "config")]
 pub mod gafferd;

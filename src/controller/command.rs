@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::CommandError;
 use super::values::job_name;
 use crate::config::job_from_json;
-use crate::manager::Cx;
+use crate::manager::{Cx, Target};
 use crate::process::{JobName, Pid};
 use crate::suggest;
 
@@ -26,7 +26,15 @@ pub struct Command {
     pub on: On,
     /// What it does and answers.
     pub doc: &'static str,
-    pub(super) run: fn(&mut Cx<'_>, &Args<'_>) -> Result<Value, CommandError>,
+    pub(super) run: Run,
+}
+
+/// How it is done.
+pub(super) enum Run {
+    /// At once.
+    Now(fn(&mut Cx<'_>, &Args<'_>) -> Result<Value, CommandError>),
+    /// By sampling whom it says.
+    Figures(fn(&Args<'_>) -> Result<Target, CommandError>),
 }
 
 /// An argument.
@@ -137,6 +145,11 @@ impl Command {
             }
         }
         Ok(Args { command: self, values })
+    }
+
+    /// Whether its answer takes more than this turn.
+    pub(super) const fn is_later(&self) -> bool {
+        matches!(self.run, Run::Figures(_))
     }
 
     fn bad(&self, what: fmt::Arguments<'_>) -> CommandError {

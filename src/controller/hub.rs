@@ -90,6 +90,13 @@ impl Queue {
         Self { waiting: VecDeque::new(), bytes: 0, max, told: false }
     }
 
+    /// The same for an answer, which is never left out: who may ask is bounded.
+    fn push_always(&mut self, message: Arc<str>) -> bool {
+        self.bytes += message.len();
+        self.waiting.push_back(Waiting::Message(message));
+        !std::mem::replace(&mut self.told, true)
+    }
+
     /// Whether the owner is to be told.
     fn push(&mut self, message: &Arc<str>) -> bool {
         let is_gap = matches!(self.waiting.back(), Some(Waiting::Gap(_)));
@@ -200,8 +207,8 @@ fn end(cx: &mut Cx<'_>, source: Source) {
     }
 }
 
-/// Clients whose owner was dropped without a word.
-fn bury(cx: &mut Cx<'_>) {
+/// Forgets clients whose owner was dropped without a word.
+pub(super) fn bury(cx: &mut Cx<'_>) {
     let hub = cx.shared::<Hub>();
     let is_dead = |client: &Option<Client>| client.as_ref().is_some_and(|client| client.alive.strong_count() == 0);
     let dead: Vec<usize> = (0..hub.clients.len()).filter(|&slot| is_dead(&hub.clients[slot])).collect();
@@ -323,6 +330,22 @@ fn about_event(event: &Event, name: &str, topic: &str, spelling: &str) -> String
 fn message(mut data: Value, spelling: &str) -> String {
     data["topic"] = spelling.into();
     json!({"event": "gaffer:event", "data": data}).to_string()
+}
+
+/// Brings an answer to a client, if it is still there.
+pub(super) fn send(cx: &mut Cx<'_>, client: ClientId, alive: &Weak<()>, answer: String) {
+    // Its place may be another's by now.
+    if alive.strong_count() == 0 {
+        return bury(cx);
+    }
+    let client = cx.shared::<Hub>().clients.get_mut(client.0).and_then(Option::as_mut);
+    let wake = client.filter(|client| client.alive.ptr_eq(alive)).and_then(|client| {
+        let tell = client.queue.push_always(answer.into());
+        tell.then(|| Arc::clone(&client.wake))
+    });
+    if let Some(wake) = wake {
+        wake(cx);
+    }
 }
 
 /// Puts a message into the queue of everybody who wants it.

@@ -21,10 +21,15 @@ pub mod values;
 #[cfg(test)]
 mod tests;
 
+use std::sync::mpsc::sync_channel;
+
 use serde_json::{Map, Value};
 
-use crate::manager::{Cx, Handle};
-use crate::{Result, suggest};
+use command::Run;
+use shapes::Figures;
+
+use crate::manager::{Cx, Handle, Target};
+use crate::{Error, ErrorKind, Result, suggest};
 
 pub use command::{Access, Command, On, Param, Scope};
 pub use error::CommandError;
@@ -55,7 +60,7 @@ pub fn command(name: &str) -> Result<&'static Command, CommandError> {
 /// use serde_json::{Map, json};
 ///
 /// let mut manager = gaffer::Manager::new()?;
-/// let mut run = |name: &str, args| controller::run(&mut manager.cx(), name, &args, &Map::new());
+/// let mut run = |name: &str, args: Vec<serde_json::Value>| controller::run(&mut manager.cx(), name, &args, &Map::new());
 /// assert_eq!(run("load", vec![json!({"name": "web", "cmd": "sleep 100", "start": false})])?, json!({"ok": true}));
 /// assert_eq!(run("scale", vec![json!("web"), json!("+2")])?, json!({"numprocesses": 3}));
 /// assert_eq!(run("info", vec![json!("wep")]).unwrap_err().reason, "not_found");
@@ -70,7 +75,59 @@ pub fn command(name: &str) -> Result<&'static Command, CommandError> {
 pub fn run(cx: &mut Cx<'_>, name: &str, args: &[Value], kwargs: &Map<String, Value>) -> Result<Value, CommandError> {
     let command = command(name)?;
     let args = command.bind(args, kwargs)?;
-    (command.run)(cx, &args)
+    match command.run {
+        Run::Now(run) => run(cx, &args),
+        Run::Figures(target) => {
+            let target = target(&args)?;
+            let samples = cx.stats(&target)?;
+            table::figures(&target, samples.iter().map(Figures::new).collect())
+        }
+    }
+}
+
+/// As [`run`], with the answer given to `done`: before this returns, or in a later turn for `stats` and `process_stats`. However
+/// many processes there are, sampling holds the loop for about a millisecond at a time, where `run` takes it all at once.
+pub fn run_later(
+    cx: &mut Cx<'_>,
+    name: &str,
+    args: &[Value],
+    kwargs: &Map<String, Value>,
+    done: impl FnOnce(&mut Cx<'_>, Result<Value, CommandError>) + Send + 'static,
+) {
+    let whose = || {
+        let command = command(name)?;
+        match command.run {
+            Run::Now(_) => Ok(None),
+            Run::Figures(target) => target(&command.bind(args, kwargs)?).map(Some),
+        }
+    };
+    match whose() {
+        Err(e) => done(cx, Err(e)),
+        Ok(None) => {
+            let answer = run(cx, name, args, kwargs);
+            done(cx, answer);
+        }
+        Ok(Some(target)) => {
+            // `survey` checks it too, but would have the closure by then.
+            if let Err(e) = is_there(cx, &target) {
+                return done(cx, Err(e.into()));
+            }
+            let whose = target.clone();
+            let survey = cx.survey(target, Figures::new, move |cx, outcome| {
+                let answer = outcome.map_err(CommandError::from).and_then(|made| table::figures(&whose, made));
+                done(cx, answer);
+            });
+            debug_assert!(survey.is_ok(), "the target was there");
+        }
+    }
+}
+
+fn is_there(cx: &Cx<'_>, target: &Target) -> Result<()> {
+    match target {
+        Target::Job(name) => cx.info(name.as_str()).map(drop),
+        Target::Process(pid) => cx.process(*pid).map(drop),
+        Target::All => Ok(()),
+    }
 }
 
 /// What somebody must be allowed for a command with these arguments.
@@ -134,7 +191,12 @@ impl Controller {
     /// has a [`Cx`].
     pub fn run(&self, name: &str, args: &[Value], kwargs: &Map<String, Value>) -> Result<Value, CommandError> {
         let (name, args, kwargs) = (name.to_owned(), args.to_vec(), kwargs.clone());
-        self.handle.call(move |cx| run(cx, &name, &args, &kwargs))?
+        let (sender, receiver) = sync_channel(1);
+        self.handle.call(move |cx| {
+            // We wait for it; if not any more, nobody needs it.
+            run_later(cx, &name, &args, &kwargs, move |_, answer| drop(sender.send(answer)));
+        })?;
+        receiver.recv().map_err(|_| Error::new(ErrorKind::Stopping, "the manager has stopped"))?
     }
 
     /// Carries a command out some time later, and gives the answer to `reply`, on the manager's thread: it must not block.
@@ -151,7 +213,7 @@ impl Controller {
         reply: impl FnOnce(Result<Value, CommandError>) + Send + 'static,
     ) -> Result<()> {
         let name = name.to_owned();
-        self.handle.post(move |cx| reply(run(cx, &name, &args, &kwargs)))
+        self.handle.post(move |cx| run_later(cx, &name, &args, &kwargs, move |_, answer| reply(answer)))
     }
 }
 

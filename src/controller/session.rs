@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{CommandError, Subscriptions};
+use super::{Command, CommandError, Subscriptions};
 use crate::manager::Cx;
 
 /// The longest interval between samples.
@@ -44,7 +44,12 @@ const SHORTEST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Session {
     subscriptions: Subscriptions,
+    /// One reference more for each command that waits for its answer.
+    pending: Arc<()>,
 }
+
+/// Commands of one client that may wait for their answers.
+const MAX_PENDING: usize = 64;
 
 /// Why a message is none: a word, and a sentence.
 struct Invalid(&'static str, String);
@@ -52,13 +57,13 @@ struct Invalid(&'static str, String);
 impl Session {
     /// A client; `wake` is called, on the manager's thread, when messages begin to wait for [`next`](Self::next).
     pub fn new(wake: impl Fn(&mut Cx<'_>) + Send + Sync + 'static) -> Self {
-        Self { subscriptions: Subscriptions::new(wake) }
+        Self::with(Subscriptions::new(wake))
     }
 
     /// The same with other bounds than the default ones.
     #[must_use]
     pub fn with(subscriptions: Subscriptions) -> Self {
-        Self { subscriptions }
+        Self { subscriptions, pending: Arc::new(()) }
     }
 
     /// What is subscribed.
@@ -67,7 +72,8 @@ impl Session {
         &self.subscriptions
     }
 
-    /// Takes a message up. Each is answered before this returns, with at most one message.
+    /// Takes a message up. It is answered before this returns, with at most one message; what has to be sampled first (`stats`,
+    /// `process_stats`) is answered by [`next`](Self::next), at most 64 at a time.
     pub fn message(&mut self, cx: &mut Cx<'_>, text: &str, out: &mut dyn FnMut(String)) {
         if text.starts_with("AUTH:") {
             return;
@@ -88,6 +94,7 @@ impl Session {
 
     /// The client has gone: everything it has subscribed ends.
     pub fn close(&mut self, cx: &mut Cx<'_>) {
+        self.pending = Arc::new(());
         self.subscriptions.close(cx);
     }
 
@@ -110,7 +117,7 @@ impl Session {
             return Err(Invalid("data_missing", format!("expected `data` of {event}, an object")));
         };
         if event == "CMD" {
-            return command(cx, data).map(Some);
+            return self.command(cx, data);
         }
         let Some(topic) = data.get("topic").and_then(Value::as_str) else {
             return Err(Invalid("topic_missing", format!("expected the `topic` of {event}, a text")));
@@ -127,6 +134,34 @@ impl Session {
                 json!({"event": "gaffer:subscription_error", "topic": topic, "data": data})
             }
         }))
+    }
+
+    fn command(&mut self, cx: &mut Cx<'_>, data: &Map<String, Value>) -> Result<Option<Value>, Invalid> {
+        let Some(identity) = data.get("identity") else {
+            let reason = "expected an `identity`, which comes back as `id`";
+            return Err(Invalid("cmd_identity_missing", reason.to_owned()));
+        };
+        let Some(name) = data.get("name").and_then(Value::as_str) else {
+            return Err(Invalid("cmd_name_missing", "expected the `name` of a command, a text".to_owned()));
+        };
+        let (args, kwargs) = match arguments(data) {
+            Ok(found) => found,
+            Err(e) => return Ok(Some(outcome(identity, Err(e)))),
+        };
+        if !super::command(name).is_ok_and(Command::is_later) {
+            return Ok(Some(outcome(identity, super::run(cx, name, &args, &kwargs))));
+        }
+        if Arc::strong_count(&self.pending) > MAX_PENDING {
+            let e = CommandError::new(503, "full", format!("{MAX_PENDING} commands wait for their answers already"));
+            return Ok(Some(outcome(identity, Err(e))));
+        }
+        let (answer, identity) = (self.subscriptions.answer_later(cx), identity.clone());
+        let pending = Arc::clone(&self.pending);
+        super::run_later(cx, name, &args, &kwargs, move |cx, result| {
+            answer(cx, outcome(&identity, result).to_string());
+            drop(pending);
+        });
+        Ok(None)
     }
 
     fn subscribe(&mut self, cx: &mut Cx<'_>, topic: &str, interval: Option<&Value>) -> Result<(), CommandError> {
@@ -150,18 +185,11 @@ impl Session {
     }
 }
 
-fn command(cx: &mut Cx<'_>, data: &Map<String, Value>) -> Result<Value, Invalid> {
-    let Some(identity) = data.get("identity") else {
-        return Err(Invalid("cmd_identity_missing", "expected an `identity`, which comes back as `id`".to_owned()));
-    };
-    let Some(name) = data.get("name").and_then(Value::as_str) else {
-        return Err(Invalid("cmd_name_missing", "expected the `name` of a command, a text".to_owned()));
-    };
-    let outcome = arguments(data).and_then(|(args, kwargs)| super::run(cx, name, &args, &kwargs));
-    Ok(match outcome {
+fn outcome(identity: &Value, outcome: Result<Value, CommandError>) -> Value {
+    match outcome {
         Ok(result) => json!({"event": "gaffer:command_success", "data": {"id": identity, "result": result}}),
         Err(e) => json!({"event": "gaffer:command_error", "data": {"id": identity, "error": e.to_json()}}),
-    })
+    }
 }
 
 fn arguments(data: &Map<String, Value>) -> Result<(Vec<Value>, Map<String, Value>), CommandError> {

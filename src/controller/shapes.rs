@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::json::{cpu, stats_json, unix_time};
 use crate::config::{job_to_json, write_job};
 use crate::manager::Sample;
-use crate::process::{DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, Pid, ProcessInfo, ProcessState, UserRef};
-
+use crate::process::{
+    DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, LogStatus, Pid, ProcessInfo, ProcessState, UserRef,
+};
 use crate::words;
 
 /// Numbers of processes.
@@ -47,7 +48,7 @@ const fn state(state: JobState) -> &'static str {
     }
 }
 
-/// A job: `name active state running running_out numprocesses max_processes processes ending config`.
+/// A job: `name active state running running_out numprocesses max_processes processes ending config logs`.
 ///
 /// `numprocesses` and `max_processes` (as the original calls it) are the same number.
 #[must_use]
@@ -63,6 +64,19 @@ pub fn job(info: &JobInfo) -> Value {
         "processes": pids(&info.processes),
         "ending": pids(&info.ending),
         "config": job_to_json(&info.config),
+        "logs": info.logs.iter().map(log).collect::<Vec<_>>(),
+    })
+}
+
+/// A log file: the figures count since it was opened.
+fn log(log: &LogStatus) -> Value {
+    json!({
+        "path": log.path.to_string_lossy(),
+        "bytes": log.bytes,
+        "spliced": log.spliced,
+        "dropped": log.dropped,
+        "rotations": log.rotations,
+        "failing": log.failing,
     })
 }
 
@@ -89,6 +103,7 @@ pub fn job_text(info: &JobInfo) -> Vec<u8> {
         "max_processes": &info.numprocesses,
         "processes": &numbers(&info.processes),
         "ending": &numbers(&info.ending),
+        "logs": &info.logs.iter().map(log).collect::<Vec<_>>(),
     }
     out[0] = b'{';
     out.extend_from_slice(b",\"config\":");
@@ -135,6 +150,12 @@ pub fn process(info: &ProcessInfo) -> Value {
         ProcessState::Stopping => "stopping",
         ProcessState::Exited => "exited",
     };
+    // As the definition gives them.
+    let outlets = config.outlets();
+    let logfile = |fd: i32| {
+        let outlet = outlets.iter().find(|outlet| outlet.fds.contains(&fd))?;
+        outlet.logfile.map(std::path::Path::to_string_lossy)
+    };
     json!({
         "pid": info.pid.0,
         "os_pid": info.os_pid.map(|pid| pid.0),
@@ -152,6 +173,8 @@ pub fn process(info: &ProcessInfo) -> Value {
         "redirect_output": config.redirect_output,
         "redirect_input": config.redirect_input,
         "custom_streams": config.custom_streams,
+        "stdout_logfile": logfile(1),
+        "stderr_logfile": logfile(2),
     })
 }
 
@@ -183,22 +206,33 @@ fn tenths(percent: f64) -> f64 {
 }
 
 /// What one process uses.
-pub(crate) struct Figures {
-    pub(crate) name: Arc<JobName>,
+#[derive(Debug)]
+pub struct Figures {
+    /// Its job.
+    pub name: Arc<JobName>,
     mem: f64,
     cpu: f64,
     json: Value,
 }
 
 impl Figures {
-    pub(crate) fn new(sample: &Sample) -> Self {
+    /// Those of a sample.
+    #[must_use]
+    pub fn new(sample: &Sample) -> Self {
         let (mem, cpu) = (sample.stats.mem, cpu(&sample.stats));
         Self { name: Arc::clone(&sample.name), mem, cpu, json: stats_json(sample) }
+    }
+
+    /// As they are sent.
+    #[must_use]
+    pub fn into_json(self) -> Value {
+        self.json
     }
 }
 
 /// What a job's processes use: `name`, `stats` of each, and sum, greatest and least of `mem` and `cpu`, null without processes.
-pub(crate) fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
+#[must_use]
+pub fn job_stats(name: &JobName, processes: Vec<Figures>) -> Value {
     let [mem, max_mem, min_mem] = sums(processes.iter().map(|process| process.mem));
     let [cpu, max_cpu, min_cpu] = sums(processes.iter().map(|process| process.cpu));
     json!({

@@ -130,9 +130,7 @@ impl Subscriptions {
         if matches!(topic, Topic::Stats(_)) {
             key.interval = interval.unwrap_or(INTERVAL);
         }
-        let client = *self
-            .client
-            .get_or_insert_with(|| cx.shared::<Hub>().add_client(&self.alive, Arc::clone(&self.wake), self.max_queue));
+        let client = self.client(cx);
         let entry = hub::join(cx, client, key.clone());
         self.topics.insert(topic, Subscription { count: 1, key, entry });
         Ok(())
@@ -172,8 +170,28 @@ impl Subscriptions {
         self.topics.is_empty()
     }
 
+    fn client(&mut self, cx: &mut Cx<'_>) -> ClientId {
+        if let Some(client) = self.client {
+            return client;
+        }
+        hub::bury(cx);
+        let client = cx.shared::<Hub>().add_client(&self.alive, Arc::clone(&self.wake), self.max_queue);
+        *self.client.insert(client)
+    }
+
+    /// A way to bring an answer to this client later, between what it has subscribed.
+    pub(super) fn answer_later(
+        &mut self,
+        cx: &mut Cx<'_>,
+    ) -> impl FnOnce(&mut Cx<'_>, String) + Send + 'static + use<> {
+        let (client, alive) = (self.client(cx), Arc::downgrade(&self.alive));
+        move |cx, answer| hub::send(cx, client, &alive, answer)
+    }
+
     /// Ends all subscriptions, and drops what waits.
     pub fn close(&mut self, cx: &mut Cx<'_>) {
+        // Answers that are on their way find nobody.
+        self.alive = Arc::new(());
         let Some(client) = self.client.take() else { return };
         for (_, subscription) in self.topics.drain() {
             hub::leave(cx, client, subscription.entry);

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::command::{Access, Args, Command, On, Param, optional, required};
-use super::json::stats_json;
+use super::command::{Access, Args, Command, On, Param, Run, optional, required};
+use super::shapes::Figures;
 use super::values;
 use super::{CommandError, shapes};
 use crate::ErrorKind;
@@ -22,7 +22,7 @@ const GROUP: Param = required(&["sessionid", "session", "group", "name"]);
 const ENV: Param = optional(&["env"]);
 
 macro_rules! table {
-    ($($name:literal $(or $alias:literal)* ($($param:expr),*) $access:ident $on:expr, $run:expr, $doc:literal;)*) => {
+    ($($name:literal $(or $alias:literal)* ($($param:expr),*) $access:ident $on:expr, $kind:ident $run:expr, $doc:literal;)*) => {
         &[$(Command {
             name: $name,
             aliases: &[$($alias),*],
@@ -30,7 +30,7 @@ macro_rules! table {
             access: Access::$access,
             on: $on,
             doc: $doc,
-            run: $run,
+            run: Run::$kind($run),
         }),*]
     };
 }
@@ -40,66 +40,66 @@ macro_rules! table {
 /// A job's name is `label`, `session.label`, `session/label` or `session:label`.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = table! {
-    "sessions" or "get_groups" () Manage On::Node, |cx, _| Ok(json!({"sessions": cx.sessions()})),
+    "sessions" or "get_groups" () Manage On::Node, Now |cx, _| Ok(json!({"sessions": cx.sessions()})),
         "The sessions that have a job: `{sessions}`";
-    "jobs" or "get_group" (SESSION) Manage On::Session(0), jobs,
+    "jobs" or "get_group" (SESSION) Manage On::Session(0), Now jobs,
         "The jobs of all sessions, `{jobs}`, or of one, `{sessionid, jobs}`";
-    "pids" (optional(&["name", "job"])) Read On::Job(0), pids,
+    "pids" (optional(&["name", "job"])) Read On::Job(0), Now pids,
         "The numbers of all processes, `{pids}`, or of those of a job that are kept alive, `{name, pids}`";
-    "load" or "add_process" (CONFIG, SESSION, ENV, optional(&["start"])) Manage On::New(0), load,
+    "load" or "add_process" (CONFIG, SESSION, ENV, optional(&["start"])) Manage On::New(0), Now load,
         "Loads a job and, unless `start` is false, starts it: `{ok}`";
-    "unload" or "remove_process" (NAME, SESSION) Manage On::Job(0), |cx, a| done(cx.unload(a.job(0, Some(1))?.as_str())),
+    "unload" or "remove_process" (NAME, SESSION) Manage On::Job(0), Now |cx, a| done(cx.unload(a.job(0, Some(1))?.as_str())),
         "Stops a job and forgets it: `{ok}`";
-    "reload" (NAME, SESSION) Manage On::Job(0), |cx, a| done(cx.reload(a.job(0, Some(1))?.as_str())),
+    "reload" (NAME, SESSION) Manage On::Job(0), Now |cx, a| done(cx.reload(a.job(0, Some(1))?.as_str())),
         "Replaces a job's processes, the old ones first: `{ok}`";
-    "update" or "update_process" (CONFIG, SESSION, ENV, optional(&["start"])) Manage On::Definition(0), update,
+    "update" or "update_process" (CONFIG, SESSION, ENV, optional(&["start"])) Manage On::Definition(0), Now update,
         "Replaces a job's definition and its processes: `{ok}`";
-    "start_job" or "start_process" (NAME, SESSION) Manage On::Job(0), |cx, a| done(cx.start_job(a.job(0, Some(1))?.as_str())),
+    "start_job" or "start_process" (NAME, SESSION) Manage On::Job(0), Now |cx, a| done(cx.start_job(a.job(0, Some(1))?.as_str())),
         "Starts a job: `{ok}`";
-    "stop_job" (NAME, SESSION) Manage On::Job(0), |cx, a| done(cx.stop_job(a.job(0, Some(1))?.as_str())),
+    "stop_job" (NAME, SESSION) Manage On::Job(0), Now |cx, a| done(cx.stop_job(a.job(0, Some(1))?.as_str())),
         "Stops a job: `{ok}`";
-    "scale" (NAME, required(&["n", "numprocesses", "scale"])) Manage On::Job(0), scale,
+    "scale" (NAME, required(&["n", "numprocesses", "scale"])) Manage On::Job(0), Now scale,
         "Changes how many processes a job has, by 2 or \"-1\" or to \"=3\": `{numprocesses}`";
-    "info" or "get_process" or "get" (NAME) Read On::Job(0), |cx, a| Ok(json!({"info": shapes::job(&cx.info(a.job(0, None)?.as_str())?)})),
+    "info" or "get_process" or "get" (NAME) Read On::Job(0), Now |cx, a| Ok(json!({"info": shapes::job(&cx.info(a.job(0, None)?.as_str())?)})),
         "A job as it stands: `{info}`";
-    "stats" (NAME) Read On::Job(0), stats,
+    "stats" (NAME) Read On::Job(0), Figures job_target,
         "What a job's processes use: `{stats}`";
-    "stopall" (NAME) Manage On::Job(0), |cx, a| done(cx.stopall(a.job(0, None)?.as_str())),
+    "stopall" (NAME) Manage On::Job(0), Now |cx, a| done(cx.stopall(a.job(0, None)?.as_str())),
         "Stops a job's processes, which are replaced: `{ok}`";
-    "killall" (NAME, SIGNAL) Manage On::Job(0), killall,
+    "killall" (NAME, SIGNAL) Manage On::Job(0), Now killall,
         "Sends a signal to a job's processes: `{ok}`";
-    "commit" (NAME, optional(&["graceful_timeout"]), ENV) Manage On::Job(0), commit,
+    "commit" (NAME, optional(&["graceful_timeout"]), ENV) Manage On::Job(0), Now commit,
         "Runs one more process of a job, once: `{ok, pid}`";
-    "process_info" (PID) Read On::Process(0), |cx, a| Ok(json!({"info": shapes::process(&cx.process(a.pid(0)?)?)})),
+    "process_info" (PID) Read On::Process(0), Now |cx, a| Ok(json!({"info": shapes::process(&cx.process(a.pid(0)?)?)})),
         "A process as it stands: `{info}`";
-    "process_stats" (PID) Read On::Process(0), process_stats,
+    "process_stats" (PID) Read On::Process(0), Figures process_target,
         "What a process uses: `{stats}`";
-    "stop_process" (PID) Manage On::Process(0), |cx, a| done(cx.stop_process(a.pid(0)?)),
+    "stop_process" (PID) Manage On::Process(0), Now |cx, a| done(cx.stop_process(a.pid(0)?)),
         "Stops a process; one that is kept alive is replaced: `{ok}`";
-    "kill" (PID, SIGNAL) Manage On::Process(0), kill,
+    "kill" (PID, SIGNAL) Manage On::Process(0), Now kill,
         "Sends a signal to a process: `{ok}`";
-    "send" (PID, required(&["data", "lines", "text"]), optional(&["stream"])) Write On::Process(0), send,
+    "send" (PID, required(&["data", "lines", "text"]), optional(&["stream"])) Write On::Process(0), Now send,
         "Writes a text, or a list of texts, to a process's standard input or to a stream of its own: `{ok}`";
 
-    "close_input" (PID, optional(&["stream"])) Write On::Process(0), close_input,
+    "close_input" (PID, optional(&["stream"])) Write On::Process(0), Now close_input,
         "The end of file for a process's standard input or a stream of its own: `{ok}`";
-    "status" (NAME) Read On::Job(0), |cx, a| Ok(json!({"status": shapes::status(&cx.info(a.job(0, None)?.as_str())?)})),
+    "status" (NAME) Read On::Job(0), Now |cx, a| Ok(json!({"status": shapes::status(&cx.info(a.job(0, None)?.as_str())?)})),
         "How a job stands, in few words: `{status}`";
-    "restart_job" or "restart_process" (NAME) Manage On::Job(0), |cx, a| done(cx.restart_job(a.job(0, None)?.as_str())),
+    "restart_job" or "restart_process" (NAME) Manage On::Job(0), Now |cx, a| done(cx.restart_job(a.job(0, None)?.as_str())),
         "Replaces a job's processes, new ones first: `{ok}`";
-    "restart" () Manage On::Node, |cx, _| done(cx.restart()),
+    "restart" () Manage On::Node, Now |cx, _| done(cx.restart()),
         "Restarts every active job: `{ok}`";
-    "ttin" (NAME, optional(&["n"])) Manage On::Job(0), |cx, a| by(cx, a, 1),
+    "ttin" (NAME, optional(&["n"])) Manage On::Job(0), Now |cx, a| by(cx, a, 1),
         "0.4 for scaling up, by 1 or `n`: `{numprocesses}`";
-    "ttou" (NAME, optional(&["n"])) Manage On::Job(0), |cx, a| by(cx, a, -1),
+    "ttou" (NAME, optional(&["n"])) Manage On::Job(0), Now |cx, a| by(cx, a, -1),
         "0.4 for scaling down, by 1 or `n`: `{numprocesses}`";
-    "start_session" or "start_group" (GROUP) Manage On::Session(0), |cx, a| done(cx.start_session(session(a)?)),
+    "start_session" or "start_group" (GROUP) Manage On::Session(0), Now |cx, a| done(cx.start_session(session(a)?)),
         "Starts all jobs of a session: `{ok}`";
-    "stop_session" or "stop_group" (GROUP) Manage On::Session(0), |cx, a| done(cx.stop_session(session(a)?)),
+    "stop_session" or "stop_group" (GROUP) Manage On::Session(0), Now |cx, a| done(cx.stop_session(session(a)?)),
         "Stops all jobs of a session: `{ok}`";
-    "restart_session" or "restart_group" (GROUP) Manage On::Session(0), |cx, a| done(cx.restart_session(session(a)?)),
+    "restart_session" or "restart_group" (GROUP) Manage On::Session(0), Now |cx, a| done(cx.restart_session(session(a)?)),
         "Restarts the active jobs of a session: `{ok}`";
-    "remove_session" or "remove_group" (GROUP) Manage On::Session(0), |cx, a| done(cx.remove_session(session(a)?)),
+    "remove_session" or "remove_group" (GROUP) Manage On::Session(0), Now |cx, a| done(cx.remove_session(session(a)?)),
         "Unloads all jobs of a session: `{ok}`";
 };
 
@@ -154,10 +154,23 @@ fn by(cx: &mut Cx<'_>, args: &Args<'_>, sign: i64) -> Answer {
     Ok(json!({"numprocesses": cx.scale(name.as_str(), Scale::By(sign * i64::from(n)))?}))
 }
 
-fn stats(cx: &mut Cx<'_>, args: &Args<'_>) -> Answer {
-    let name = args.job(0, None)?;
-    let samples = cx.stats(&Target::Job(name.clone()))?;
-    Ok(json!({"stats": shapes::job_stats(&name, samples.iter().map(shapes::Figures::new).collect())}))
+fn job_target(args: &Args<'_>) -> Result<Target, CommandError> {
+    args.job(0, None).map(Target::Job)
+}
+
+fn process_target(args: &Args<'_>) -> Result<Target, CommandError> {
+    args.pid(0).map(Target::Process)
+}
+
+/// The figures of a job or of one process. A process that the system does not know (any more) uses nothing.
+pub(super) fn figures(target: &Target, figures: Vec<Figures>) -> Answer {
+    match target {
+        Target::Job(name) => Ok(json!({"stats": shapes::job_stats(name, figures)})),
+        _ => match figures.into_iter().next() {
+            Some(figures) => Ok(json!({"stats": figures.into_json()})),
+            None => Err(CommandError::new(404, "not_found", "the process does not run")),
+        },
+    }
 }
 
 fn killall(cx: &mut Cx<'_>, args: &Args<'_>) -> Answer {
@@ -168,14 +181,6 @@ fn killall(cx: &mut Cx<'_>, args: &Args<'_>) -> Answer {
 fn commit(cx: &mut Cx<'_>, args: &Args<'_>) -> Answer {
     let (name, commit) = (args.job(0, None)?, values::commit(args.get(1), args.get(2))?);
     Ok(json!({"ok": true, "pid": cx.commit(name.as_str(), commit)?.0}))
-}
-
-fn process_stats(cx: &mut Cx<'_>, args: &Args<'_>) -> Answer {
-    let pid = args.pid(0)?;
-    match cx.stats(&Target::Process(pid))?.first() {
-        Some(sample) => Ok(json!({"stats": stats_json(sample)})),
-        None => Err(CommandError::new(404, "not_found", format!("process {pid} does not run"))),
-    }
 }
 
 fn kill(cx: &mut Cx<'_>, args: &Args<'_>) -> Answer {
@@ -220,5 +225,7 @@ pub fn is_stdin(label: &str) -> bool {
 /// The stream a process's output is read from when none is named: the first of its redirected output.
 pub(super) fn first_stream(cx: &Cx<'_>, pid: Pid) -> crate::Result<Option<String>> {
     let config = cx.process(pid)?.config;
-    Ok(config.redirect_output.first().or(config.custom_streams.first()).cloned())
+    let outlets = config.outlets();
+    let first = outlets.first().map(|outlet| outlet.label);
+    Ok(first.or(config.custom_streams.first().map(String::as_str)).map(str::to_owned))
 }

@@ -12,7 +12,7 @@ use super::inlets::{Inlet, STDIN};
 use super::streams::{self, Stream, StreamOrigin};
 use super::{Cx, Owner, Supervisor, launch};
 use crate::event_loop::{Interest, Source};
-use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio};
+use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio, What};
 use crate::sys::signal::{Groups, group_exists};
 use crate::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawned, Spawner, Terminal};
 use crate::sys::{group_alive, signal_group, signal_process, stdio, tty, users};
@@ -113,10 +113,8 @@ impl Children {
         self.map.get_mut(&pid)?.inlets.iter_mut().find(|inlet| &*inlet.label == label)
     }
 
-    pub(super) fn flush_inlet(&mut self, pid: Pid, index: usize) {
-        if let Some(inlet) = self.map.get_mut(&pid).and_then(|child| child.inlets.get_mut(index)) {
-            inlet.flush();
-        }
+    pub(super) fn inlet_at(&mut self, pid: Pid, index: usize) -> Option<&mut Inlet> {
+        self.map.get_mut(&pid)?.inlets.get_mut(index)
     }
 
     /// A child is kept until its group is gone and its output has ended.
@@ -211,23 +209,24 @@ impl Supervisor {
         // The children's ends; they close here once the child has them.
         let mut theirs: Vec<(OwnedFd, Vec<i32>)> = Vec::new();
         if config.tty {
-            let (label, mut children) = launch::outputs(config).swap_remove(0);
+            let outlet = config.outlets().swap_remove(0);
+            let mut children = outlet.fds.to_vec();
             let pty = open_terminal().map_err(|e| Error::io("cannot open a terminal", e))?;
             if config.redirect_input {
                 writers.push((STDIN.into(), pty.master.try_clone().map_err(ours)?));
                 children.push(0);
             }
-            readers.push((label, children[0], pty.master));
+            readers.push((outlet.label.into(), children[0], pty.master));
             theirs.push((pty.slave, children));
         } else if config.redirect_input {
             let pipe = stdio::input_pipe().map_err(ours)?;
             writers.push((STDIN.into(), pipe.ours));
             theirs.push((pipe.child, vec![0]));
         }
-        for (label, descriptors) in launch::outputs(config).into_iter().filter(|_| !config.tty) {
+        for outlet in config.outlets().into_iter().filter(|_| !config.tty) {
             let pipe = stdio::output_pipe().map_err(ours)?;
-            readers.push((label, descriptors[0], pipe.ours));
-            theirs.push((pipe.child, descriptors));
+            readers.push((outlet.label.into(), outlet.fds[0], pipe.ours));
+            theirs.push((pipe.child, outlet.fds.to_vec()));
         }
         for (label, child) in config.custom_streams.iter().zip(3..) {
             let pair = stdio::socket_pair().map_err(ours)?;
@@ -273,7 +272,16 @@ impl Supervisor {
         let Spawned { os_pid, exit, .. } =
             spawner.spawn(&plan).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
         match self.adopt(pid, os_pid, instance, config, exit, readers, writers) {
-            Ok(child) => {
+            Ok(mut child) => {
+                for stream in child.streams.iter_mut().flatten() {
+                    match self.logs.attach(&mut self.io, config, &stream.origin) {
+                        Ok(log) => stream.log = log,
+                        Err(e) => {
+                            let source = format!("stream '{}' of process {pid}", stream.origin.label);
+                            self.notices.push(What::Fault { source, reason: format!("it has no log: {e}") });
+                        }
+                    }
+                }
                 self.children.map.insert(pid, child);
                 Ok(os_pid)
             }

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::Supervisor;
 use super::supervisor::no_process;
+use super::{AppId, Cx, Supervisor};
 use crate::event_loop::{Interest, Source};
 use crate::process::Pid;
 use crate::sys::stdio::{self, Moved};
@@ -30,11 +30,24 @@ pub(super) struct Inlet {
     /// What the child has not taken yet, one write after the other.
     waiting: VecDeque<u8>,
     closing: bool,
+    /// Apps that want to know when nothing waits any more.
+    asked: Vec<AppId>,
+}
+
+/// The [mail](super::App::mail) to an app that has asked by [`Cx::notify_taken`]: the process has read all that was sent, or has
+/// closed its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Taken {
+    /// The process.
+    pub pid: Pid,
+    /// The label of the stream, `stdin` for standard input.
+    pub stream: Arc<str>,
 }
 
 impl Inlet {
     pub(super) fn new(label: Arc<str>, source: Source<OwnedFd>) -> Self {
-        Self { label, source: Some(source), waiting: VecDeque::new(), closing: false }
+        Self { label, source: Some(source), waiting: VecDeque::new(), closing: false, asked: Vec::new() }
     }
 
     fn push(&mut self, data: &[u8]) -> Result<()> {
@@ -93,6 +106,11 @@ impl Inlet {
         }
     }
 
+    /// Those who are to be told, once nothing waits.
+    pub(super) fn asked(&mut self) -> Vec<AppId> {
+        if self.waiting.is_empty() { std::mem::take(&mut self.asked) } else { Vec::new() }
+    }
+
     /// The end of file for the child; what waits is lost.
     pub(super) fn hang_up(&mut self) {
         self.waiting = VecDeque::new();
@@ -104,7 +122,40 @@ impl Inlet {
     }
 }
 
+impl Cx<'_> {
+    /// Whether a process has taken all that was sent to its standard input, or to the custom stream `stream`. If not, the app
+    /// that asks gets [`Taken`] by mail once it has; from elsewhere than an app it only tells.
+    ///
+    /// Who sends only after `true` has at most one message waiting, and can keep, drop or merge the others as it likes. A process that
+    /// ends without having read is not told of: its `exit` is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Supervisor::send); an input that is closed is no error, nothing waits there.
+    pub fn notify_taken(&mut self, pid: Pid, stream: Option<&str>) -> Result<bool> {
+        let app = self.app_id();
+        let inlet = self.inlet(pid, stream)?;
+        if inlet.waiting.is_empty() {
+            return Ok(true);
+        }
+        if let Some(app) = app.filter(|app| !inlet.asked.contains(app)) {
+            inlet.asked.push(app);
+        }
+        Ok(false)
+    }
+}
+
 impl Supervisor {
+    /// An input stream has room again.
+    pub(super) fn flush_inlet(&mut self, pid: Pid, index: usize) {
+        let Some(inlet) = self.children.inlet_at(pid, index) else { return };
+        inlet.flush();
+        let (asked, label) = (inlet.asked(), Arc::clone(&inlet.label));
+        for app in asked {
+            self.mail.push_back((app, Box::new(Taken { pid, stream: Arc::clone(&label) })));
+        }
+    }
+
     /// Writes to a process: to its standard input, or to the custom stream `stream`.
     ///
     /// The whole of `data` goes before what is sent later, whoever sends it. What the process does

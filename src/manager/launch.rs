@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::sync::Arc;
 
 use super::inlets::STDIN;
+use super::logs;
 use crate::process::JobConfig;
 use crate::sys::users;
 use crate::{Error, ErrorKind, Result, substitute, words};
@@ -47,10 +47,15 @@ pub(super) fn check(config: &JobConfig) -> Result<Vec<OsString>> {
         let n = config.redirect_output.len();
         return Err(invalid(format!("redirect_output: {n} labels, but only stdout and stderr can be redirected")));
     }
-    if config.tty && config.redirect_output.is_empty() {
+    if config.tty && config.redirect_output.is_empty() && config.stdout_logfile.is_none() {
         return Err(invalid("tty: redirect_output must name the stream that the terminal's output goes to".to_owned()));
     }
+    config.check_logs().map_err(about)?;
+    for file in config.logfiles() {
+        let _ = logs::resolve(file).map_err(about)?;
+    }
     let mut labels: HashSet<&str> = config.redirect_output.iter().map(String::as_str).collect();
+    labels.extend(config.outlets().iter().map(|outlet| outlet.label));
     for label in &config.custom_streams {
         if label == STDIN || !labels.insert(label) {
             return Err(invalid(format!("custom_streams: the label {label:?} is taken")));
@@ -114,16 +119,4 @@ fn argv(config: &JobConfig, env: &BTreeMap<OsString, OsString>) -> Result<Vec<Os
         return Err(Error::new(ErrorKind::Invalid, "cmd: the program's name is empty"));
     }
     Ok(argv)
-}
-
-/// The labels of a child's output descriptors and where each is read: `(label, descriptors)`.
-pub(super) fn outputs(config: &JobConfig) -> Vec<(Arc<str>, Vec<i32>)> {
-    match config.redirect_output.as_slice() {
-        [] => vec![],
-        // A terminal has one output.
-        [out, ..] if config.tty => vec![(out.as_str().into(), vec![1, 2])],
-        [out] => vec![(out.as_str().into(), vec![1])],
-        [out, err, ..] if out == err => vec![(out.as_str().into(), vec![1, 2])],
-        [out, err, ..] => vec![(out.as_str().into(), vec![1]), (err.as_str().into(), vec![2])],
-    }
 }

@@ -24,6 +24,7 @@ mod cx;
 mod handle;
 mod inlets;
 mod launch;
+mod logs;
 mod monitor;
 mod output;
 mod sampling;
@@ -54,6 +55,7 @@ pub use app::{App, AppId};
 pub use closures::ClosureId;
 pub use cx::Cx;
 pub use handle::Handle;
+pub use inlets::Taken;
 pub use monitor::{MonitorId, Sample, Target};
 pub use output::{Output, OutputLimit, Piece};
 pub use streams::{Flow, StreamChunk, StreamData, StreamOrigin, StreamSelector, TapId};
@@ -93,6 +95,8 @@ pub(crate) enum Owner {
     Inlet(Pid, usize),
     /// The next sample of a monitor is due.
     Monitor(MonitorId),
+    /// A log that was behind can take more.
+    Log(logs::SinkId),
 }
 
 /// Whether a manager goes on.
@@ -162,6 +166,7 @@ impl Manager {
                 io,
                 table: ProcessTable::new(),
                 children: Default::default(),
+                logs: Default::default(),
                 taps: Default::default(),
                 closures: Default::default(),
                 monitors: Default::default(),
@@ -276,7 +281,8 @@ impl Manager {
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, Some(readiness)),
                 Owner::Exit(pid) => children::exited(&mut self.cx(), pid),
                 Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index),
-                Owner::Inlet(pid, index) => self.supervisor.children.flush_inlet(pid, index),
+                Owner::Inlet(pid, index) => self.supervisor.flush_inlet(pid, index),
+                Owner::Log(id) => streams::log_ready(&mut self.cx(), id),
                 Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) => {}
             },
             Ready::Timer { id, owner } => match owner {
@@ -284,7 +290,7 @@ impl Manager {
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, None),
                 Owner::Linger(pid) => self.supervisor.look_after_group(pid),
                 Owner::Monitor(id) => self.supervisor.monitor_due(id),
-                Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) => {}
+                Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) | Owner::Log(_) => {}
             },
             Ready::Woken => {}
         }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::logs::{Feed, SinkId};
 use super::{AppId, Cx, Owner, Supervisor, panic_message};
 use crate::event_loop::{Interest, Source};
 use crate::process::{JobName, OsPid, Pid};
@@ -156,6 +157,10 @@ pub(super) struct Stream {
     source: Source<OwnedFd>,
     taps: Vec<TapId>,
     paused_by: Vec<TapId>,
+    /// Where its log file gets it from.
+    pub(super) log: Option<Feed>,
+    /// Its log has to catch up.
+    log_behind: bool,
 }
 
 impl Supervisor {
@@ -210,23 +215,45 @@ impl Supervisor {
         self.children.streams_of(pid).any(|stream| &*stream.origin.label == label)
     }
 
+    /// Whether this process has an output stream that has not ended.
+    #[must_use]
+    pub fn has_output(&self, pid: Pid) -> bool {
+        self.children.streams_of(pid).next().is_some()
+    }
+
     /// A stream of a new child, read from now on.
     pub(super) fn open_stream(&mut self, origin: StreamOrigin, fd: OwnedFd, index: usize) -> crate::Result<Stream> {
         let source = self.io.register(fd, Interest::READ, Owner::Stream(origin.pid, index))?;
         let taps = self.taps.slots.iter().filter(|(_, (which, _))| which.matches(&origin)).map(|(&id, _)| id).collect();
-        Ok(Stream { origin, source, taps, paused_by: Vec::new() })
+        Ok(Stream { origin, source, taps, paused_by: Vec::new(), log: None, log_behind: false })
     }
 }
 
 impl Stream {
     fn is_paused(&self) -> bool {
-        !self.paused_by.is_empty()
+        !self.paused_by.is_empty() || self.log_behind
     }
 
     fn pause(&mut self, id: TapId) {
         if !self.paused_by.contains(&id) {
             self.paused_by.push(id);
         }
+        self.rest();
+    }
+
+    /// The log takes no more for now.
+    fn wait_for_log(&mut self) {
+        self.log_behind = true;
+        self.rest();
+    }
+
+    fn log_is_ready(&mut self) {
+        if std::mem::take(&mut self.log_behind) && !self.is_paused() {
+            let _ = self.source.set_interest(Interest::READ);
+        }
+    }
+
+    fn rest(&mut self) {
         // A level-triggered source that nobody reads would keep the loop awake. Taking it out of the
         // poller cannot fail in a way that matters: it is read again or closed.
         let _ = self.source.set_interest(Interest::NONE);
@@ -279,11 +306,21 @@ fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, why: Reading
         if stream.is_paused() && why != Reading::Last {
             break;
         }
-        match stdio::read(stream.source.get_ref().as_fd(), &mut buffer) {
+        if why != Reading::Last && !log_is_open(cx, pid, index) {
+            break;
+        }
+        let spliced = log_directly(cx, pid, index, budget);
+        let Some(stream) = cx.children.stream_mut(pid, index) else { break };
+        let direct = spliced.is_some();
+        match spliced.map_or_else(|| stdio::read(stream.source.get_ref().as_fd(), &mut buffer), Ok) {
             Ok(Moved::Bytes(n)) => {
-                deliver(cx, pid, index, StreamData::Bytes(&buffer[..n]));
+                let wanted = if direct { budget } else { CHUNK };
+                if !direct {
+                    log(cx, pid, index, &buffer[..n]);
+                    deliver(cx, pid, index, StreamData::Bytes(&buffer[..n]));
+                }
                 budget = budget.saturating_sub(n);
-                if n < CHUNK && why == Reading::Ready {
+                if n < wanted && why == Reading::Ready {
                     break;
                 }
             }
@@ -303,7 +340,67 @@ fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, why: Reading
     cx.taps.buffer = buffer;
 }
 
+/// Whether the stream's log can take more; if not, the stream waits for it.
+fn log_is_open(cx: &mut Cx<'_>, pid: Pid, index: usize) -> bool {
+    let Supervisor { children, logs, .. } = &mut *cx.supervisor;
+    let Some(stream) = children.stream_mut(pid, index) else { return true };
+    let is_open = stream.log.as_ref().is_none_or(|feed| logs.is_open(feed));
+    if !is_open {
+        stream.wait_for_log();
+    }
+    is_open
+}
+
+/// Writes output to the stream's log, if it has one.
+fn log(cx: &mut Cx<'_>, pid: Pid, index: usize, bytes: &[u8]) {
+    let Supervisor { io, children, logs, .. } = &mut *cx.supervisor;
+    let Some(stream) = children.stream_mut(pid, index) else { return };
+    let Some(feed) = &mut stream.log else { return };
+    logs.feed(io, feed, Some(bytes));
+    let sink = feed.sink();
+    tell(cx, sink);
+}
+
+/// Moves output to the log within the kernel, if nobody else wants it.
+fn log_directly(cx: &mut Cx<'_>, pid: Pid, index: usize, max: usize) -> Option<Moved> {
+    let Supervisor { children, logs, .. } = &mut *cx.supervisor;
+    let stream = children.stream_mut(pid, index)?;
+    if !stream.taps.is_empty() {
+        return None;
+    }
+    let feed = stream.log.as_mut()?;
+    let (sink, moved) = (feed.sink(), logs.splice(feed, stream.source.get_ref().as_fd(), max));
+    tell(cx, sink);
+    moved
+}
+
+/// Publishes a log's fault, if it has a new one.
+fn tell(cx: &mut Cx<'_>, sink: SinkId) {
+    if let Some((source, reason)) = cx.logs.take_report(sink) {
+        cx.fault(&source, &reason);
+    }
+}
+
+/// A log that was behind takes more.
+pub(super) fn log_ready(cx: &mut Cx<'_>, sink: SinkId) {
+    let caught_up = cx.logs.flush(sink);
+    tell(cx, sink);
+    if caught_up {
+        for stream in cx.children.streams_mut() {
+            if stream.log.as_ref().is_some_and(|feed| feed.sink() == sink) {
+                stream.log_is_ready();
+            }
+        }
+    }
+}
+
 fn end(cx: &mut Cx<'_>, pid: Pid, index: usize) {
+    let Supervisor { io, children, logs, .. } = &mut *cx.supervisor;
+    if let Some(feed) = children.stream_mut(pid, index).and_then(|stream| stream.log.take()) {
+        let sink = feed.sink();
+        logs.detach(io, feed);
+        tell(cx, sink);
+    }
     deliver(cx, pid, index, StreamData::End);
     cx.children.close_stream(pid, index);
 }
@@ -405,4 +502,5 @@ pub(super) fn drain_all(cx: &mut Cx<'_>) {
             end(cx, pid, index);
         }
     }
+    cx.logs.finish();
 }

@@ -11,6 +11,7 @@ use super::children::Children;
 use super::closures::Closures;
 use super::handle::Calls;
 use super::launch;
+use super::logs::Logs;
 use super::monitor::Monitors;
 use super::sampling::Sampling;
 use super::streams::Taps;
@@ -35,6 +36,7 @@ pub struct Supervisor {
     pub(super) io: EventLoop<Owner>,
     pub(super) table: ProcessTable,
     pub(super) children: Children,
+    pub(super) logs: Logs,
     pub(super) taps: Taps,
     pub(super) closures: Closures,
     pub(super) monitors: Monitors,
@@ -59,13 +61,25 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] if the name is loaded already; [`ErrorKind::Invalid`] or
+    /// [`ErrorKind::Conflict`] if the name is loaded already, or a log file is another job's; [`ErrorKind::Invalid`] or
     /// [`ErrorKind::NotFound`] if the definition cannot run as it stands (an empty command, an open
     /// quote, an unknown `$VAR`, an unknown user or group, a bad flapping rule, more than two
-    /// output labels); [`ErrorKind::Stopping`] once the manager stops.
+    /// output labels, a log file in a folder that is not there); a log file cannot be opened;
+    /// [`ErrorKind::Stopping`] once the manager stops.
     pub fn load(&mut self, config: JobConfig, start: bool) -> Result<JobId> {
         launch::check(&config)?;
-        self.table.load(config, start, Instant::now())
+        if self.is_stopping() || self.table.find(&config.name).is_some() {
+            // It is refused before a file is made.
+            return self.table.load(config, start, Instant::now());
+        }
+        let claim = self.logs.claim(&mut self.io, &config)?;
+        let logged = config.clone();
+        let loaded = self.table.load(config, start, Instant::now());
+        match &loaded {
+            Ok(_) => self.logs.settle(&logged, claim),
+            Err(_) => self.logs.sweep(),
+        }
+        loaded
     }
 
     /// The program and arguments that the job's first process would get; refuses what
@@ -85,7 +99,9 @@ impl Supervisor {
     /// The job is not loaded.
     pub fn unload(&mut self, job: &str) -> Result<()> {
         let id = self.job_id(job)?;
-        self.table.unload(id, Instant::now())
+        self.table.unload(id, Instant::now())?;
+        self.logs.release(&job.parse()?);
+        Ok(())
     }
 
     /// Replaces a job's definition and its processes; with `start` a stopped job is started.
@@ -96,7 +112,14 @@ impl Supervisor {
     pub fn update(&mut self, config: JobConfig, start: bool) -> Result<()> {
         let id = self.job_id(config.name.as_str())?;
         launch::check(&config)?;
-        self.table.update(id, config, start, Instant::now())
+        let claim = self.logs.claim(&mut self.io, &config)?;
+        let logged = config.clone();
+        let updated = self.table.update(id, config, start, Instant::now());
+        match &updated {
+            Ok(()) => self.logs.settle(&logged, claim),
+            Err(_) => self.logs.sweep(),
+        }
+        updated
     }
 
     /// Starts a job: the number of processes is the configured one again, flapping is forgotten.
@@ -283,7 +306,12 @@ impl Supervisor {
     ///
     /// No such session.
     pub fn remove_session(&mut self, session: &str) -> Result<()> {
-        self.each_job_of(session, |table, id, now| table.unload(id, now))
+        let jobs = self.jobs_of(session)?;
+        self.each_job_of(session, |table, id, now| table.unload(id, now))?;
+        for job in jobs {
+            self.logs.release(&job);
+        }
+        Ok(())
     }
 
     fn each_job_of(
@@ -327,7 +355,7 @@ impl Supervisor {
 
     /// Calls `f` with every job, in the order in which they were loaded.
     pub fn walk(&self, mut f: impl FnMut(JobInfo)) {
-        self.table.jobs().filter_map(|id| self.table.job(id)).for_each(&mut f);
+        self.table.jobs().filter_map(|id| self.table.job(id)).map(|info| self.with_logs(info)).for_each(&mut f);
     }
 
     /// A job as it stands.
@@ -336,7 +364,11 @@ impl Supervisor {
     ///
     /// The job is not loaded.
     pub fn info(&self, job: &str) -> Result<JobInfo> {
-        self.table.job(self.job_id(job)?).ok_or_else(|| gone(job))
+        self.table.job(self.job_id(job)?).map(|info| self.with_logs(info)).ok_or_else(|| gone(job))
+    }
+
+    fn with_logs(&self, info: JobInfo) -> JobInfo {
+        JobInfo { logs: self.logs.status(&info.name), ..info }
     }
 
     /// When the pause of a job that waits ends: before it replaces processes that ended too soon, or before

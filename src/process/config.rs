@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::logs::{LOGFILE_BACKUPS, LOGFILE_MAXBYTES, LogFormat};
 use super::{Flapping, JobName, Signal};
 use crate::Result;
 
@@ -60,8 +61,28 @@ pub struct JobConfig {
     /// The pace of respawns where there is no flapping rule.
     pub backoff: Backoff,
     /// Labels of the output streams to read: stdout, then stderr; the same label twice merges
-    /// them. Default none.
+    /// them. Default none. A stream that has a log file is read, too; see [`outlets`](Self::outlets).
     pub redirect_output: Vec<String>,
+    /// Write what the processes write to their standard output to this file, which all of them share. It is made if
+    /// need be, with mode 0640 less the manager's umask, by the manager's user; its folder must be there. A relative
+    /// path starts at the manager's working directory. A file belongs to one job only.
+    ///
+    /// `-` is the manager's own standard output. That (also as `/dev/stdout` or `/dev/stderr`), fifos and whatever
+    /// else is no regular file gets everything as it comes and is not rotated; where it takes no more the process
+    /// waits, as with a pipe. Default none.
+    pub stdout_logfile: Option<PathBuf>,
+    /// Likewise for standard error. It may be the same file. `-` is the manager's own standard error. Default none.
+    pub stderr_logfile: Option<PathBuf>,
+    /// A log file that would grow beyond this is renamed to `NAME.1`, older ones to `NAME.2` …, at the end of a line;
+    /// a file is longer only by a line that would not fit, up to 1 MiB. 0: never; else at least 1024. Default 50 MiB.
+    pub logfile_maxbytes: u64,
+    /// How many renamed files are kept; 0 empties the file in place of renaming it. At most 1000. Default 10.
+    pub logfile_backups: u32,
+    /// The most bytes that all files of the job may take, at least [`logfile_maxbytes`](Self::logfile_maxbytes) for
+    /// each log file: beyond it the oldest backups are deleted. Default none.
+    pub logfile_total: Option<u64>,
+    /// How the lines of the log files look. Default [`LogFormat::Raw`].
+    pub log_format: LogFormat,
     /// Keep a pipe to the child's standard input. Default false.
     pub redirect_input: bool,
     /// Labels of further streams, read and write, on descriptors 3, 4 … of the child.
@@ -71,7 +92,8 @@ pub struct JobConfig {
     /// Give each process a terminal of its own in place of the pipes for its output (and its input,
     /// where [`redirect_input`](Self::redirect_input) is set), so that it keeps its colours and
     /// writes line by line. Standard output and error are then one stream, with the first label of
-    /// [`redirect_output`](Self::redirect_output), which must have one. The process leads a session
+    /// [`redirect_output`](Self::redirect_output), which must have one unless there is a
+    /// [`stdout_logfile`](Self::stdout_logfile). The process leads a session
     /// of its own. Default false.
     pub tty: bool,
     /// Where standard streams go that are not redirected. Default [`Stdio::Null`].
@@ -82,6 +104,8 @@ pub struct JobConfig {
     pub stop_signal: Signal,
     /// Run in a session of its own and outlive the manager. Default false.
     pub detach: bool,
+    /// How many bytes of each output stream a history of output keeps; 0 keeps none. Default: what that history keeps of all.
+    pub log_history: Option<u64>,
 }
 
 impl JobConfig {
@@ -116,6 +140,12 @@ impl JobConfig {
             flapping: None,
             backoff: Backoff::default(),
             redirect_output: Vec::new(),
+            stdout_logfile: None,
+            stderr_logfile: None,
+            logfile_maxbytes: LOGFILE_MAXBYTES,
+            logfile_backups: LOGFILE_BACKUPS,
+            logfile_total: None,
+            log_format: LogFormat::Raw,
             redirect_input: false,
             custom_streams: Vec::new(),
             custom_channels: Vec::new(),
@@ -124,6 +154,7 @@ impl JobConfig {
             graceful_timeout: Duration::from_secs(30),
             stop_signal: Signal::TERM,
             detach: false,
+            log_history: None,
         }
     }
 
@@ -184,12 +215,19 @@ setters! {
     restart: Restart => restart;
     flapping: Flapping => Some(flapping);
     backoff: Backoff => backoff;
+    stdout_logfile: impl Into<PathBuf> => Some(stdout_logfile.into());
+    stderr_logfile: impl Into<PathBuf> => Some(stderr_logfile.into());
+    logfile_maxbytes: u64 => logfile_maxbytes;
+    logfile_backups: u32 => logfile_backups;
+    logfile_total: u64 => Some(logfile_total);
+    log_format: LogFormat => log_format;
     redirect_input: bool => redirect_input;
     tty: bool => tty;
     stdio: Stdio => stdio;
     graceful_timeout: Duration => graceful_timeout;
     stop_signal: Signal => stop_signal;
     detach: bool => detach;
+    log_history: u64 => Some(log_history);
 }
 
 /// A user or group, by number or by name. A name of digits alone is a number.

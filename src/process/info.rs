@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{JobConfig, JobName, OsPid, Pid};
+use super::{JobConfig, JobName, LogStatus, OsPid, Pid};
 use crate::{Error, ErrorKind, Result};
 
 /// A job, as it stands.
@@ -31,6 +31,8 @@ pub struct JobInfo {
     pub ending: Vec<Pid>,
     /// Its definition.
     pub config: Arc<JobConfig>,
+    /// Its log files. Those that are no regular file may be other jobs', too.
+    pub logs: Vec<LogStatus>,
 }
 
 /// What a job is doing.

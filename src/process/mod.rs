@@ -9,8 +9,9 @@ mod exit;
 mod flapping;
 mod id;
 mod info;
-#[cfg(any(feature = "server", feature = "webhooks"))]
+#[cfg(any(feature = "config", feature = "webhooks"))]
 pub mod json;
+mod logs;
 mod signal;
 pub(crate) mod stats;
 #[cfg(any(feature = "server", feature = "webhooks"))]
@@ -24,5 +25,6 @@ pub use exit::Exit;
 pub use flapping::Flapping;
 pub use id::{DEFAULT_SESSION, JobId, JobName, OsPid, Pid};
 pub use info::{JobInfo, JobState, ProcessInfo, ProcessState, Scale};
+pub use logs::{LOGFILE_BACKUPS, LOGFILE_MAXBYTES, LogFormat, LogStatus, MAX_BACKUPS, MIN_MAXBYTES, Outlet};
 pub use signal::Signal;
 pub use stats::ProcessStats;

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "server", feature = "client"))]
+pub mod frame;
 #[cfg(feature = "server")]
 pub mod h1;
 pub mod lines;

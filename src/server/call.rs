@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
+use super::streamed::Streamed;
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
 use crate::proto::h1::{self, Query, RequestHead};
@@ -171,6 +172,8 @@ pub enum Reply {
         /// not (`no-store`).
         cache: bool,
     },
+    /// A content that is read as the client takes it.
+    Streamed(Streamed),
     /// A status and no content.
     Empty(u16),
     /// The connection becomes a feed, for as long as both sides want it.
@@ -191,6 +194,7 @@ impl fmt::Debug for Reply {
             Self::Bytes { status, content_type, body, .. } => {
                 write!(f, "Bytes({status}, {content_type}, {} bytes)", body.len())
             }
+            Self::Streamed(streamed) => streamed.fmt(f),
             Self::Empty(status) => write!(f, "Empty({status})"),
             Self::Feed(spec) => spec.fmt(f),
             Self::WebSocket(_) => f.write_str("WebSocket"),
@@ -225,6 +229,10 @@ pub enum FeedSource {
         /// The stream's label.
         label: String,
     },
+    /// Lines of output of many streams, as JSON: what a [`History`](crate::history::History) that was
+    /// [given](super::HttpServer::provide) has of them, then what comes. Ends with the connection, or if only one process
+    /// is meant when that and its streams have ended.
+    Logs(Box<crate::history::Query>),
     /// What processes use, as JSON, one object for each process and interval. Ends with the process, or when the job is unloaded.
     Stats {
         /// Whose.
@@ -263,6 +271,10 @@ pub trait Socket: Send {
 
     /// What a closure of its own has sent to its [address](SocketOut::address), in the order of sending.
     fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>, out: &mut SocketOut<'_>) {}
+
+    /// The client, which was behind, has taken so much that less than a quarter of the bound is unsent. Called once after
+    /// each [`SocketOut::wait_for_room`].
+    fn room(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
 
     /// The connection is gone: end what was subscribed. Called once, whatever ended it.
     fn close(&mut self, cx: &mut Cx<'_>) {}

@@ -8,6 +8,7 @@ use super::call::{Peer, Socket};
 use super::feeds::Feed;
 use super::later::Waiting;
 use super::listen::Stream;
+use super::streamed::Outgoing;
 use crate::event_loop::{Interest, Source, SourceId};
 use crate::proto::h1::{Decoder, Phase, RequestHead};
 use crate::proto::ws;
@@ -29,6 +30,8 @@ pub(super) enum Mode {
     Waiting(Box<Waiting>),
     Feed(Box<Feed>),
     Socket(Box<Web>),
+    /// A content that is read as the client takes it.
+    Outgoing(Box<Outgoing>),
     /// What is unsent goes out, nothing more is taken.
     Closing,
     /// Our side is closed; what still comes is thrown away, so that the answer is not lost to a reset (RFC 9112 section 9.6).
@@ -41,6 +44,8 @@ pub(super) struct Web {
     pub(super) socket: Box<dyn Socket>,
     /// It was sent more than may wait.
     pub(super) overflow: bool,
+    /// It wants to know when the client has caught up.
+    pub(super) waits: bool,
     /// It was asked for a sign of life.
     pub(super) pinged: bool,
 }
@@ -134,7 +139,7 @@ impl Conn {
             Mode::Http => self.unsent() <= HIGH_WATER,
             // A client that does not read is not read either; its goodbye can wait.
             Mode::Socket(_) => self.unsent() <= config.unsent / 2,
-            Mode::Waiting(_) | Mode::Feed(_) => false,
+            Mode::Waiting(_) | Mode::Feed(_) | Mode::Outgoing(_) => false,
             Mode::Closing | Mode::Linger => true,
         }
     }
@@ -143,7 +148,7 @@ impl Conn {
         !self.eof
             && match self.mode {
                 // Nothing is due from it, but its end is to be seen.
-                Mode::Waiting(_) | Mode::Feed(_) => self.input.len() < MAX_INPUT,
+                Mode::Waiting(_) | Mode::Feed(_) | Mode::Outgoing(_) => self.input.len() < MAX_INPUT,
                 Mode::Closing => false,
                 _ => self.is_open_to(config),
             }
@@ -211,13 +216,14 @@ impl Conn {
 
     /// Asks the poller for what is of use, and sets the deadline.
     pub(super) fn settle(&mut self, config: &Config, now: Instant) {
-        let interest = Interest::new(self.wants_read(config), self.unsent() > 0);
+        let sends = self.unsent() > 0 || matches!(self.mode, Mode::Outgoing(_));
+        let interest = Interest::new(self.wants_read(config), sends);
         if self.source.set_interest(interest).is_err() {
             self.dead = true;
         }
         let clock = match &self.mode {
             Mode::Linger => Clock::Linger,
-            _ if self.unsent() > 0 => Clock::Stalled,
+            _ if sends => Clock::Stalled,
             Mode::Http => match self.decoder.phase() {
                 Phase::Idle => Clock::Idle,
                 Phase::Head => Clock::Head,
@@ -227,7 +233,7 @@ impl Conn {
             Mode::Waiting(_) if self.eof => Clock::Linger,
             Mode::Waiting(_) => Clock::Answer,
             Mode::Feed(feed) if feed.heartbeat().is_some() => Clock::Heartbeat,
-            Mode::Feed(_) | Mode::Closing => Clock::Off,
+            Mode::Feed(_) | Mode::Closing | Mode::Outgoing(_) => Clock::Off,
             Mode::Socket(_) => Clock::Socket,
         };
         if clock != self.clock {

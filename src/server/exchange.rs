@@ -142,6 +142,7 @@ impl HttpServer {
                 ..Content::new(status, content_type, body)
             },
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
+            Ok(Reply::Streamed(streamed)) => return self.start_streamed(conn, &head, streamed),
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),
             Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket) {
                 Ok(()) => return,
@@ -226,7 +227,7 @@ impl HttpServer {
     }
 
     /// The start of every answer.
-    fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
+    pub(super) fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
         let status = if (100..=999).contains(&status) { status } else { 500 };
         let mut response = ResponseHead::new(status).with("Server", SERVER);
         if let Some(head) = head {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::call::{FeedMode, FeedSource, FeedSpec};
 use super::json::event_json;
+use super::logs::Tails;
 use crate::manager::{MonitorId, TapId, Target};
 use crate::process::topics::{Pattern, Topic, topics};
 use crate::process::{Event, What};
@@ -25,6 +26,8 @@ pub(super) struct Feed {
     writer: Option<BodyWriter>,
     pub(super) tap: Option<TapId>,
     pub(super) monitor: Option<MonitorId>,
+    /// Unfinished lines, of a feed of them.
+    pub(super) tails: Option<Box<Tails>>,
     /// What was left out since the client was last told.
     gap: u64,
     /// The start of a character whose rest is to come.
@@ -53,7 +56,7 @@ impl Feed {
             _ => Pattern::default(),
         };
         let (tap, monitor, partial) = (None, None, Vec::new());
-        Self { spec, pattern, writer: Some(writer), tap, monitor, gap: 0, partial, overflow: false }
+        Self { spec, pattern, writer: Some(writer), tap, monitor, tails: None, gap: 0, partial, overflow: false }
     }
 
     /// The media type of this feed.
@@ -61,6 +64,7 @@ impl Feed {
         match (spec.mode, &spec.source) {
             (FeedMode::EventSource, _) => sse::MEDIA_TYPE,
             (_, FeedSource::Stream { .. }) => "application/octet-stream",
+            (FeedMode::LongPoll, FeedSource::Logs(_)) => "application/x-ndjson",
             (FeedMode::LongPoll, _) => "application/json",
             (FeedMode::Continuous, _) => "application/x-ndjson",
         }
@@ -156,14 +160,26 @@ impl Feed {
 
     /// Writes an encoded record, unless the client is too far behind; how many were left out.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, sent: usize, limit: usize) -> u64 {
+        self.push_records(bytes, 1, out, sent, limit)
+    }
+
+    /// The same for several records.
+    pub(super) fn push_records(
+        &mut self,
+        bytes: &[u8],
+        records: u64,
+        out: &mut Vec<u8>,
+        sent: usize,
+        limit: usize,
+    ) -> u64 {
         if self.has_ended() {
             return 0;
         }
         if !self.has_room((out.len() - sent).saturating_add(bytes.len()), limit) {
-            self.gap += 1;
+            self.gap += records;
             // There is no place in raw output to tell of a gap.
             self.overflow = self.is_raw() && self.spec.mode != FeedMode::EventSource;
-            return 1;
+            return records;
         }
         self.tell_gap(out);
         self.write(bytes, out);

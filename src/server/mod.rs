@@ -23,6 +23,7 @@
 //!     │         │ │ └───────────────────────────────────────┘
 //!     │         │ ├── an answer that comes later ─▶ Waiting ─▶ the answer, or 504
 //!     │         │ └ keep-alive
+//!     │         ├──── a content that is read as it goes ──▶ Outgoing (and back)
 //!     │         ├──────── upgrade ─────────────────▶ Socket ─┐ goodbye
 //!     │ 503     │ close, refused, too late                   │
 //!     ▼         ▼                                            ▼
@@ -47,6 +48,7 @@
 mod answered;
 pub mod api;
 mod call;
+mod channel;
 mod config;
 mod conn;
 mod exchange;
@@ -54,10 +56,13 @@ mod feeds;
 mod hosts;
 mod later;
 mod listen;
+mod logs;
 pub mod metrics;
 mod route;
+pub mod site;
 mod socket;
 mod sockets;
+mod streamed;
 mod subscriptions;
 
 use std::any::Any;
@@ -73,11 +78,13 @@ pub use answered::Answered;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
+pub use channel::channel_socket;
 pub use config::{Config, Endpoint};
 pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
 pub use socket::{Message, SocketAddress, SocketOut};
+pub use streamed::Streamed;
 
 use conn::{Clock, Conn, Mode};
 use feeds::History;
@@ -285,9 +292,17 @@ impl HttpServer {
     /// Sends what can be sent, takes up what waits behind it, and keeps the connection or ends it.
     fn finish(&mut self, cx: &mut Cx<'_>, mut conn: Box<Conn>) {
         let now = Instant::now();
+        let mut pieces = 0;
         loop {
             conn.flush(now);
             self.after_flush(&mut conn);
+            if self.tell_room(cx, &mut conn) {
+                continue;
+            }
+            if pieces < streamed::MAX_PIECES && self.refill(&mut conn) {
+                pieces += 1;
+                continue;
+            }
             if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {
                 break;
             }

@@ -46,6 +46,7 @@ pub struct SocketOut<'a> {
     pub(super) sent: usize,
     pub(super) limit: usize,
     pub(super) overflow: &'a mut bool,
+    pub(super) waits: &'a mut bool,
     pub(super) address: SocketAddress,
 }
 
@@ -87,6 +88,11 @@ impl SocketOut<'_> {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.unsent() >= self.limit / 2
+    }
+
+    /// Has [`Socket::room`](super::Socket::room) called when the client has caught up; soon, if it is not behind.
+    pub fn wait_for_room(&mut self) {
+        *self.waits = true;
     }
 
     /// Whether messages can still be sent.

@@ -32,7 +32,7 @@ impl HttpServer {
         self.tell_answer(conn, Some(head), 101);
         upgrade.write(upgrade.choose(socket.protocols()), &mut conn.out);
         let connection = Connection::server(self.config.websocket);
-        conn.mode = Mode::Socket(Box::new(Web { connection, socket, overflow: false, pinged: false }));
+        conn.mode = Mode::Socket(Box::new(Web { connection, socket, overflow: false, waits: false, pinged: false }));
         self.with_socket(cx, conn, |socket, cx, out| socket.open(cx, out));
         Ok(())
     }
@@ -48,9 +48,9 @@ impl HttpServer {
             return;
         };
         let Mode::Socket(web) = &mut conn.mode else { return };
-        let Web { connection: machine, socket, overflow, .. } = &mut **web;
+        let Web { connection: machine, socket, overflow, waits, .. } = &mut **web;
         let address = SocketAddress { app, connection };
-        let mut out = SocketOut { connection: machine, out: &mut conn.out, sent, limit, overflow, address };
+        let mut out = SocketOut { connection: machine, out: &mut conn.out, sent, limit, overflow, waits, address };
         if catch_unwind(AssertUnwindSafe(|| f(&mut **socket, cx, &mut out))).is_err() {
             out.close(CloseCode::INTERNAL_ERROR, "the handler panicked");
         }
@@ -99,6 +99,17 @@ impl HttpServer {
 
     pub(super) fn socket_mail(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, message: Box<dyn Any + Send>) {
         self.with_socket(cx, conn, |socket, cx, out| socket.mail(cx, message, out));
+    }
+
+    /// Tells a socket that waits for it that its client has caught up; whether there may be more to send now.
+    pub(super) fn tell_room(&mut self, cx: &mut Cx<'_>, conn: &mut Conn) -> bool {
+        let has_room = conn.unsent() <= self.config.unsent / 4;
+        match &mut conn.mode {
+            Mode::Socket(web) if web.waits && has_room => web.waits = false,
+            _ => return false,
+        }
+        self.with_socket(cx, conn, |socket, cx, out| socket.room(cx, out));
+        conn.unsent() > 0
     }
 
     /// It was silent for long, or does not answer our goodbye.

@@ -9,6 +9,7 @@ use super::call::{FeedMode, FeedSource};
 use super::conn::{Conn, Mode};
 use super::feeds::{Encoded, Feed};
 use super::json::stats_json;
+use super::logs::TailsMail;
 use crate::event_loop::SourceId;
 use crate::manager::{Cx, StreamChunk, StreamData, StreamSelector, TapId, Target};
 use crate::process::{Event, Pid, What};
@@ -41,6 +42,7 @@ impl HttpServer {
                 self.taps.insert(tap, id);
                 feed.tap = Some(tap);
             }
+            FeedSource::Logs(query) => self.subscribe_logs(cx, conn, feed, &query),
             FeedSource::Stats { target, interval } => {
                 let Some(us) = cx.app_id() else { return };
                 let monitor = cx.monitor(target, interval, move |cx, sample| {
@@ -81,7 +83,7 @@ impl HttpServer {
     }
 
     /// Ends a feed whose last piece was written; the connection takes up its next request.
-    fn end_feed(&mut self, cx: &mut Cx<'_>, conn: &mut Conn) {
+    pub(super) fn end_feed(&mut self, cx: &mut Cx<'_>, conn: &mut Conn) {
         let Mode::Feed(mut feed) = mem::replace(&mut conn.mode, Mode::Http) else { return };
         self.unsubscribe(cx, conn.id(), &mut feed);
         if !feed.end(&mut conn.out) {
@@ -95,6 +97,7 @@ impl HttpServer {
         let over = match &feed.spec.source {
             FeedSource::Events { .. } => false,
             FeedSource::Stream { pid, label } => !cx.has_stream(*pid, label) && cx.process(*pid).is_err(),
+            FeedSource::Logs(query) => query.pid.is_some_and(|pid| cx.process(pid).is_err() && !cx.has_output(pid)),
             FeedSource::Stats { target: Target::Process(pid), .. } => cx.process(*pid).is_err(),
             FeedSource::Stats { target: Target::Job(name), .. } => !cx.is_loaded(name.as_str()),
             FeedSource::Stats { .. } => false,
@@ -163,6 +166,7 @@ impl HttpServer {
         self.end_feeds_with(cx, |cx, feed| match &feed.spec.source {
             // Somebody else may hold the stream's other end; its own end comes as output.
             FeedSource::Stream { pid: ours, label } => *ours == pid && !open(cx, label),
+            FeedSource::Logs(query) => query.pid == Some(pid) && !cx.has_output(pid),
             _ => feed.ends_with(event),
         });
     }
@@ -182,6 +186,7 @@ impl HttpServer {
     pub(super) fn feed_output(&mut self, cx: &mut Cx<'_>, tap: TapId, chunk: &StreamChunk<'_>) {
         let Some(&id) = self.taps.get(&tap) else { return };
         self.with(cx, id, |server, cx, conn| match chunk.data {
+            _ if matches!(&conn.mode, Mode::Feed(feed) if feed.tails.is_some()) => server.log_output(cx, conn, chunk),
             StreamData::Bytes(bytes) => {
                 let Mode::Feed(feed) = &mut conn.mode else { return };
                 if let Some(bytes) = feed.output(bytes) {
@@ -198,6 +203,10 @@ impl HttpServer {
     }
 
     pub(super) fn feed_mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>) {
+        let message = match message.downcast::<TailsMail>() {
+            Ok(mail) => return self.with(cx, mail.connection, |server, cx, conn| server.log_tails(cx, conn)),
+            Err(message) => message,
+        };
         let Ok(mail) = message.downcast::<SampleMail>() else { return };
         self.with(cx, mail.connection, |server, cx, conn| {
             let Mode::Feed(feed) = &conn.mode else { return };

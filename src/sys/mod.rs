@@ -8,6 +8,8 @@
 //! start, or changes the environment, the working directory or the umask of this process; except [`daemon`],
 //! [`notify::take`] and [`subreaper`], which are there for that and meant for a `main`.
 
+#[cfg(feature = "server")]
+pub(crate) mod beneath;
 mod child;
 #[cfg(any(feature = "client", feature = "console", feature = "log"))]
 pub(crate) mod clock;
@@ -22,13 +24,13 @@ pub mod signal;
 #[cfg(feature = "server")]
 pub(crate) mod socket;
 pub mod spawn;
+pub(crate) mod splice;
 pub mod stats;
 pub mod stdio;
 pub mod subreaper;
 pub mod title;
 pub mod tty;
 pub mod users;
-#[cfg(any(feature = "console", feature = "log"))]
 pub(crate) mod writable;
 
 pub use exit::ExitWatch;

@@ -57,6 +57,16 @@ pub fn open_pty() -> io::Result<Pty> {
     Ok(pty)
 }
 
+/// The rows and columns that a terminal shows, if it is one and knows.
+#[must_use]
+pub fn window_size(terminal: BorrowedFd<'_>) -> Option<(u16, u16)> {
+    // SAFETY: four numbers, for which all zeroes is a valid value.
+    let mut size: libc::winsize = unsafe { mem::zeroed() };
+    // SAFETY: the pointer is to a winsize, which the call fills in.
+    cvt(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ as _, &mut size) }).ok()?;
+    Some((size.ws_row, size.ws_col)).filter(|(rows, columns)| *rows > 0 && *columns > 0)
+}
+
 /// Gives one terminal the window size of another.
 ///
 /// # Errors

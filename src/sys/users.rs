@@ -5,6 +5,7 @@ use std::io;
 use std::mem;
 use std::ptr;
 
+use super::cvt;
 use crate::process::UserRef;
 use crate::{Error, ErrorKind, Result};
 
@@ -37,6 +38,36 @@ impl Credentials {
         let n = unsafe { libc::getgroups(groups.len() as c_int, groups.as_mut_ptr()) };
         groups.truncate(usize::try_from(n).unwrap_or(0));
         Self { uid, gid, groups }
+    }
+
+    /// Makes these the credentials of this process, for good: groups, group, user, verified. Nothing is done where it has
+    /// them already.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] unless the process is privileged; after another error some of them may be set, so that the
+    /// process should end.
+    pub fn assume(&self) -> Result<()> {
+        let now = Self::current();
+        if (now.uid, now.gid) == (self.uid, self.gid) && now.same_groups(self) {
+            return Ok(());
+        }
+        let fail = |e| Error::io(format!("cannot become user {} and group {}", self.uid, self.gid), e);
+        // SAFETY: the pointer is to that many ids, and the calls keep nothing. For a privileged process setgid and setuid
+        // set the real, the effective and the saved id (setuid(2)).
+        unsafe {
+            cvt(libc::setgroups(self.groups.len() as _, self.groups.as_ptr())).map_err(fail)?;
+            cvt(libc::setgid(self.gid)).map_err(fail)?;
+            cvt(libc::setuid(self.uid)).map_err(fail)?;
+            // What can become root again has not given it up.
+            let back = self.uid != 0 && libc::setuid(0) == 0;
+            let is = [libc::getuid(), libc::geteuid()] == [self.uid; 2]
+                && [libc::getgid(), libc::getegid()] == [self.gid; 2];
+            if back || !is {
+                return Err(fail(io::Error::from_raw_os_error(libc::EPERM)));
+            }
+        }
+        Ok(())
     }
 
     /// Whether both have the same supplementary groups, in any order.

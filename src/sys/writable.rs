@@ -20,7 +20,6 @@ pub(crate) fn wait_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 ///
 /// What poll(2) says, but not EINTR.
-#[cfg(feature = "log")]
 pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     poll(fd, 0)
 }

@@ -20,7 +20,8 @@ impl ProcessTable {
         self.jobs.get(&job).map(|job| &job.name)
     }
 
-    /// A loaded job, as it stands. Processes that were told to end are not counted, and listed apart.
+    /// A loaded job, as it stands. Processes that were told to end are not counted, and listed apart. The table knows
+    /// no files: `logs` is empty.
     #[must_use]
     pub fn job(&self, job: JobId) -> Option<JobInfo> {
         let job = self.jobs.get(&job).filter(|job| !job.unloaded)?;
@@ -35,6 +36,7 @@ impl ProcessTable {
             processes: job.live.iter().chain(&job.once).copied().collect(),
             ending: job.ending.iter().copied().collect(),
             config: job.config.clone(),
+            logs: Vec::new(),
         })
     }
 

@@ -5,6 +5,11 @@ use std::process::Stdio;
 
 use crate::support::{Room, Running};
 
+const COMMANDS: [&str; 17] = [
+    "start", "run", "check", "load", "unload", "reload", "apps", "ps", "ps:info", "ps:start", "stop", "restart",
+    "scale", "kill", "commit", "send", "recv",
+];
+
 #[test]
 fn help_is_an_answer() {
     let room = Room::empty();
@@ -12,7 +17,7 @@ fn help_is_an_answer() {
     for args in ["help", "-h", "help help"] {
         assert_eq!(room.run(args).expect(0).quietly().text(), all.text(), "{args}");
     }
-    for command in ["start", "run", "check"] {
+    for command in COMMANDS {
         let help = room.run(&format!("help {command}")).expect(0).quietly().says(&format!("Usage: gaffer {command} "));
         for args in [format!("{command} --help"), format!("{command} -h"), format!("--help {command}")] {
             let answer = room.run(&args).expect(0).quietly();

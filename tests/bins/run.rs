@@ -118,3 +118,21 @@ fn a_terminal_stays_one() {
     terminal.end().expect(130);
     room.assert_empty();
 }
+
+#[test]
+fn as_another_user() {
+    let room = Room::new("web: id -u\n").file(".env", "GAFFER_UID=65534\nGAFFER_GID=65533\n");
+    let ids = done(&room, "", &["id -u; id -g; id -G"]);
+    if gaffer::sys::Credentials::current().uid != 0 {
+        ids.expect(77).complains("gaffer: cannot become user 65534 and group 65533: Operation not permitted");
+        return;
+    }
+    let text = ids.expect(0).quietly().text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["65534", "65533"], "{text}");
+    assert!(lines[2].split(' ').all(|group| group != "0"), "root's groups are gone: {text}");
+    assert_eq!(done(&room, "", &["web"]).expect(0).text(), "65534\n");
+
+    let nobody = Room::new("web: true\n").file(".env", "GAFFER_UID=no-such-user\n");
+    done(&nobody, "", &["true"]).expect(1).complains("gaffer: no such user: \"no-such-user\"");
+}

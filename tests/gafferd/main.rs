@@ -1,11 +1,15 @@
 //! gafferd as it is run.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod access_log;
 mod background;
 mod empty_root;
 mod life;
+mod logs;
 mod manager;
+mod plugins;
 mod receiver;
 mod reload;
+mod sites;
 mod util;
 mod webhooks;

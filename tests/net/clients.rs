@@ -42,6 +42,16 @@ fn websockets_of_python() {
 }
 
 #[test]
+fn channels_by_websockets_of_python() {
+    if !works(python().args(["-c", "import websockets.sync.client"])) {
+        return skip("channels_by_websockets_of_python", "python3 has no `websockets`");
+    }
+    let node = Node::new(CONFIG);
+    let cat = node.pids("cat", 1)[0];
+    run_script(python().arg(script("channel.py")).args([&node.address, &cat.to_string()]));
+}
+
+#[test]
 fn ws_of_node() {
     let Some(mut command) = node_with("ws") else { return skip("ws_of_node", "node has no `ws`") };
     let node = Node::new(CONFIG);

@@ -4,11 +4,15 @@
 #![allow(clippy::print_stderr)]
 
 mod access;
+mod channel;
 mod feeds;
 mod http;
+mod iochannel;
 mod later;
 mod limits;
 mod listen;
+mod logs;
 mod node;
 mod stats;
 mod websocket;
+mod wsclient;

@@ -6,11 +6,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gaffer::Manager;
+use gaffer::history::{History, Limits};
 use gaffer::manager::Handle;
 use gaffer::manager::{Cx, Target};
 use gaffer::process::{JobConfig, Pid, Restart};
 use gaffer::server::{
-    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
+    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket,
+    SocketOut, api,
 };
 
 /// How long anything may take.
@@ -131,22 +133,34 @@ impl Node {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        Self::made(config, |_| ())
+        Self::serving(config, routes)
+    }
+
+    /// One with the API of gafferd.
+    pub(crate) fn api(config: Config) -> Self {
+        Self::serving(config, |server| server.routes(gaffer::server::api::ROUTES).expect("valid routes"))
     }
 
     /// One that tells of its answers.
     pub(crate) fn observed(f: impl FnMut(&Answered<'_>) + Send + 'static) -> Self {
-        Self::made(Config::default(), |server| server.on_answer(f))
+        Self::serving(Config::default(), |server| {
+            routes(server);
+            server.on_answer(f);
+        })
     }
 
-    fn made(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
+    fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
-        routes(&mut server);
+        let history = History::new(Limits::default());
+        server.provide(history.clone());
+        let logs: Vec<_> = api::ROUTES.iter().filter(|route| route.pattern == "/logs").copied().collect();
+        server.routes(&logs).expect("a valid route");
         and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
         let mut manager = Manager::new().expect("a manager");
+        manager.add_app(history.recorder());
         manager.add_app(server);
         let handle = manager.handle();
         let thread = std::thread::spawn(move || manager.run().expect("a sane poller"));

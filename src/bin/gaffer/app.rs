@@ -8,7 +8,7 @@ use gaffer::config::{Application, Concurrency, Options};
 use gaffer::process::{Flapping, JobConfig};
 
 /// Which application: its Procfile, its folder, its variables.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct App {
     /// `-f`.
     pub(crate) procfile: Option<PathBuf>,
@@ -33,15 +33,25 @@ impl Default for App {
 impl App {
     /// Reads the application's files, and says on standard error what somebody should look at.
     pub(crate) fn load(&self, procfile_optional: bool) -> Result<(Application, Vec<String>), Failure> {
-        let mut options = Options::default();
-        options.procfile.clone_from(&self.procfile);
-        options.root.clone_from(&self.root);
+        let mut options = self.where_it_is();
         options.env_files.clone_from(&self.env_files);
         options.env_override = self.env_override;
         options.lenient = self.lenient;
         options.port = self.port;
         options.procfile_optional = procfile_optional;
         Ok(Application::load(&options, |name| std::env::var(name).ok())?)
+    }
+
+    /// The session that the application has, without reading it, and whether it has a Procfile.
+    pub(crate) fn session(&self) -> Result<(String, bool), Failure> {
+        Ok(Application::session_of(&self.where_it_is())?)
+    }
+
+    fn where_it_is(&self) -> Options {
+        let mut options = Options::default();
+        options.procfile.clone_from(&self.procfile);
+        options.root.clone_from(&self.root);
+        options
     }
 }
 
@@ -67,8 +77,22 @@ pub(crate) fn jobs(
     Ok(jobs)
 }
 
-/// Adds the options of [`App`] to a command.
+/// Adds all options of [`App`] to a command.
 pub(crate) fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
+    variables(place(command))
+        .option(
+            Opt::value("port", "PORT", "The port of the first process of the first type.")
+                .short('p')
+                .default("PORT of .env or of the environment, else 5000"),
+            |a, v| set(&mut a.as_mut().port, Some(v.read(port)?)),
+        )
+        .option(Opt::switch("lenient", "Skip lines of the Procfile that make no sense, with a warning."), |a, _| {
+            set(&mut a.as_mut().lenient, true)
+        })
+}
+
+/// Adds those that say where the application is.
+pub(crate) fn place<T: AsMut<App>>(command: Command<T>) -> Command<T> {
     command
         .option(
             Opt::value("procfile", "FILE", "The Procfile.").short('f').default("Procfile").aliases(&["file"]),
@@ -78,9 +102,14 @@ pub(crate) fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
             Opt::value("root", "DIR", "The folder the programs run in.")
                 .short('d')
                 .default("that of the Procfile")
-                .aliases(&["dir"]),
+                .aliases(&["dir", "directory"]),
             |a, v| set(&mut a.as_mut().root, Some(v.path())),
         )
+}
+
+/// Adds those that say which variables it has.
+pub(crate) fn variables<T: AsMut<App>>(command: Command<T>) -> Command<T> {
+    command
         .option(
             Opt::value("env", "FILE", "A file of variables. May be repeated; later ones win.")
                 .short('e')
@@ -95,15 +124,6 @@ pub(crate) fn options<T: AsMut<App>>(command: Command<T>) -> Command<T> {
                 .default("true"),
             |a, v| set(&mut a.as_mut().env_override, v.boolean()?),
         )
-        .option(
-            Opt::value("port", "PORT", "The port of the first process of the first type.")
-                .short('p')
-                .default("PORT of .env or of the environment, else 5000"),
-            |a, v| set(&mut a.as_mut().port, Some(v.read(port)?)),
-        )
-        .option(Opt::switch("lenient", "Skip lines of the Procfile that make no sense, with a warning."), |a, _| {
-            set(&mut a.as_mut().lenient, true)
-        })
 }
 
 /// `-c`, for the commands that start more than one process.

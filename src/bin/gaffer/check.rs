@@ -2,6 +2,7 @@
 
 use gaffer::cli::{self, Code, Command, Failure, Opt};
 use gaffer::manager::Supervisor;
+use gaffer::words;
 use serde_json::{Value, json};
 
 use crate::app::{self, App, set};
@@ -96,15 +97,15 @@ impl Plan {
                 1 => format!("1 process, port {port}"),
                 _ => format!("{processes} processes, ports {port} to {last}"),
             };
-            let argv: Vec<String> = argv.iter().map(|word| quote(word)).collect();
+            let argv: Vec<_> = argv.iter().map(|word| words::show(word)).collect();
             out.push_str(&format!("  {name}: {count}\n    {}\n", argv.join(" ")));
         }
         if !self.env.is_empty() {
             out.push_str("\nVariables:\n");
         }
         for (name, was, value) in &self.env {
-            let was = was.as_ref().map(|was| format!("    (was {})", quote(was))).unwrap_or_default();
-            out.push_str(&format!("  {name}={}{was}\n", quote(value)));
+            let was = was.as_ref().map(|was| format!("    (was {})", words::show(was))).unwrap_or_default();
+            out.push_str(&format!("  {name}={}{was}\n", words::show(value)));
         }
         if !self.warnings.is_empty() {
             out.push_str("\nWarnings:\n");
@@ -129,26 +130,6 @@ impl Plan {
     }
 }
 
-/// A word as a POSIX shell would read it back, on one line. What a terminal might obey is escaped (`$'...'`:
-/// POSIX.1-2024, 2.2.4).
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+./:,@%=".contains(c) || !c.is_ascii();
-    if word.contains(char::is_control) {
-        let escape = |c: char| match c {
-            '\n' => "\\n".to_owned(),
-            '\t' => "\\t".to_owned(),
-            '\'' | '\\' => format!("\\{c}"),
-            c if c.is_control() => c.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect(),
-            c => c.to_string(),
-        };
-        format!("$'{}'", word.chars().map(escape).collect::<String>())
-    } else if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,21 +142,6 @@ mod tests {
         assert_eq!(check.app.procfile, Some("P".into()));
         assert_eq!((check.json, check.concurrency), (true, vec!["web=2".to_owned()]));
         assert!(command().parse(["web".into()]).is_err());
-    }
-
-    #[test]
-    fn words_are_quoted_on_one_line() {
-        for (word, want) in [
-            ("plain-1.2/x", "plain-1.2/x"),
-            ("", "''"),
-            ("it's", r"'it'\''s'"),
-            ("two words", "'two words'"),
-            ("a\nb\t'\\", r"$'a\nb\t\'\\'"),
-            ("\x1b[31m1\x7f", r"$'\033[31m1\177'"),
-            ("\u{9b}1m", r"$'\302\2331m'"),
-        ] {
-            assert_eq!(quote(word), want, "{word:?}");
-        }
     }
 
     fn plan() -> Plan {

@@ -13,6 +13,7 @@ use gaffer::sys::{limits, tty};
 use gaffer::{Error, Manager};
 
 use crate::app;
+use crate::attach;
 use crate::policy::ExitPolicy;
 use crate::start::{ExitOn, Start};
 
@@ -28,6 +29,8 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
         configure(start, job);
     }
 
+    // Bound before anything starts, so that a second one of the same application says so at once.
+    let api = attach::open(start, &application)?;
     let mut manager = Manager::new()?;
     // Two pipes and a watch for each program are soon more than the usual 1024 descriptors. Where the
     // limit cannot be raised, a spawn will say so.
@@ -48,6 +51,10 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
     // the terminal is in order before that, and a signal ends the waiting.
     manager.add_app(console);
     manager.add_app(policy);
+    if let Some((recorder, server)) = api {
+        manager.add_app(recorder);
+        manager.add_app(server);
+    }
     let signals = SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend);
     manager.add_app(signals.default_at_end());
     manager.add_app(Terminal(tty::Modes::of_stdin()));

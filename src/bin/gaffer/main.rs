@@ -1,15 +1,36 @@
-//! The Procfile tool: runs the programs of an application and keeps them alive.
+//! The tool for applications: runs the programs of a Procfile and keeps them alive, here or on a node.
+
+#![forbid(unsafe_code)]
 
 mod app;
+mod apps;
+mod attach;
+mod bulk;
 mod check;
+mod commit;
 mod engine;
+mod load;
 mod policy;
+mod ps;
+mod ps_info;
+mod ps_kill;
+mod ps_restart;
+mod ps_scale;
+mod ps_start;
+mod ps_stop;
+mod recv;
+mod reload;
+mod remote;
 mod run;
+mod send;
 mod start;
+mod unload;
 
 use std::process::ExitCode;
 
 use gaffer::cli::{self, Asked, Code, Failure, Program};
+
+const NAME: &str = "gaffer";
 
 /// What the tool was asked to do.
 #[derive(Debug, PartialEq)]
@@ -17,27 +38,69 @@ enum Task {
     Start(start::Start),
     Run(run::Run),
     Check(check::Check),
+    Load(load::Load),
+    Unload(bulk::Bulk),
+    Reload(bulk::Bulk),
+    Apps(apps::Apps),
+    Ps(ps::Ps),
+    PsInfo(ps_info::Info),
+    PsStart(bulk::Bulk),
+    Stop(bulk::Bulk),
+    Restart(bulk::Bulk),
+    Scale(ps_scale::Scale),
+    Kill(ps_kill::Kill),
+    Commit(commit::Commit),
+    Send(send::Send),
+    Recv(recv::Recv),
 }
 
 fn program() -> Program<Task> {
-    Program::new("gaffer", "Runs the programs of a Procfile and keeps them alive.")
+    Program::new(NAME, "Runs the programs of a Procfile and keeps them alive, here or on a gaffer node.")
         .command(start::command(), Task::Start)
         .command(run::command(), Task::Run)
         .command(check::command(), Task::Check)
+        .command(load::command(), Task::Load)
+        .command(unload::command(), Task::Unload)
+        .command(reload::command(), Task::Reload)
+        .command(apps::command(), Task::Apps)
+        .command(ps::command(), Task::Ps)
+        .command(ps_info::command(), Task::PsInfo)
+        .command(ps_start::command(), Task::PsStart)
+        .command(ps_stop::command(), Task::Stop)
+        .command(ps_restart::command(), Task::Restart)
+        .command(ps_scale::command(), Task::Scale)
+        .command(ps_kill::command(), Task::Kill)
+        .command(commit::command(), Task::Commit)
+        .command(send::command(), Task::Send)
+        .command(recv::command(), Task::Recv)
 }
 
 fn main() -> ExitCode {
-    cli::main("gaffer", |args| match program().parse(args)? {
+    cli::main(NAME, |args| match program().parse(args)? {
         Asked::Print(text) => cli::print(text).map(|()| Code::Ok),
-        Asked::Run(task) => perform(task),
+        Asked::Run(task) => perform(&task),
     })
 }
 
-fn perform(task: Task) -> Result<Code, Failure> {
+fn perform(task: &Task) -> Result<Code, Failure> {
     match task {
-        Task::Start(start) => engine::start(&start),
-        Task::Run(run) => run::run(&run),
-        Task::Check(check) => check::check(&check),
+        Task::Start(start) => engine::start(start),
+        Task::Run(run) => run::run(run),
+        Task::Check(check) => check::check(check),
+        Task::Load(asked) => load::run(asked),
+        Task::Unload(asked) => unload::run(asked),
+        Task::Reload(asked) => reload::run(asked),
+        Task::Apps(asked) => apps::run(asked),
+        Task::Ps(asked) => ps::run(asked),
+        Task::PsInfo(asked) => ps_info::run(asked),
+        Task::PsStart(asked) => ps_start::run(asked),
+        Task::Stop(asked) => ps_stop::run(asked),
+        Task::Restart(asked) => ps_restart::run(asked),
+        Task::Scale(asked) => ps_scale::run(asked),
+        Task::Kill(asked) => ps_kill::run(asked),
+        Task::Commit(asked) => commit::run(asked),
+        Task::Send(asked) => send::run(asked),
+        Task::Recv(asked) => recv::run(asked),
     }
 }
 
@@ -51,7 +114,16 @@ mod tests {
 
     #[test]
     fn commands_and_their_old_names() {
-        for (line, old) in [("start -q web", "dev:start -q web"), ("run ls -l", "dev:run ls -l")] {
+        for (line, old) in [
+            ("start -q web", "dev:start -q web"),
+            ("run ls -l", "dev:run ls -l"),
+            ("scale web=2", "ps:scale web=2"),
+            ("stop web", "ps:stop web"),
+            ("restart web", "ps:restart web"),
+            ("kill web HUP", "ps:kill web HUP"),
+            ("ps -g h:1", "--connect h:1 ps"),
+            ("commit -p A=1 web", "-p A=1 commit web"),
+        ] {
             assert_eq!(parse(line), parse(old));
         }
         // As gaffer 0.4 and 0.5 had it: the application first.
@@ -65,8 +137,11 @@ mod tests {
     #[test]
     fn help_names_every_command() {
         let Ok(Asked::Print(text)) = parse("--help") else { panic!("help") };
-        for name in ["start", "run", "check", "help"] {
-            assert!(text.contains(&format!("\n  {name}")), "{text}");
+        let local = ["start", "run", "check", "help"];
+        let there =
+            ["load", "unload", "reload", "apps", "ps", "ps:info", "ps:start", "stop", "restart", "scale", "kill"];
+        for name in local.into_iter().chain(there).chain(["commit", "send", "recv"]) {
+            assert!(text.contains(&format!("\n  {name} ")), "{text}");
             let Ok(Asked::Print(help)) = parse(&format!("help {name}")) else { panic!("help of {name}") };
             assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
         }

@@ -1,11 +1,12 @@
 //! When `gaffer start` ends by itself, and with which code.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::start::ExitOn;
 use gaffer::manager::{App, Cx};
-use gaffer::process::{Event, Exit, JobState, Restart, What};
+use gaffer::process::{Event, Exit, JobName, JobState, Restart, What};
 
 /// The apps without which `gaffer start` would be deaf or dumb.
 const NEEDED: [&str; 2] = ["console", "signals"];
@@ -42,11 +43,13 @@ pub(crate) struct ExitPolicy {
     verdict: Verdict,
     /// The code is known, whatever ends from now on.
     decided: bool,
+    /// Jobs that crashed too often. Others that are stopped were stopped by somebody, who may start them again.
+    given_up: HashSet<Arc<JobName>>,
 }
 
 impl ExitPolicy {
     pub(crate) fn new(exit_on: Option<ExitOn>, code_from: Option<String>) -> Self {
-        Self { exit_on, code_from, verdict: Verdict::default(), decided: false }
+        Self { exit_on, code_from, verdict: Verdict::default(), decided: false, given_up: HashSet::new() }
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
@@ -80,13 +83,14 @@ impl ExitPolicy {
 }
 
 /// Whether no process runs and none will be started by itself; if so, whether a job was given up.
-fn over(cx: &Cx<'_>) -> Option<bool> {
+fn over(cx: &Cx<'_>, crashed: &HashSet<Arc<JobName>>) -> Option<bool> {
     let (mut over, mut given_up) = (true, false);
     cx.walk(|job| {
-        given_up |= job.state == JobState::Stopped;
+        let crashed = crashed.contains(&job.name);
+        given_up |= job.state == JobState::Stopped && crashed;
         let comes_back = match job.state {
             JobState::Active => job.config.restart != Restart::Never && job.numprocesses > 0,
-            JobState::Stopped => false,
+            JobState::Stopped => !crashed,
             _ => true,
         };
         over &= !comes_back && job.processes.is_empty();
@@ -107,14 +111,21 @@ impl App for ExitPolicy {
         if let (What::Exit { exit, once: false, .. }, Some(job)) = (&event.what, &event.job) {
             self.exited(cx, job.label(), exit);
         }
+        match (&event.what, &event.job) {
+            (What::Flap { next: None, .. }, Some(job)) => drop(self.given_up.insert(Arc::clone(job))),
+            (What::Start | What::Delete, Some(job)) => drop(self.given_up.remove(job)),
+            _ => {}
+        }
         if let What::Fault { source, reason } = &event.what {
             if NEEDED.contains(&source.as_str()) {
                 self.verdict.set_fault(format!("{source}: {reason}"));
                 cx.stop();
             }
         }
-        if matches!(event.what, What::Exit { .. }) && !cx.is_stopping() {
-            if let Some(given_up) = over(cx) {
+        // A job is given up after the exit that was one too many.
+        let may_be_last = matches!(event.what, What::Exit { .. } | What::Flap { next: None, .. } | What::Delete);
+        if may_be_last && !cx.is_stopping() {
+            if let Some(given_up) = over(cx, &self.given_up) {
                 // By its flapping rule: that is no success.
                 if given_up && self.verdict.code() == 0 && self.code_from.is_none() {
                     self.verdict.set_code(1);

@@ -8,6 +8,8 @@ use std::process::Command as Program;
 
 use gaffer::cli::{self, Code, Command, Failure};
 use gaffer::config::Concurrency;
+use gaffer::sys::users;
+use gaffer::words;
 
 use crate::app::{self, App};
 
@@ -30,7 +32,8 @@ const DETAILS: &str = "\
 The command takes the place of gaffer: the terminal, the signals and the exit
 code are its own. A single word that is a process type of the Procfile runs that
 type's command, with the PORT and PS of its first process; a single word with
-blanks or other shell syntax in it goes to /bin/sh.
+blanks or other shell syntax in it goes to /bin/sh. GAFFER_UID and GAFFER_GID of
+the .env files are whom it runs as.
 
 Examples:
   gaffer run rake db:migrate
@@ -70,6 +73,11 @@ pub(crate) fn run(run: &Run) -> Result<Code, Failure> {
         }
         _ => env.extend(run.app.port.map(|port| ("PORT".to_owned(), port.to_string()))),
     }
+    let (user, group) = application.user();
+    if let Some(credentials) = users::resolve(user.as_ref(), group.as_ref())? {
+        // It is exec that follows: nothing of us goes on as that user.
+        credentials.assume()?;
+    }
     let words = resolve(&run.words, |name| entry(name).map(|entry| entry.command.clone()));
     Err(exec(&words, &application.root, &env))
 }
@@ -82,7 +90,7 @@ pub(crate) fn resolve(words: &[OsString], lookup: impl Fn(&str) -> Option<String
     // where it is one.
     match named {
         Some(line) => shell(line.into()),
-        None if is_plain(word) || Path::new(word).is_file() => words.to_vec(),
+        None if is_program(word) || Path::new(word).is_file() => words.to_vec(),
         None => shell(word.clone()),
     }
 }
@@ -91,9 +99,9 @@ fn shell(line: OsString) -> Vec<OsString> {
     vec!["/bin/sh".into(), "-c".into(), line]
 }
 
-/// Whether a shell would read the word as nothing but a program's name.
-fn is_plain(word: &OsStr) -> bool {
-    !word.as_encoded_bytes().iter().any(|b| b" \t\n\"'\\$`|&;<>()*?[]{}~#!=".contains(b))
+/// Whether a shell would do nothing with the word but execute it. What is no text is no shell's syntax either.
+fn is_program(word: &OsStr) -> bool {
+    word.to_str().is_none_or(|word| !word.contains([' ', '\t']) && words::is_plain(word))
 }
 
 /// Becomes the program: returns only where that is not possible.
@@ -141,6 +149,8 @@ mod tests {
             (&["web", "x"], &["web", "x"]),
             (&["echo $HOME"], &["/bin/sh", "-c", "echo $HOME"]),
             (&["a b", "c"], &["a b", "c"]),
+            (&["cd"], &["/bin/sh", "-c", "cd"]),
+            (&["A=1"], &["/bin/sh", "-c", "A=1"]),
         ] {
             assert_eq!(resolve(&os(words), procfile), os(want), "{words:?}");
         }

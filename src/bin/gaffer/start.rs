@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gaffer::cli::{ColorChoice, Command, Failure, Opt};
+use gaffer::config::Address;
 use gaffer::console::{Options, Verbosity};
 use gaffer::process::Flapping;
 
@@ -37,8 +38,22 @@ pub(crate) struct Start {
     pub(crate) exit_on: Option<ExitOn>,
     /// `--exit-code-from`.
     pub(crate) exit_code_from: Option<String>,
+    /// `--attach-api`, `--no-attach-api`.
+    pub(crate) attach: Attach,
     /// Only these process types; none means all.
     pub(crate) names: Vec<String>,
+}
+
+/// Where other terminals reach `gaffer start`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Attach {
+    /// At the socket of the application's folder.
+    #[default]
+    Folder,
+    /// Here.
+    At(Address),
+    /// Nowhere.
+    Nowhere,
 }
 
 /// What makes `gaffer start` stop everything and end.
@@ -70,6 +85,7 @@ impl Default for Start {
             tty: false,
             exit_on: None,
             exit_code_from: None,
+            attach: Attach::Folder,
             names: Vec::new(),
         }
     }
@@ -169,6 +185,15 @@ pub(crate) fn command() -> Command<Start> {
             Opt::value("exit-code-from", "NAME", "Exit with the code of this process type; without --exit-on, when it ends."),
             |a, v| set(&mut a.exit_code_from, Some(v.string()?)),
         )
+        .option(
+            Opt::value("attach-api", "ADDR", "Where other terminals reach it (gaffer ps, stop, logs): unix:PATH, HOST:PORT of this machine, or none.")
+                .default("a socket that they find in the same folder"),
+            |a, v| set(&mut a.attach, v.read(|text| match text {
+                "none" => Ok(Attach::Nowhere),
+                text => text.parse().map(Attach::At),
+            })?),
+        )
+        .option(Opt::switch("no-attach-api", "The same as --attach-api none."), |a, _| set(&mut a.attach, Attach::Nowhere))
         .option(app::color(), |a, v| app::set_color(&mut a.color, v))
         .option(Opt::switch("no-color", "The same as --color never."), |a, _| set(&mut a.color, ColorChoice::Never))
         .option(Opt::switch("no-timestamp", "No time at the start of each line."), |a, _| {
@@ -318,6 +343,15 @@ mod tests {
         check("--exit-code-from web", |a| a.exit_code_from = Some("web".to_owned()));
         assert_eq!(read("--exit-code-from web").exit_on(), Some(ExitOn::Name("web".to_owned())));
         assert_eq!(read("--exit-code-from web --exit-on any").exit_on(), Some(ExitOn::Any));
+    }
+
+    #[test]
+    fn attach_api() {
+        check("--attach-api unix:/s", |a| a.attach = Attach::At(Address::Unix("/s".into())));
+        check("--attach-api 127.0.0.1:0", |a| a.attach = Attach::At("127.0.0.1:0".parse().expect("an address")));
+        check("--attach-api=none", |a| a.attach = Attach::Nowhere);
+        check("--no-attach-api", |a| a.attach = Attach::Nowhere);
+        refused("--attach-api nowhere", "expected HOST:PORT, [IPV6]:PORT or unix:PATH");
     }
 
     #[test]

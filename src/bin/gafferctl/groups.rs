@@ -154,6 +154,7 @@ fn before(server: &Server, group: &str, verb: Verb) -> Result<Vec<(Job, Vec<Pid>
             Verb::Start => jobs.push((job, Vec::new())),
             // It stays as it is.
             Verb::Restart if !info.status.is_active() => {}
+            Verb::Restart => jobs.push((job, wait::replaced(info))),
             _ => jobs.push((job, wait::all(info))),
         }
     }

@@ -1,12 +1,8 @@
 //! `gafferctl load_process`: loads jobs from a file.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Read};
-use std::path::Path;
 
-use gaffer::cli::{Code, Command, Failure, Opt};
-use serde_json::Value;
+use gaffer::cli::{Code, Command, Failure, Opt, definitions};
 
 use crate::NAME;
 use crate::state;
@@ -63,13 +59,10 @@ pub(crate) fn command() -> Command<LoadProcess> {
     )
 }
 
-/// More than any definition needs.
-const MAX_FILE: u64 = 4 << 20;
-
 pub(crate) fn run(asked: &LoadProcess) -> Result<Code, Failure> {
     let server = asked.node.server()?;
     let file = asked.file.as_deref().unwrap_or_default();
-    let definitions = read(file)?;
+    let definitions = definitions::read(file)?;
     let deadline = wait::deadline(asked.node.timeout);
     let (done, code) = each(NAME, &definitions, |definition| {
         let start = asked.start || definition["start"].as_bool() == Some(true);
@@ -80,39 +73,6 @@ pub(crate) fn run(asked: &LoadProcess) -> Result<Code, Failure> {
         Ok(state::target(&job))
     });
     state::report(&asked.node, &done, code)
-}
-
-fn read(file: &std::ffi::OsStr) -> Result<Vec<Value>, Failure> {
-    let shown = if file == "-" { "standard input".into() } else { file.to_string_lossy() };
-    let failed = |why: String| Failure::new(Code::Failed, format!("cannot read {shown}: {why}"));
-    let source: io::Result<Box<dyn Read>> = if file == "-" {
-        Ok(Box::new(io::stdin()))
-    } else {
-        fs::File::open(Path::new(file)).map(|file| Box::new(file) as _)
-    };
-    let mut text = Vec::new();
-    source.and_then(|source| source.take(MAX_FILE + 1).read_to_end(&mut text)).map_err(|e| failed(e.to_string()))?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(failed(format!("it is longer than {MAX_FILE} bytes")));
-    }
-    definitions(&text).map_err(failed)
-}
-
-fn definitions(text: &[u8]) -> Result<Vec<Value>, String> {
-    // A byte order mark, as some editors write it.
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
-    let mut value: Value = serde_json::from_slice(text).map_err(|e| format!("it is not JSON: {e}"))?;
-    let list = match &mut value {
-        Value::Object(members) if !members.contains_key("cmd") && members.contains_key("jobs") => {
-            members["jobs"].take()
-        }
-        _ => value,
-    };
-    match list {
-        Value::Array(jobs) if jobs.iter().all(Value::is_object) => Ok(jobs),
-        Value::Object(_) => Ok(vec![list]),
-        _ => Err("expected a job, which is an object, or a list of jobs".to_owned()),
-    }
 }
 
 #[cfg(test)]
@@ -128,24 +88,5 @@ mod tests {
         for line in ["", "a b"] {
             assert!(command().parse(line.split_whitespace().map(Into::into)).is_err(), "{line}");
         }
-    }
-
-    #[test]
-    fn files() {
-        for (text, want) in [
-            (r#"{"name":"a","cmd":"b"}"#, 1),
-            ("\u{feff}{\"name\":\"a\"}", 1),
-            (r#"[{"name":"a"},{"name":"b"}]"#, 2),
-            (r#"{"jobs":[{"name":"a"},{"name":"b"}]}"#, 2),
-            ("[]", 0),
-        ] {
-            assert_eq!(definitions(text.as_bytes()).expect(text).len(), want, "{text}");
-        }
-        for bad in ["", "3", "[1]", r#"{"jobs":3}"#, "{"] {
-            assert!(definitions(bad.as_bytes()).is_err(), "{bad}");
-        }
-        let failure = read("/nonexistent/job.json".as_ref()).expect_err("no file");
-        assert_eq!(failure.code(), Code::Failed);
-        assert!(failure.to_string().starts_with("cannot read /nonexistent/job.json: No such file"), "{failure}");
     }
 }

@@ -94,7 +94,11 @@ fn tell(server: &Server, target: &Target, state: State, wait: Wait) -> Result<Ve
     match target {
         Target::Job(name) => {
             let job = server.job(name.as_str()).map_err(failure)?;
-            let old = if wait.is_asked() && state != State::Start { wait::before(&job)? } else { Vec::new() };
+            let old = match state {
+                State::Stop if wait.is_asked() => wait::before(&job)?,
+                State::Restart if wait.is_asked() => wait::before_restart(&job)?,
+                _ => Vec::new(),
+            };
             let told = match state {
                 State::Start => job.start(),
                 State::Stop => job.stop(),

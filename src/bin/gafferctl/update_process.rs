@@ -34,10 +34,10 @@ pub(crate) fn run(asked: &Named) -> Result<Code, Failure> {
     let (done, code) = each(NAME, &[name], |name| {
         let job = server.job(name.as_str()).map_err(failure)?;
         let info = job.info().map_err(|e| unknown(&server, name, e))?;
-        let definition = merge(info.config, &asked.definition);
+        let definition = merge(info.config.clone(), &asked.definition);
         server.update(&definition, name.as_str(), asked.start).map_err(failure)?;
         if let Some(state) = asked.wait.state(State::Running) {
-            wait::job(&server, &job, state, info.processes, deadline)?;
+            wait::job(&server, &job, state, wait::replaced(info), deadline)?;
         }
         Ok(state::target(&job))
     });

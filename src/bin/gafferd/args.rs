@@ -34,6 +34,8 @@ pub(crate) struct Args {
     pub(crate) backlog: Option<u32>,
     /// `--insecure`.
     pub(crate) insecure: bool,
+    /// `--plugins-dir`.
+    pub(crate) plugins_dir: Option<PathBuf>,
     /// `--check`.
     pub(crate) check: bool,
     /// `--subreaper`.
@@ -45,7 +47,8 @@ Without a configuration it has no jobs and waits for them at 127.0.0.1:5000.
 
 Signals: TERM, INT and QUIT stop all programs, the last one started first; a
 second one kills them. HUP reads the configuration again and touches only the
-jobs that have changed. USR1 opens the log files again, for log rotation.
+jobs that have changed. USR1 opens the error log and the log files of jobs
+again, for log rotation.
 
 Examples:
   gafferd -v                        no jobs yet, events on the terminal
@@ -74,6 +77,12 @@ pub(crate) fn command() -> Command<Args> {
             a.backlog = Some(v.read(backlog)?);
             Ok(())
         })
+        .option(
+            Opt::value("plugins-dir", "DIR", "The folder of the plugins.")
+                .short('p')
+                .default("that of the configuration"),
+            |a, v| set(&mut a.plugins_dir, Some(v.path())),
+        )
         .option(Opt::switch("insecure", "Allow addresses that others can reach though no key is asked for."), |a, _| {
             set(&mut a.insecure, true)
         })
@@ -166,6 +175,9 @@ impl Args {
         config.daemonize |= self.daemon;
         if self.pidfile.is_some() {
             config.pidfile.clone_from(&self.pidfile);
+        }
+        if self.plugins_dir.is_some() {
+            config.plugins_dir.clone_from(&self.plugins_dir);
         }
         if let Some(path) = &self.error_log {
             config.error_log = Some(path.clone()).filter(|path| path.as_os_str() != "-");
@@ -267,6 +279,9 @@ mod tests {
         check("--access-log -", |a| a.access_log = Some("-".into()));
         refused("--log-level loud", "expected critical, error, warning, info or debug");
         refused("--log-format xml", "expected text or json");
+        for line in ["-p x", "--plugins-dir x"] {
+            check(line, |a| a.plugins_dir = Some("x".into()));
+        }
         check("--check --subreaper", |a| (a.check, a.subreaper) = (true, true));
     }
 

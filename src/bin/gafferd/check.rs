@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use gaffer::cli::{self, Code, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::manager::Supervisor;
+use gaffer::process::{JobConfig, LogFormat};
 use gaffer::{Error, ErrorKind, Result, words};
 
-use crate::webhooks;
+use crate::{plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
@@ -16,7 +17,9 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
         Error::new(ErrorKind::Unsupported, what)
     });
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
-    unknown.chain(webhooks::faults(config)).chain(jobs).collect()
+    let logs = Supervisor::check_logs(config.jobs.iter().map(|job| &job.config)).err();
+    let guests = webhooks::faults(config).chain(plugins::faults(config));
+    unknown.chain(guests).chain(jobs).chain(logs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -36,8 +39,6 @@ fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
         ("require_key", config.require_key),
         ("[auth]", config.auth != Default::default()),
         ("certfile (TLS)", tls || config.ssl != Default::default()),
-        ("plugins_dir", config.plugins_dir.is_some()),
-        ("[plugin:…]", !config.plugins.is_empty()),
         ("lookupd_address", !config.lookupd_addresses.is_empty()),
         ("broadcast_address", config.broadcast_address.is_some()),
     ]
@@ -68,15 +69,42 @@ fn summary(config: &GafferdConfig) -> String {
     for hook in &config.webhooks.hooks {
         put(&mut text, format_args!("webhook {}: {}", hook.event, hook.urls.join(" ")));
     }
+    // They were found just now; what changed since then would be told at the start.
+    for plugin in plugins::read(config).unwrap_or_default().plugins {
+        put(&mut text, format_args!("plugin {}", plugins::describe(&plugin)));
+    }
     for job in &config.jobs {
         // It was resolved just now; what changed since then would be told at the start.
         let argv = Supervisor::resolve(&job.config).unwrap_or_default();
         let command = words::join(argv.iter().map(|word| word.to_string_lossy())).replace('\n', "\\n");
         let n = job.config.numprocesses;
         let (s, start) = (if n == 1 { "" } else { "es" }, if job.start { "" } else { ", not started" });
-        put(&mut text, format_args!("job {}: {n} process{s}{start}: {command}", job.config.name.short()));
+        let name = job.config.name.short();
+        put(&mut text, format_args!("job {name}: {n} process{s}{start}: {command}"));
+        for outlet in job.config.outlets() {
+            if let Some(path) = outlet.logfile {
+                put(
+                    &mut text,
+                    format_args!("log {name} {}: {}{}", outlet.label, path.display(), rotation(&job.config)),
+                );
+            }
+        }
     }
     text
+}
+
+/// What becomes of a log file, in few words.
+fn rotation(job: &JobConfig) -> String {
+    let format = match job.log_format {
+        LogFormat::Prefix => ", prefix",
+        LogFormat::Json => ", json",
+        _ => "",
+    };
+    let total = job.logfile_total.map(|total| format!(", {total} bytes in all")).unwrap_or_default();
+    match job.logfile_maxbytes {
+        0 => format!("{format}, not rotated"),
+        max => format!("{format}, rotated at {max} bytes, {} backups{total}", job.logfile_backups),
+    }
 }
 
 fn put(text: &mut String, line: std::fmt::Arguments<'_>) {

@@ -9,15 +9,16 @@ use gaffer::Result;
 use gaffer::config::{GafferdConfig, Job, Plan};
 use gaffer::event_loop::TimerId;
 use gaffer::log::{Log, LogLevel};
-use gaffer::manager::{App, Cx};
+use gaffer::manager::{App, AppId, Cx};
 use gaffer::process::{Event, JobName, JobState, Signal, What};
+use gaffer::server::site::Sites;
 use gaffer::sys::notify::Notifier;
 use gaffer::webhooks::Hooks;
 
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
-use crate::webhooks;
+use crate::{plugins, webhooks};
 
 /// While it stops, the log says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
@@ -34,7 +35,7 @@ pub(crate) enum Message {
     Stop(Signal),
     /// Read the configuration again.
     Reload,
-    /// Open the log again.
+    /// Open the log again, and those of the jobs.
     Reopen,
 }
 
@@ -47,8 +48,16 @@ pub(crate) struct Control {
     pub(crate) log: Log,
     pub(crate) notifier: Option<Notifier>,
     pub(crate) endpoints: Endpoints,
-    hooks: Hooks,
+    guests: Guests,
     state: State,
+}
+
+/// Other apps that follow the configuration.
+#[derive(Debug)]
+pub(crate) struct Guests {
+    pub(crate) hooks: Hooks,
+    pub(crate) sites: Sites,
+    pub(crate) plugins: AppId,
 }
 
 #[derive(Debug, Default)]
@@ -67,9 +76,9 @@ impl Control {
         log: Log,
         notifier: Option<Notifier>,
         endpoints: Endpoints,
-        hooks: Hooks,
+        guests: Guests,
     ) -> Self {
-        Self { args, config, log, notifier, endpoints, hooks, state: State::default() }
+        Self { args, config, log, notifier, endpoints, guests, state: State::default() }
     }
 
     fn notify(&self, state: &str) {
@@ -131,6 +140,7 @@ impl Control {
     fn try_reload(&mut self, cx: &mut Cx<'_>) -> Result<()> {
         let mut new = self.args.load()?;
         check::preflight(&new)?;
+        let set = plugins::read(&new)?;
         let old = &self.config;
         for (key, changed) in [
             ("daemonize", old.daemonize != new.daemonize),
@@ -149,7 +159,9 @@ impl Control {
         }
         self.log.set(new.log_level, new.log_format);
         self.endpoints.follow(cx, &self.config, &new, &self.log);
-        webhooks::follow(&self.hooks, &self.config, &new, &self.log);
+        webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
+        self.guests.sites.set_folder(new.plugins_dir.clone());
+        cx.mail(self.guests.plugins, set);
         let old_jobs = std::mem::take(&mut self.config.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
         // What is not there is not remembered, so that the next reload tries again.
@@ -244,6 +256,9 @@ impl App for Control {
                 match logs.into_iter().flatten().try_for_each(Log::reopen) {
                     Ok(()) => self.log.info("the log was opened again"),
                     Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
+                }
+                if let Err(e) = cx.reopen_logs() {
+                    self.log.error(format_args!("{e}; going on in the old one"));
                 }
             }
             Err(_) => {}

@@ -55,6 +55,7 @@ impl Endpoints {
 
     /// Closes and opens what has changed. What cannot be opened is logged; the others go on.
     pub(crate) fn follow(&mut self, cx: &mut Cx<'_>, old: &GafferdConfig, new: &GafferdConfig, log: &Log) {
+        self.around.history.set_limits(server::kept(new));
         let settings = server::settings_changed(old, new);
         let wanted = wanted(new, self.inherited);
         // First close: an address may move from one endpoint to another.

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod control;
 mod endpoints;
+mod plugins;
 mod reaper;
 mod server;
 mod webhooks;
@@ -18,8 +19,10 @@ use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
+use gaffer::history::History;
 use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
+use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::sys::daemon::{self, Side};
 use gaffer::sys::notify::{self, Passed};
@@ -27,7 +30,7 @@ use gaffer::sys::{Pidfile, limits, title};
 use gaffer::{Error, Manager, Result};
 
 use args::Args;
-use control::{Control, Message};
+use control::{Control, Guests, Message};
 use endpoints::Endpoints;
 use reaper::{Look, Reaper};
 use server::Surroundings;
@@ -109,8 +112,18 @@ impl Running {
         };
         // Apps end in reverse order: what waits is posted when nobody asks any more.
         let webhooks = webhooks::open(&config, &log)?;
-        let around = Surroundings { insecure: args.insecure, access_log, hooks: webhooks.hooks() };
-        let hooks = around.hooks.clone();
+        let plugins = plugins::open(plugins::read(&config)?, &log);
+        let (hooks, sites) = (webhooks.hooks(), Sites::new(config.plugins_dir.clone()));
+        let history = History::new(server::kept(&config));
+        manager.add_app(history.recorder());
+        let around = Surroundings {
+            insecure: args.insecure,
+            access_log,
+            hooks: hooks.clone(),
+            sites: sites.clone(),
+            history,
+            invalid_lines: plugins.invalid_lines(),
+        };
         manager.add_app(webhooks);
         let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
         if config.console != Console::Off {
@@ -125,8 +138,10 @@ impl Running {
         } else {
             None
         };
+        let plugins = manager.add_app(plugins);
         let jobs = config.jobs.clone();
-        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, hooks));
+        let guests = Guests { hooks, sites, plugins };
+        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, guests));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));

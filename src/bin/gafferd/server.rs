@@ -5,7 +5,10 @@ use std::os::fd::OwnedFd;
 use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
+use gaffer::history::{History, Limits};
 use gaffer::log::{Log, LogLevel};
+use gaffer::plugins::InvalidLines;
+use gaffer::server::site::Sites;
 use gaffer::server::{Answered, Peer};
 use gaffer::sys::users;
 use gaffer::webhooks::Hooks;
@@ -20,6 +23,9 @@ pub(crate) struct Surroundings {
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
     pub(crate) hooks: Hooks,
+    pub(crate) sites: Sites,
+    pub(crate) invalid_lines: InvalidLines,
+    pub(crate) history: History,
 }
 
 /// A server at the addresses of an endpoint.
@@ -47,9 +53,18 @@ pub(crate) fn inherit(
     open(places.fold(settings(config, around.insecure), server::Config::endpoint), around)
 }
 
+/// How much of the programs' output is kept.
+pub(crate) fn kept(config: &GafferdConfig) -> Limits {
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    Limits::default().stream(size(config.log_history)).total(size(config.log_history_total))
+}
+
 fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpServer> {
     let mut server = server::HttpServer::bind(settings)?;
     server.provide(around.hooks.clone());
+    server.provide(around.sites.clone());
+    server.provide(around.invalid_lines.clone());
+    server.provide(around.history.clone());
     server.routes(server::api::ROUTES)?;
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));

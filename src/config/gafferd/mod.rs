@@ -7,7 +7,7 @@
 //!
 //! | section | what it has |
 //! |---|---|
-//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `access_log` `log_level` `log_format` `console` `require_key` `allow_origins` `allow_hosts` `include` `include_dir` |
+//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `access_log` `log_level` `log_format` `console` `require_key` `allow_origins` `allow_hosts` `log_history` `log_history_total` `include` `include_dir` |
 //! | `[endpoint:NAME]` | where to listen: `bind` `backlog` `mode` `owner` `certfile` `keyfile` `cacert` |
 //! | `[process:NAME]` = `[job:NAME]` | a job, see below; NAME is `label`, `session.label`, `session:label` or `session/label` |
 //! | `[env:NAME]` | variables of the job NAME; their names are upper-cased, as they always were |
@@ -38,11 +38,15 @@
 //! | `numprocesses` `priority` `port` | 1; none, a whole number; none, 1 to 65535 |
 //! | `cwd` `uid` `gid` `umask` | none; a path, names or numbers, octal digits |
 //! | `redirect_output` `custom_streams` | none; up to 2 and 64 labels |
+//! | `stdout_logfile` `stderr_logfile` | none; a path, `-` for gafferd's own stream |
+//! | `logfile_maxbytes` `logfile_backups` `logfile_total` | `50 MiB`, 0 for no rotation; 10; none, a size |
+//! | `log_format` | `raw`, `prefix`, `json` |
 //! | `stdio` | `null`, `inherit` |
 //! | `restart` | `always`, `on-failure`, `on-success`, `never` |
 //! | `flapping` | none; `attempts, window, retry_in, max_retry` (2, 1, 7, 5), fewer take these; in JSON also an object |
 //! | `backoff` | `0.1, 5`: the first and the longest pause, or the first alone, 0 for none; in JSON also an object (`first`, `max`) or number |
 //! | `graceful_timeout` `stop_signal` | 30; `TERM`, names and numbers |
+//! | `log_history` | as in `[gaffer]`; a size, 0 for none |
 //!
 //! # The JSON twin
 //!
@@ -110,6 +114,10 @@ pub struct GafferdConfig {
     pub allow_origins: Vec<String>,
     /// Further names of this host that requests may name. Default none.
     pub allow_hosts: Vec<String>,
+    /// How many bytes of each output stream are kept for `GET /logs`; 0 for none. Jobs may say otherwise. Default 64 KiB.
+    pub log_history: u64,
+    /// How many bytes of all output streams are kept. Default 16 MiB.
+    pub log_history_total: u64,
     /// The limits of the HTTP server.
     pub limits: Limits,
     /// Where events are posted to.
@@ -365,6 +373,8 @@ impl Default for GafferdConfig {
             require_key: false,
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),
+            log_history: 64 << 10,
+            log_history_total: 16 << 20,
             limits: Limits::default(),
             webhooks: Webhooks::default(),
             auth: Auth::default(),

@@ -95,6 +95,10 @@ pub(super) static GAFFER: &[Key<Gaffer>] = table! {
     "allow_origins": |g, _, v| v.list().map(|origins| g.config.allow_origins = origins),
         |g| listed(&g.config.allow_origins);
     "allow_hosts": |g, _, v| v.list().map(|hosts| g.config.allow_hosts = hosts), |g| listed(&g.config.allow_hosts);
+    "log_history": |g, _, v| v.bytes_or_none().map(|bytes| g.config.log_history = bytes),
+        |g| unless(&g.config.log_history, &GafferdConfig::default().log_history);
+    "log_history_total": |g, _, v| v.bytes().map(|bytes| g.config.log_history_total = bytes),
+        |g| unless(&g.config.log_history_total, &GafferdConfig::default().log_history_total);
     "include": |g, _, v| v.list().map(|files| g.include = files), |_| None;
     "include_dir": |g, _, v| v.list().map(|folders| g.include_dir = folders), |_| None;
 };

@@ -125,8 +125,11 @@ fn every_key_of_gaffer() {
     gaffer("require_key", "On", json!(true), |c| c.require_key = true);
     gaffer("allow_origins", "*", json!(["*"]), |c| c.allow_origins = strings(&["*"]));
     gaffer("allow_hosts", "a, b", json!(["a", "b"]), |c| c.allow_hosts = strings(&["a", "b"]));
+    gaffer("log_history", "1 MiB", json!(1 << 20), |c| c.log_history = 1 << 20);
+    gaffer("log_history", "0", json!(0), |c| c.log_history = 0);
+    gaffer("log_history_total", "1 MiB", json!(1 << 20), |c| c.log_history_total = 1 << 20);
     // With `http_endpoints`, `include` and `include_dir`, which have tests of their own.
-    assert_eq!(tables::GAFFER.len(), 21);
+    assert_eq!(tables::GAFFER.len(), 23);
     assert_eq!(
         read("[gaffer]\nDaemonize = true\nLookupd_Address_B = http://b\nlookupd_addressA: http://a")
             .expect("case")
@@ -335,13 +338,22 @@ fn every_key_of_a_job() {
     job("redirect_output", "stdout, stderr", json!(["stdout", "stderr"]), |j| {
         j.config.redirect_output = strings(&["stdout", "stderr"]);
     });
+    job("stdout_logfile", "/var/log/a", json!("/var/log/a"), |j| j.config.stdout_logfile = Some("/var/log/a".into()));
+    job("stderr_logfile", "-", json!("-"), |j| j.config.stderr_logfile = Some("-".into()));
+    job("logfile_maxbytes", "50MB", json!("50MB"), |j| j.config.logfile_maxbytes = 50 << 20);
+    job("logfile_maxbytes", "10k", json!(10_240), |j| j.config.logfile_maxbytes = 10_240);
+    job("logfile_maxbytes", "0", json!(0), |j| j.config.logfile_maxbytes = 0);
+    job("logfile_backups", "3", json!(3), |j| j.config.logfile_backups = 3);
+    job("logfile_total", "1 GiB", json!("1 GiB"), |j| j.config.logfile_total = Some(1 << 30));
+    job("log_format", "json", json!("json"), |j| j.config.log_format = crate::process::LogFormat::Json);
     job("redirect_input", "true", on(), |j| j.config.redirect_input = true);
     job("custom_streams", "a b", json!(["a", "b"]), |j| j.config.custom_streams = strings(&["a", "b"]));
     job("stdio", "inherit", json!("inherit"), |j| j.config.stdio = crate::process::Stdio::Inherit);
     job("graceful_timeout", "2.5", json!(2.5), |j| j.config.graceful_timeout = Duration::from_millis(2500));
     job("stop_signal", "int", json!("SIGINT"), |j| j.config.stop_signal = Signal::INT);
+    job("log_history", "4k", json!(4096), |j| j.config.log_history = Some(4096));
     // All but `name` and `session`, which an ini file has in the section; `env` is told apart.
-    assert_eq!(crate::config::job::KEYS.len(), 28);
+    assert_eq!(crate::config::job::KEYS.len(), 35);
 }
 
 #[test]

@@ -72,12 +72,23 @@ fn every_key_is_read_and_written() {
         &[json!(["out", "err"]), json!("out, err"), json!("out err")],
         base().redirect_output(["out", "err"]),
     );
+    key("stdout_logfile", &[json!("/var/log/x")], base().stdout_logfile("/var/log/x"));
+    key("stderr_logfile", &[json!("-")], base().stderr_logfile("-"));
+    let sizes = [json!(10_240), json!("10k"), json!("10 KiB"), json!("10KB")];
+    key("logfile_maxbytes", &sizes, base().logfile_maxbytes(10_240));
+    key("logfile_maxbytes", &[json!(0), json!("0")], base().logfile_maxbytes(0));
+    key("logfile_backups", &[json!(3)], base().logfile_backups(3));
+    key("logfile_total", &[json!(1 << 30), json!("1GB")], base().logfile_total(1 << 30));
+    key("log_format", &[json!("prefix")], base().log_format(LogFormat::Prefix));
+    key("log_format", &[json!("json")], base().log_format(LogFormat::Json));
     key("redirect_input", &[json!(true)], base().redirect_input(true));
     key("custom_streams", &[json!(["ctrl"]), json!("ctrl")], base().custom_stream("ctrl"));
     key("stdio", &[json!("inherit")], base().stdio(Stdio::Inherit));
     key("graceful_timeout", &[json!(0.25)], base().graceful_timeout(Duration::from_millis(250)));
     let signals = [json!("SIGINT"), json!("int"), json!(2), json!("2")];
     key("stop_signal", &signals, base().stop_signal(Signal::INT));
+    key("log_history", &[json!(4096), json!("4 KiB")], base().log_history(4096));
+    key("log_history", &[json!(0), json!("0")], base().log_history(0));
 
     // They belong to the list of jobs, not to the definition.
     assert!(!read(with("start", &json!(false))).expect("start").1);
@@ -88,7 +99,7 @@ fn every_key_is_read_and_written() {
     assert_eq!(Value::Object(to_map(job)), want);
     assert_eq!(base().arg("a").args, words(&["a"]));
     // The table has no key that is not tested here.
-    assert_eq!(KEYS.len(), 28);
+    assert_eq!(KEYS.len(), 35);
 }
 
 #[test]
@@ -218,6 +229,19 @@ fn says_what_was_expected() {
             json!(["a/b"]),
             "redirect_output: \"a/b\" is no label: it must not be empty nor contain '/'".to_owned(),
         ),
+        (
+            "logfile_maxbytes",
+            json!("50 blocks"),
+            "logfile_maxbytes: expected 0, or a number of bytes of at least 1024 such as 10k or 50 MiB, found \"50 blocks\""
+                .to_owned(),
+        ),
+        (
+            "logfile_maxbytes",
+            json!(1023),
+            "logfile_maxbytes: expected 0, or a number of bytes of at least 1024 such as 10k or 50 MiB, found 1023".to_owned(),
+        ),
+        ("logfile_backups", json!(1001), "logfile_backups: expected a number from 0 to 1000, found 1001".to_owned()),
+        ("log_format", json!("JSON"), "log_format: expected raw, prefix or json, found \"JSON\"".to_owned()),
         ("redirect_output", json!(true), "redirect_output: expected a list of texts, found true".to_owned()),
         ("redirect_output", json!([null]), "redirect_output[0]: expected text, found null".to_owned()),
         ("stdio", json!("file"), "stdio: expected null or inherit, found \"file\"".to_owned()),

@@ -245,6 +245,42 @@ fn a_dropped_client_ends_by_itself() {
     assert_eq!(node.manager.cx().shared::<Hub>().size(), (1, 1));
 }
 
+/// What is sampled is answered when it is known; who has gone by then gets nothing.
+#[test]
+fn later_answers() {
+    let mut node = Node::new();
+    node.run("load", sleeper("web"));
+    node.wait(|node| node.manager.process(Pid(1)).ok()?.os_pid);
+    let ask = |id: u32, name: &str, arg: Value| json!({"event": "CMD", "data": {"identity": id, "name": name, "args": [arg]}});
+    assert_eq!(node.say(&ask(1, "stats", json!("web"))), None);
+    assert_eq!(node.say(&ask(2, "process_stats", json!(1))), None);
+    let mut answers = Vec::new();
+    node.wait(|node| {
+        answers.extend(
+            node.session.next(&mut node.manager.cx()).map(|text| serde_json::from_str::<Value>(&text).expect("JSON")),
+        );
+        (answers.len() == 2).then_some(())
+    });
+    answers.sort_by_key(|answer| answer["data"]["id"].as_u64());
+    assert!(answers.iter().all(|answer| answer["event"] == "gaffer:command_success"), "{answers:?}");
+    assert_eq!(answers[0]["data"]["result"]["stats"]["stats"][0]["pid"], 1);
+    assert_eq!(answers[1]["data"]["result"]["stats"]["pid"], 1);
+    // Errors too: they come by the same way.
+    assert_eq!(node.say(&ask(3, "process_stats", json!(99))), None);
+    let text = node.wait(|node| node.session.next(&mut node.manager.cx()));
+    assert!(text.contains("not_found") && text.contains("command_error"), "{text}");
+
+    for id in 0..64 {
+        assert_eq!(node.say(&ask(id, "stats", json!("web"))), None);
+    }
+    let refused = node.say(&ask(64, "stats", json!("web"))).expect("an answer");
+    assert_eq!(refused["data"]["error"]["reason"], "full");
+    node.session.close(&mut node.manager.cx());
+    node.wait(|node| (node.manager.surveys() == 0).then_some(()));
+    assert_eq!(node.manager.cx().shared::<Hub>().size(), (0, 0));
+    assert_eq!(node.session.next(&mut node.manager.cx()), None);
+}
+
 #[test]
 fn bounds() {
     let mut node = Node::new();

@@ -20,7 +20,7 @@ pub fn if_none_match<'a>(values: impl IntoIterator<Item = &'a [u8]>, current: Op
 }
 
 /// Whether a `Range` may be answered in part: `If-Range` is absent, or is this very tag and strong (RFC 9110 section 13.1.5). A
-/// date never is: no `Last-Modified` is told with it that could be compared.
+/// date never is: whether it is strong cannot be seen, and the whole is always right.
 #[must_use]
 pub fn if_range(value: Option<&[u8]>, current: &str) -> bool {
     value.is_none_or(|value| value == current.as_bytes() && value.starts_with(b"\""))

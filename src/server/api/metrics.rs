@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::stats;
 use crate::manager::{Cx, Sample, Target, TurnTimes};
-use crate::process::{JobInfo, JobState, Pid, ProcessStats};
+use crate::process::{JobInfo, JobState, LogStatus, Pid, ProcessStats};
 use crate::server::{Call, Refusal, Reply};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -16,6 +16,7 @@ pub(super) fn text(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     jobs(call, &mut page);
     #[cfg(feature = "webhooks")]
     webhooks(call, &mut page);
+    plugins(call, &mut page);
     let Ok(own) = call.cx.own_stats() else { return Ok(page.finish()) };
     let uses =
         |sample: &Sample| Uses { pid: sample.pid, figures: FAMILIES.map(|(.., value)| sum(&sample.stats, value)) };
@@ -104,6 +105,35 @@ fn jobs(call: &Call<'_, '_>, page: &mut Page) {
         for ((kind, value), n) in counted(info).into_iter().flat_map(|job| job.exits()) {
             page.sample("gaffer_job_exits_total", &[("job", info.name.as_str()), (kind, value)], n);
         }
+    }
+    logs(&infos, page);
+}
+
+/// What is written to log files; those that are no regular file may be several jobs'.
+fn logs(infos: &[JobInfo], page: &mut Page) {
+    let mut each = |family: &str, kind, unit, help, value: &dyn Fn(&LogStatus) -> u64| {
+        page.family(family, kind, unit, help);
+        let name = if kind == "counter" { format!("{family}_total") } else { family.to_owned() };
+        for info in infos {
+            for log in &info.logs {
+                let path = log.path.to_string_lossy();
+                page.sample(&name, &[("job", info.name.as_str()), ("file", &path)], value(log));
+            }
+        }
+    };
+    each("gaffer_log_written_bytes", "counter", "bytes", "Written to the log file.", &|log| log.bytes);
+    let help = "Output that was lost because the log file could not be written.";
+    each("gaffer_log_dropped_bytes", "counter", "bytes", help, &|log| log.dropped);
+    each("gaffer_log_rotations", "counter", "", "How often the log file was rotated.", &|log| log.rotations);
+    let help = "Whether the log file cannot be written or rotated now.";
+    each("gaffer_log_failing", "gauge", "", help, &|log| u64::from(log.failing.is_some()));
+}
+
+fn plugins(call: &Call<'_, '_>, page: &mut Page) {
+    let Some(lines) = call.provided.get::<crate::plugins::InvalidLines>() else { return };
+    page.family("gaffer_plugin_invalid_lines", "counter", "", "Lines of plugins' programs that were no messages.");
+    for (plugin, n) in lines.all() {
+        page.sample("gaffer_plugin_invalid_lines_total", &[("plugin", &plugin)], n);
     }
 }
 

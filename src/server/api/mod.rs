@@ -4,14 +4,17 @@
 //! `/processes`. Every handler is a function from a [`Call`](super::call::Call) to an answer or a
 //! [`Refusal`](super::call::Refusal); none blocks. `/openapi.json` describes each line of the table.
 
+mod channel;
 mod feeds;
 mod groups;
 mod health;
 mod jobs;
+mod logs;
 mod metrics;
 mod openapi;
 mod params;
 mod pids;
+mod pipe;
 mod processes;
 mod root;
 mod schemas;
@@ -26,7 +29,7 @@ mod wstreams;
 mod tests;
 
 pub use crate::controller::shapes;
-use crate::server::{Route, delete, get, post, put};
+use crate::server::{Route, delete, get, post, put, site};
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.
 pub const MAX_INPUT: usize = 16 << 20;
@@ -66,6 +69,10 @@ pub const ROUTES: &[Route] = &[
     post("/:pid/signal", pids::signal, "Sends a signal to a process"),
     get("/:pid/stats", pids::stats, "What a process uses"),
 
+    get("/channel/websocket", channel::open, "Commands, and topics to subscribe, by websocket"),
+    get("/:pid/channel", channel::of_process, "Input and output of a process in frames, by websocket"),
+    get("/:pid/channel/:stream", channel::of_process, "A stream of a process in frames, by websocket"),
+
     // The generation of 0.4. A name is `label`, `session.label` or `session:label`, or the number of a process.
     get("/processes", processes::all, "The names of all jobs, or with `running` the numbers of all processes"),
     post("/processes", processes::load, "Loads a job and, unless `start` is false, starts it"),
@@ -100,9 +107,13 @@ pub const ROUTES: &[Route] = &[
     get("/watch", feeds::watch, "All events, as a feed"),
     get("/watch/*pattern", feeds::watch, "The events under a pattern, as a feed"),
 
+    get("/logs", logs::read, "What the programs have written lately, and as a feed what they write"),
+
     get("/streams/:pid/:label", streams::read, "The output of a process, as a feed"),
     post("/streams/:pid/:label", streams::write, "Writes to a process").body_limit(MAX_INPUT),
     get("/wstreams/:pid", wstreams::open, "Input and output of a process, by websocket"),
+
+    get("/_plugin/*path", site::serve, "The files of plugins' sites"),
 
     #[cfg(feature = "webhooks")]
     get("/webhooks", webhooks::list, "The webhooks, and how their URLs fare"),

@@ -29,7 +29,14 @@ enum Query {
     FeedOrNormal,
     Heartbeat,
     Interval,
+    Job,
+    Label,
+    Lines,
+    Pid,
     Running,
+    Mode,
+    Since,
+    Stderr,
 }
 
 #[derive(Clone, Copy)]
@@ -48,6 +55,8 @@ enum Gives {
     Metrics,
     Events,
     Output,
+    File,
+    Logs,
     /// Figures: one answer with this schema, or a feed.
     Figures(&'static str),
     Socket,
@@ -67,6 +76,16 @@ const fn op(
 
 const FEED: &[Query] = &[Query::Feed, Query::Heartbeat];
 const FIGURES: &[Query] = &[Query::FeedOrNormal, Query::Interval, Query::Heartbeat];
+const LOGS: &[Query] = &[
+    Query::Job,
+    Query::Pid,
+    Query::Label,
+    Query::Stderr,
+    Query::Lines,
+    Query::Since,
+    Query::FeedOrNormal,
+    Query::Heartbeat,
+];
 const OK: Gives = Gives::Json("Ok");
 
 /// In the order of [`ROUTES`].
@@ -104,6 +123,10 @@ const OPERATIONS: &[Operation] = &[
     op("POST", "/:pid/signal", &[], Body::Json("Signal"), 202, OK, &[400, 404]),
     op("GET", "/:pid/stats", &[], Body::No, 200, Gives::Json("Stats"), &[404, 500, 501, 503, 504]),
 
+    op("GET", "/channel/websocket", &[], Body::No, 101, Gives::Socket, &[400, 426]),
+    op("GET", "/:pid/channel", &[Query::Mode], Body::No, 101, Gives::Socket, &[400, 426]),
+    op("GET", "/:pid/channel/:stream", &[Query::Mode], Body::No, 101, Gives::Socket, &[400, 426]),
+
     op("GET", "/processes", &[Query::Running], Body::No, 200, Gives::Json("NamesOrPids"), &[400]),
     op("POST", "/processes", &[], Body::Json("Definition"), 200, OK, &[400, 404, 409, 503]),
     op("GET", "/processes/:name", &[], Body::No, 200, Gives::Json("Definition"), &[400, 404]),
@@ -137,9 +160,13 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/watch", FEED, Body::No, 200, Gives::Events, &[400]),
     op("GET", "/watch/*pattern", FEED, Body::No, 200, Gives::Events, &[400]),
 
+    op("GET", "/logs", LOGS, Body::No, 200, Gives::Logs, &[400, 501]),
+
     op("GET", "/streams/:pid/:label", FEED, Body::No, 200, Gives::Output, &[400, 404]),
     op("POST", "/streams/:pid/:label", &[], Body::Bytes, 200, OK, &[403, 404, 410, 413, 503]),
     op("GET", "/wstreams/:pid", &[], Body::No, 101, Gives::Socket, &[400, 404]),
+
+    op("GET", "/_plugin/*path", &[], Body::No, 200, Gives::File, &[302, 304, 403, 404, 416, 503]),
 
     #[cfg(feature = "webhooks")]
     op("GET", "/webhooks", &[], Body::No, 200, Gives::Json("Webhooks"), &[501]),
@@ -208,7 +235,8 @@ fn describe_one(route: &Route) -> Value {
         let responses = &mut operation_object["responses"];
         responses[operation.status.to_string()] = success(operation);
         for status in operation.errors {
-            responses[status.to_string()] = error(h1::reason(*status));
+            let reason = h1::reason(*status);
+            responses[status.to_string()] = if *status < 400 { json!({"description": reason}) } else { error(reason) };
         }
         if let Some(body) = request_body(operation.body) {
             operation_object["requestBody"] = body;
@@ -235,6 +263,8 @@ fn path_parameter(name: &str) -> Value {
         "group" => ("A session, called group in 0.4", json!({"type": "string"})),
         "label" => ("A stream's label; `stdin` or `ttin` to write to standard input", json!({"type": "string"})),
         "id" => ("The number of a webhook", json!({"type": "integer", "minimum": 1})),
+        "path" => ("A plugin, and a path in its site", json!({"type": "string"})),
+        "stream" => ("The label of an output stream or of a custom stream, or `stdin`", json!({"type": "string"})),
         "pattern" => ("Segments of a topic, `*` for any one: proc/web/exit", json!({"type": "string"})),
         _ => ("A job: label, session.label or session:label", json!({"type": "string"})),
     };
@@ -259,6 +289,21 @@ fn query_parameter(query: Query) -> Value {
             schema["default"] = 1.into();
             schema
         }),
+        Query::Mode => ("mode", "1 reads, 2 writes, 3 does both", json!({"enum": [1, 2, 3], "default": 3})),
+        Query::Job => (
+            "job",
+            "Only these jobs: names or patterns such as shop.*, also several times",
+            json!({"type": "array", "items": {"type": "string"}}),
+        ),
+        Query::Pid => ("pid", "Only this process, which may have ended", json!({"type": "integer", "minimum": 1})),
+        Query::Label => ("label", "Only streams with this label", json!({"type": "string"})),
+        Query::Stderr => ("stderr", "Only standard error, or all but that", json!({"type": "boolean"})),
+        Query::Lines => {
+            ("n", "At most so many lines of what is kept, the newest", json!({"type": "integer", "minimum": 0}))
+        }
+        Query::Since => {
+            ("since", "Of what is kept only lines of the last so many seconds", json!({"type": "number", "minimum": 0}))
+        }
         Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
     };
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
@@ -283,7 +328,9 @@ fn success(operation: &Operation) -> Value {
         Gives::Text => json!({"text/plain": text()}),
         Gives::Metrics => json!({"application/openmetrics-text": text()}),
         Gives::Events => json!({"application/json": json_of("Event"), "text/event-stream": text()}),
+        Gives::Logs => json!({"application/x-ndjson": json_of("Log"), "text/event-stream": text()}),
         Gives::Output => json!({"application/octet-stream": {}, "text/event-stream": text()}),
+        Gives::File => json!({"*/*": {}}),
         Gives::Figures(name) => json!({
             "application/json": {"schema": {"anyOf": [schema(name), schema("Figures")]}},
             "text/event-stream": text(),

@@ -56,7 +56,11 @@ pub(super) fn schemas() -> Value {
         ("Job", exact(json!({
             "name": text, "active": truth, "state": state, "running": whole, "running_out": whole,
             "numprocesses": whole, "max_processes": whole, "processes": wholes, "ending": wholes,
-            "config": reference("Definition"),
+            "config": reference("Definition"), "logs": list(reference("Log")),
+        }))),
+        ("Log", exact(json!({
+            "path": text, "bytes": whole, "spliced": whole, "dropped": whole, "rotations": whole,
+            "failing": or_null("string"),
         }))),
         ("Definition", definition(&["name", "cmd"])),
         ("Replacement", definition(&["cmd"])),
@@ -66,7 +70,7 @@ pub(super) fn schemas() -> Value {
             "active": truth, "cmd": text, "args": texts, "env": variables,
             "uid": {"type": ["integer", "string", "null"]}, "gid": {"type": ["integer", "string", "null"]},
             "create_time": or_null("number"), "commited": truth, "redirect_output": texts, "redirect_input": truth,
-            "custom_streams": texts,
+            "custom_streams": texts, "stdout_logfile": or_null("string"), "stderr_logfile": or_null("string"),
         }))),
         ("Figures", json!({
             "type": "object",
@@ -93,6 +97,14 @@ pub(super) fn schemas() -> Value {
             "type": "object",
             "required": ["event", "time"],
             "properties": {"event": text, "topic": text, "time": number, "name": text, "pid": whole},
+        })),
+        ("Log", json!({
+            "type": "object",
+            "properties": {
+                "time": number, "name": text, "instance": whole, "pid": whole, "os_pid": whole, "label": text,
+                "fd": whole, "data": text, "data_base64": text,
+                "event": {"const": "gap"}, "dropped": or_null("integer"),
+            },
         })),
         ("Scale", exact(json!({"scale": {"type": ["integer", "string"], "description": "3 adds, -3 removes, \"=3\" sets"}}))),
         ("Signal", exact(json!({"signal": {"type": ["integer", "string"]}}))),
@@ -121,6 +133,8 @@ fn definition(required: &[&str]) -> Value {
     let texts = list(text.clone());
     let who = json!({"type": ["integer", "string", "null"]});
     let seconds = json!({"type": "number", "minimum": 0});
+    let size =
+        json!({"type": ["integer", "string"], "minimum": 0, "description": "bytes, such as 52428800 or \"50 MiB\""});
     json!({
         "type": "object",
         "required": required,
@@ -139,13 +153,17 @@ fn definition(required: &[&str]) -> Value {
             "numprocesses": {"type": "integer", "minimum": 0},
             "start": truth,
             "priority": {"type": "integer"},
-            "restart": {"enum": ["always", "on-failure", "never"]},
+            "restart": {"enum": ["always", "on-failure", "on-success", "never"]},
             "flapping": {"type": ["object", "string", "boolean"]},
             "backoff": {"type": ["object", "string", "number"]},
             "redirect_output": texts, "redirect_input": truth, "custom_streams": texts,
+            "stdout_logfile": {"type": ["string", "null"]}, "stderr_logfile": {"type": ["string", "null"]},
+            "logfile_maxbytes": size, "logfile_backups": {"type": "integer", "minimum": 0, "maximum": 1000},
+            "logfile_total": size, "log_format": {"enum": ["raw", "prefix", "json"]},
             "stdio": {"enum": ["null", "inherit"]},
             "graceful_timeout": seconds,
             "stop_signal": {"type": ["string", "integer"]},
+            "tty": truth, "log_history": size,
         },
         "additionalProperties": false,
     })

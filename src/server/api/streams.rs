@@ -8,10 +8,11 @@ use crate::server::{Call, FeedSource, FeedSpec, Refusal, Reply};
 pub(super) fn read(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let (pid, label) = (pid(call)?, call.param("label").to_owned());
     let config = call.cx.process(pid)?.config;
-    if config.redirect_output.is_empty() && config.custom_streams.is_empty() {
+    let outlets = config.outlets();
+    if outlets.is_empty() && config.custom_streams.is_empty() {
         return Err(refuse(400, "io_not_redirected", format!("process {pid}: its output is not redirected")));
     }
-    if !config.redirect_output.contains(&label) && !config.custom_streams.contains(&label) {
+    if !outlets.iter().any(|outlet| outlet.label == label) && !config.custom_streams.contains(&label) {
         return Err(refuse(404, "io_not_found", format!("process {pid}: no such stream '{label}'")));
     }
     let (mode, heartbeat) = (feed(call, "longpoll", false)?, heartbeat(call)?);

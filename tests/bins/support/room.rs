@@ -60,6 +60,7 @@ impl Room {
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env(MARK, &self.mark);
+        command.env("XDG_RUNTIME_DIR", self.dir.parent().expect("made with a parent"));
         command.current_dir(&self.dir).stdin(Stdio::null()).process_group(0);
         command
     }

@@ -153,6 +153,9 @@ fn figures() {
     check(&node.text("GET /metrics")).expect("without jobs");
     node.json("POST /processes", SLEEP, 200);
     node.json("POST /processes", r#"{"name": "shop:bad", "cmd": "sh -c 'exit 3'", "backoff": 100}"#, 200);
+    let log = r#"{"name": "log", "cmd": "sh -c 'echo hello; exec sleep 1000'", "stdout_logfile": "/dev/null"}"#;
+    node.json("POST /processes", log, 200);
+    node.wait(|m| m.info("log").expect("loaded").logs.first().filter(|log| log.bytes == 6).map(drop));
     node.settle("web", 1);
     node.json("POST /1/signal", r#"{"signal": "KILL"}"#, 202);
     node.wait(|m| m.pids("web").expect("loaded").first().filter(|pid| pid.0 > 1).map(drop));
@@ -178,6 +181,10 @@ fn figures() {
         (r#"gaffer_job_restarts_total{job="default.web"}"#, 1.0),
         (r#"gaffer_job_restarts_total{job="shop.bad"}"#, get(r#"gaffer_job_spawns_total{job="shop.bad"}"#) - 1.0),
         (r#"gaffer_job_exits_total{job="default.web",signal="SIGKILL"}"#, 1.0),
+        (r#"gaffer_log_written_bytes_total{job="default.log",file="/dev/null"}"#, 6.0),
+        (r#"gaffer_log_dropped_bytes_total{job="default.log",file="/dev/null"}"#, 0.0),
+        (r#"gaffer_log_rotations_total{job="default.log",file="/dev/null"}"#, 0.0),
+        (r#"gaffer_log_failing{job="default.log",file="/dev/null"}"#, 0.0),
         (r#"gaffer_job_state{job="default.web",gaffer_job_state="active"}"#, 1.0),
         (r#"gaffer_job_state{job="default.web",gaffer_job_state="stopped"}"#, 0.0),
     ] {

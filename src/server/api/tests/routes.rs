@@ -40,7 +40,7 @@ fn a_job_from_load_to_unload() {
         node.json("GET /jobs/shop/web", "", 200),
         json!({
             "name": "shop.web", "active": true, "state": "active", "running": 1, "running_out": 0, "numprocesses": 1,
-            "max_processes": 1, "processes": [1], "ending": [],
+            "max_processes": 1, "processes": [1], "ending": [], "logs": [],
             "config": {"name": "web", "session": "shop", "cmd": "sleep 1000", "numprocesses": 1},
         })
     );

@@ -19,6 +19,7 @@ pub(super) fn check_answer(document: &Value, route: &Route, answer: &Result<Repl
         Ok(Reply::Text(status, _)) => (*status, None, "text/plain"),
         Ok(Reply::Bytes { status, content_type, .. }) => (*status, None, content_type.split(';').next().expect("one")),
         Ok(Reply::Empty(status)) => (*status, None, ""),
+        Ok(Reply::Streamed(streamed)) => (streamed.status, None, ""),
         Ok(Reply::Feed(_)) => (200, None, "text/event-stream"),
         Ok(Reply::WebSocket(_)) => (101, None, ""),
         Ok(Reply::Later(_)) => panic!("{route:?}: the answer itself is to be checked"),

@@ -30,13 +30,14 @@ impl Host {
     fn with(&mut self, cx: &mut Cx<'_>, f: impl FnOnce(&mut dyn Socket, &mut Cx<'_>, &mut SocketOut<'_>)) {
         let (app, connection): (AppId, SourceId) =
             (cx.app_id().expect("an app"), self.source.as_ref().expect("registered").id());
-        let (mut out, mut overflow) = (Vec::new(), false);
+        let (mut out, mut overflow, mut waits) = (Vec::new(), false, false);
         let mut lent = SocketOut {
             connection: &mut self.server,
             out: &mut out,
             sent: 0,
             limit: 1 << 20,
             overflow: &mut overflow,
+            waits: &mut waits,
             address: SocketAddress { app, connection },
         };
         f(&mut *self.socket, cx, &mut lent);

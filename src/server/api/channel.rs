@@ -1,0 +1,196 @@
+//! `/channel/websocket`: commands and topics; `/<pid>/channel`: the input and output of a process in [frames](crate::proto::frame).
+//!
+//! `/<pid>/channel/<stream>?mode=` has a bit for reading (1) and one for writing (2); default 3, both. Without a stream the
+//! first output stream is read and standard input is written; with the label of an output stream, that one is read and standard
+//! input is written; a custom stream is read and written itself; `stdin` is only written.
+//!
+//! A message is answered with a response of its id and the body `OK` when it was queued, or with an error. Output comes
+//! in messages with ids of ours, as text as far as it is UTF-8, else binary. What is wrong with the channel itself is an error with the id
+//! `gaffer_error`, then the end (1008); when the process and the stream have ended, so does the channel (1000).
+//!
+//! A first message with the body `AUTH:key` is answered `OK` and is no input: no key is asked for, so each is good enough.
+
+use std::any::Any;
+
+use serde_json::json;
+
+use super::params::{bad, pid};
+use super::pipe::Pipe;
+use crate::ErrorKind;
+use crate::controller::is_stdin;
+use crate::manager::Cx;
+use crate::process::Pid;
+use crate::proto::frame::{Frame, Kind};
+use crate::proto::ws::CloseCode;
+use crate::server::channel::channel_socket;
+use crate::server::{Call, Message, Refusal, Reply, Socket, SocketOut};
+
+pub(super) fn open(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    Ok(Reply::WebSocket(channel_socket()))
+}
+
+const READ: u8 = 1;
+const WRITE: u8 = 2;
+
+pub(super) fn of_process(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    let mode = match call.query("mode") {
+        None => READ | WRITE,
+        Some(text @ ("1" | "2" | "3")) => text.as_bytes()[0] - b'0',
+        Some(text) => return Err(bad(format!("mode: expected 1 (read), 2 (write) or 3 (both), found {text:?}"))),
+    };
+    let stream = Some(call.param("stream")).filter(|stream| !stream.is_empty());
+    let ends = match pid(call) {
+        Ok(pid) => ends(call.cx, pid, stream, mode),
+        Err(refusal) => Err(Fault { error: "not_found", errno: 404, reason: refusal.reason }),
+    };
+    let (fault, pipe, target) = match ends {
+        Ok((pid, label, target)) => (None, Some(Pipe::new(pid, label)), target),
+        Err(fault) => (Some(fault), None, None),
+    };
+    Ok(Reply::WebSocket(Box::new(IoChannel { fault, pipe, mode, target, sent: 0, is_first: true })))
+}
+
+/// An error as it is sent.
+struct Fault {
+    error: &'static str,
+    errno: u16,
+    reason: String,
+}
+
+impl Fault {
+    fn new(error: &'static str, errno: u16, reason: impl Into<String>) -> Self {
+        Self { error, errno, reason: reason.into() }
+    }
+
+    fn to_json(&self) -> String {
+        json!({"error": self.error, "errno": self.errno, "reason": self.reason}).to_string()
+    }
+}
+
+/// Where output comes from, and the custom stream that is written instead of standard input.
+type Ends = (Pid, Option<String>, Option<String>);
+
+fn ends(cx: &Cx<'_>, pid: Pid, stream: Option<&str>, mode: u8) -> Result<Ends, Fault> {
+    let (reads, writes) = (mode & READ != 0, mode & WRITE != 0);
+    let process = cx.process(pid).map_err(|e| Fault::new("not_found", 404, e.to_string()))?;
+    let config = &process.config;
+    let forbidden = |what: &str| Fault::new("EPERM", 403, format!("process {pid}: {what} is not redirected"));
+    if let Some(custom) = stream.filter(|stream| config.custom_streams.iter().any(|label| label == stream)) {
+        return Ok((pid, reads.then(|| custom.to_owned()), Some(custom.to_owned())));
+    }
+    let outlets: Vec<&str> = config.outlets().iter().map(|outlet| outlet.label).collect();
+    let label = match stream {
+        None => outlets.first(),
+        Some(stream) if is_stdin(stream) => None,
+        Some(stream) => match outlets.iter().find(|label| **label == stream) {
+            None => return Err(Fault::new("ENOENT", 404, format!("process {pid}: no stream `{stream}`"))),
+            found => found,
+        },
+    };
+    if reads && label.is_none() {
+        return Err(forbidden("its output"));
+    }
+    if writes && !config.redirect_input {
+        return Err(forbidden("its standard input"));
+    }
+    Ok((pid, label.filter(|_| reads).map(|label| (*label).to_owned()), None))
+}
+
+struct IoChannel {
+    /// Why there is none.
+    fault: Option<Fault>,
+    pipe: Option<Pipe>,
+    mode: u8,
+    /// The stream that is written; standard input if `None`.
+    target: Option<String>,
+    /// Messages so far: their ids.
+    sent: u64,
+    is_first: bool,
+}
+
+/// Frames with a text as their body are text.
+fn frame(kind: Kind, id: &str, body: &str) -> String {
+    let mut out = Vec::new();
+    Frame::new(kind, id, body.as_bytes()).encode(&mut out);
+    String::from_utf8(out).expect("head and body are text")
+}
+
+impl IoChannel {
+    fn write(&self, cx: &mut Cx<'_>, body: &[u8]) -> Result<(), Fault> {
+        let Some(pipe) = &self.pipe else { return Err(Fault::new("not_found", 404, "there is no process")) };
+        if self.mode & WRITE == 0 {
+            return Err(Fault::new("EPERM", 403, "this channel was opened for reading only"));
+        }
+        cx.send(pipe.pid, self.target.as_deref(), body).map_err(|e| {
+            let (error, errno) = match e.kind() {
+                ErrorKind::Full => ("EAGAIN", 503),
+                ErrorKind::Forbidden => ("EPERM", 403),
+                _ => ("EIO", 500),
+            };
+            Fault::new(error, errno, e.to_string())
+        })
+    }
+}
+
+impl Socket for IoChannel {
+    fn open(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {
+        if let Some(fault) = &self.fault {
+            out.text(&frame(Kind::Error, "gaffer_error", &fault.to_json()));
+            out.close(CloseCode::POLICY, &fault.reason);
+        } else if let Some(pipe) = &mut self.pipe {
+            pipe.open(cx, out);
+        }
+    }
+
+    fn message(&mut self, cx: &mut Cx<'_>, message: Message, out: &mut SocketOut<'_>) {
+        let bytes = match message {
+            Message::Text(text) => text.into_bytes(),
+            Message::Binary(bytes) => bytes,
+        };
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        let answer = match Frame::decode(&bytes) {
+            Ok(Frame { kind: Kind::Message, id, body }) => {
+                let is_key = is_first && body.starts_with(b"AUTH:");
+                match if is_key { Ok(()) } else { self.write(cx, body) } {
+                    Ok(()) => frame(Kind::Response, id, "OK"),
+                    Err(fault) => frame(Kind::Error, id, &fault.to_json()),
+                }
+            }
+            Ok(Frame { id, .. }) => {
+                frame(Kind::Error, id, &Fault::new("EINVAL", 400, "expected a frame of the type message").to_json())
+            }
+            Err(e) => frame(Kind::Error, "gaffer_error", &Fault::new("EINVAL", 400, e.to_string()).to_json()),
+        };
+        out.text(&answer);
+    }
+
+    fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>, out: &mut SocketOut<'_>) {
+        let (Some(pipe), sent) = (&mut self.pipe, &mut self.sent) else { return };
+        pipe.mail(cx, message, out, |piece, out| {
+            *sent += 1;
+            let id = format!("{sent:032x}");
+            match piece {
+                Message::Text(text) => {
+                    out.text(&frame(Kind::Message, &id, &text));
+                }
+                Message::Binary(bytes) => {
+                    let mut wire = Vec::new();
+                    Frame::new(Kind::Message, &id, &bytes).encode(&mut wire);
+                    out.binary(&wire);
+                }
+            }
+        });
+    }
+
+    fn room(&mut self, cx: &mut Cx<'_>, _: &mut SocketOut<'_>) {
+        if let Some(pipe) = &mut self.pipe {
+            pipe.room(cx);
+        }
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>) {
+        if let Some(pipe) = &mut self.pipe {
+            pipe.close(cx);
+        }
+    }
+}

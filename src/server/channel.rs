@@ -1,0 +1,76 @@
+//! The channel as a socket: commands and topics by messages of text.
+
+use std::any::Any;
+
+use super::call::Socket;
+use super::socket::{Message, SocketOut};
+use crate::controller::Session;
+use crate::manager::Cx;
+
+/// A socket that speaks the protocol of [`Session`]: what `/channel/websocket` is.
+///
+/// What the client does not take waits in its connection, up to half of [`Config::unsent`](super::Config::unsent), and then in the session's
+/// queue, which says what it leaves out.
+#[must_use]
+pub fn channel_socket() -> Box<dyn Socket> {
+    Box::new(Channel { session: None })
+}
+
+struct Channel {
+    /// From its opening on.
+    session: Option<Session>,
+}
+
+/// Messages wait.
+struct Ready;
+
+impl Channel {
+    /// Sends what waits, as far as the client takes it.
+    fn send(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {
+        let Some(session) = &mut self.session else { return };
+        while out.is_open() {
+            if out.is_full() {
+                return out.wait_for_room();
+            }
+            match session.next(cx) {
+                Some(message) => {
+                    out.text(&message);
+                }
+                None => return,
+            }
+        }
+    }
+}
+
+impl Socket for Channel {
+    fn open(&mut self, _: &mut Cx<'_>, out: &mut SocketOut<'_>) {
+        let address = out.address();
+        self.session = Some(Session::new(move |cx| address.send(cx, Ready)));
+    }
+
+    fn message(&mut self, cx: &mut Cx<'_>, message: Message, out: &mut SocketOut<'_>) {
+        let Some(session) = &mut self.session else { return };
+        let text = match message {
+            Message::Text(text) => text,
+            // What is not UTF-8 is no JSON either, and is told so.
+            Message::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        session.message(cx, &text, &mut |answer| {
+            out.text(&answer);
+        });
+    }
+
+    fn mail(&mut self, cx: &mut Cx<'_>, _: Box<dyn Any + Send>, out: &mut SocketOut<'_>) {
+        self.send(cx, out);
+    }
+
+    fn room(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {
+        self.send(cx, out);
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>) {
+        if let Some(mut session) = self.session.take() {
+            session.close(cx);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Sites of plugins: files below `/_plugin/NAME/`.
+//!
+//! The site of a plugin is what stands in its folder `_site`, or in the folder itself if that has an `index.html` and the plugin
+//! has no program. It is looked up with each request, so that a site is there as soon as its files are.
+//!
+//! - A path is walked folder by folder, each opened in the one before, and links are not followed: nothing outside of the
+//!   site can be reached. Only the plugin's folder itself may be a link. `..` and names with a dot at their start are refused.
+//! - Files are read as the client takes them, 64 KiB at a time. [`MAX_OPEN`] are open at a time; beyond it, 503.
+//! - `ETag`, from the file's inode, size and time of change, with `If-None-Match`; `Last-Modified` with `If-Modified-Since`, if it has just
+//!   the time that was told; one range of bytes, with `If-Range` by tag; several ranges are answered with the whole.
+//! - A folder without a slash is redirected (302) to that with one, which gives its `index.html`.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Call, Refusal, Reply, Streamed};
+use crate::plugins;
+use crate::proto::h1::{HttpDate, Method, Range, RequestHead, if_none_match, if_range, path_segments};
+use crate::sys::beneath::Folder;
+
+/// So many files of sites are open at a time, in all connections together.
+pub const MAX_OPEN: usize = 256;
+
+/// The folder with the plugins, for the handlers of a server and for those who change it: cheap to clone.
+///
+/// [Give](super::HttpServer::provide) it to a server.
+#[derive(Clone, Debug)]
+pub struct Sites {
+    folder: Arc<Mutex<Option<PathBuf>>>,
+    /// Each open file has one of these.
+    open: Arc<()>,
+}
+
+impl Sites {
+    /// The sites in this folder; there are none without.
+    #[must_use]
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder: Arc::new(Mutex::new(folder)), open: Arc::new(()) }
+    }
+
+    /// Serves those of another folder from now on.
+    pub fn set_folder(&self, folder: Option<PathBuf>) {
+        *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = folder;
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A file that counts as open as long as it is.
+struct Counted {
+    file: File,
+    _open: Arc<()>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+/// `GET /_plugin/*path`.
+pub(super) fn serve(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    let head = &call.request.head;
+    let nothing = || Refusal::not_found(format!("there is nothing at {}", head.path()));
+    let sites = call.provided.get::<Sites>().ok_or_else(nothing)?;
+    let folder_of_all = sites.folder().ok_or_else(nothing)?;
+    // The router joins segments, and one of them may hold a slash.
+    let segments = path_segments(head.path())?;
+    let Some((name, path)) = segments.get(1..).and_then(<[_]>::split_first) else { return Err(nothing()) };
+    for segment in &segments {
+        if segment == ".." || segment == "." || segment.contains(['/', '\\']) {
+            return Err(forbidden(head));
+        }
+        if segment.is_empty() || segment.starts_with('.') {
+            return Err(nothing());
+        }
+    }
+    let fail = |e: io::Error| refusal(&e, head);
+    let mut folder = plugins::site(&folder_of_all.join(&**name)).map_err(fail)?;
+    let has_slash = head.path().ends_with('/');
+    let Some((last, between)) = path.split_last() else {
+        return if has_slash { index(sites, &folder, head) } else { redirect(head) };
+    };
+    for segment in between {
+        folder = folder.folder(segment).map_err(fail)?;
+    }
+    let file = folder.entry(last).map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    if metadata.is_dir() {
+        return match folder.folder(last).map_err(fail)? {
+            inner if has_slash => index(sites, &inner, head),
+            _ => redirect(head),
+        };
+    }
+    if has_slash { Err(nothing()) } else { send(sites, file, &metadata, last, head) }
+}
+
+fn index(sites: &Sites, folder: &Folder, head: &RequestHead) -> Result<Reply, Refusal> {
+    let fail = |e: io::Error| refusal(&e, head);
+    let file = folder.entry("index.html").map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    send(sites, file, &metadata, "index.html", head)
+}
+
+/// Relative links of a page are right only if the folder it stands for ends with a slash.
+fn redirect(head: &RequestHead) -> Result<Reply, Refusal> {
+    // The path starts with `/_plugin/`, so it cannot name another host.
+    let query = head.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(Reply::Streamed(Streamed::empty(302).header("Location", format!("{}/{query}", head.path()))))
+}
+
+fn forbidden(head: &RequestHead) -> Refusal {
+    Refusal::new(403, "forbidden", format!("{} leads out of the site", head.path()))
+}
+
+fn refusal(error: &io::Error, head: &RequestHead) -> Refusal {
+    match (error.kind(), error.raw_os_error()) {
+        (_, Some(libc::ELOOP)) => Refusal::new(403, "forbidden", format!("{} is a link", head.path())),
+        (_, Some(libc::EMFILE | libc::ENFILE)) => full(),
+        (io::ErrorKind::PermissionDenied, _) => {
+            Refusal::new(403, "forbidden", format!("{} may not be read", head.path()))
+        }
+        (io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput, _) => {
+            Refusal::not_found(format!("there is nothing at {}", head.path()))
+        }
+        // A name that is too long, a socket.
+        (_, Some(libc::ENAMETOOLONG | libc::ENXIO)) => {
+            Refusal::not_found(format!("there is nothing at {}", head.path()))
+        }
+        _ => Refusal::new(500, "io_error", format!("{}: {error}", head.path())),
+    }
+}
+
+fn full() -> Refusal {
+    Refusal::new(503, "full", "too many files are open").header("Retry-After", "1")
+}
+
+fn send(sites: &Sites, file: File, metadata: &Metadata, name: &str, head: &RequestHead) -> Result<Reply, Refusal> {
+    if !metadata.is_file() {
+        return Err(Refusal::not_found(format!("{} is no file", head.path())));
+    }
+    let length = metadata.len();
+    let tag = format!("\"{:x}-{length:x}-{:x}.{:x}\"", metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
+    let modified = metadata.modified().ok().map(|time| HttpDate::new(time).to_string());
+    let describe = |streamed: Streamed| {
+        let streamed = streamed.header("ETag", tag.clone()).header("Cache-Control", "no-cache");
+        match &modified {
+            Some(modified) => streamed.header("Last-Modified", modified.clone()),
+            None => streamed,
+        }
+    };
+    let fields = head.headers();
+    let fresh = if fields.get("if-none-match").is_some() {
+        !if_none_match(fields.all("if-none-match"), Some(&tag))
+    } else {
+        modified.is_some() && fields.text("if-modified-since") == modified.as_deref()
+    };
+    if fresh {
+        return Ok(Reply::Streamed(describe(Streamed::empty(304))));
+    }
+    let range = match fields.get("range") {
+        // RFC 9110 section 14.2: of a GET alone, and never of several fields.
+        Some(range) if head.method() == Method::Get && fields.all("range").count() == 1 => {
+            if if_range(fields.get("if-range"), &tag) { Range::parse(range, length) } else { Range::Whole }
+        }
+        _ => Range::Whole,
+    };
+    let (status, start, length_sent) = match range {
+        Range::Whole => (200, 0, length),
+        Range::Part { start, last } => (206, start, last - start + 1),
+        Range::Unsatisfiable => {
+            let reason = format!("{} has {length} bytes", head.path());
+            let refusal = Refusal::new(416, "range_not_satisfiable", reason);
+            return Err(refusal.header("Content-Range", format!("bytes */{length}")));
+        }
+    };
+    if Arc::strong_count(&sites.open) > MAX_OPEN {
+        return Err(full());
+    }
+    let mut source = Counted { file, _open: Arc::clone(&sites.open) };
+    if start > 0 {
+        source.file.seek(SeekFrom::Start(start)).map_err(|e| refusal(&e, head))?;
+    }
+    let mut streamed = describe(Streamed::new(status, length_sent, source))
+        .header("Content-Type", media_type(name))
+        .header("X-Content-Type-Options", "nosniff")
+        .header("Accept-Ranges", "bytes");
+    if let Some(content_range) = range.content_range(length) {
+        streamed = streamed.header("Content-Range", content_range);
+    }
+    Ok(Reply::Streamed(streamed))
+}
+
+/// By the end of the name; what is unknown is bytes. RFC 9239 for scripts, the IANA registry for the others.
+fn media_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    match extension.as_str() {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "json" | "map" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "xml" => "application/xml",
+        "xhtml" => "application/xhtml+xml",
+        "txt" | "log" => "text/plain; charset=utf-8",
+        "md" => "text/markdown; charset=utf-8",
+        "csv" => "text/csv; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "ico" => "image/vnd.microsoft.icon",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        "ttf" => "font/ttf",
+        "otf" => "font/otf",
+        "mp3" => "audio/mpeg",
+        "ogg" | "oga" => "audio/ogg",
+        "wav" => "audio/wav",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        "pdf" => "application/pdf",
+        "wasm" => "application/wasm",
+        "zip" => "application/zip",
+        "gz" => "application/gzip",
+        "tar" => "application/x-tar",
+        _ => "application/octet-stream",
+    }
+}
