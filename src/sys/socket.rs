@@ -1,8 +1,10 @@
 //! What the standard library does not tell of sockets, or does not let us set.
 
+#[cfg(feature = "server")]
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+#[cfg(feature = "server")]
 use super::cvt;
 
 /// The user and the process at the other end of a unix socket, as they were when it connected; `None` where the system
