@@ -35,6 +35,7 @@ pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> (Option<u32>, Option<i
     }
 }
 
+#[cfg(feature = "server")]
 /// Sets how many connections may wait to be accepted. The system has a bound of its own (`net.core.somaxconn`).
 pub(crate) fn set_backlog(listener: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
     // SAFETY: a plain system call on an open descriptor; listen(2) may be called again.

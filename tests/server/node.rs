@@ -11,8 +11,7 @@ use gaffer::manager::Handle;
 use gaffer::manager::{Cx, Target};
 use gaffer::process::{JobConfig, Pid, Restart};
 use gaffer::server::{
-    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket,
-    SocketOut, api,
+    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
 };
 
 /// How long anything may take.
@@ -149,13 +148,11 @@ impl Node {
         })
     }
 
-    fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
+    pub(crate) fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
         let history = History::new(Limits::default());
         server.provide(history.clone());
-        let logs: Vec<_> = api::ROUTES.iter().filter(|route| route.pattern == "/logs").copied().collect();
-        server.routes(&logs).expect("a valid route");
         and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
