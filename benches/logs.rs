@@ -33,7 +33,10 @@ fn main() {
     );
     let job = |file: &Path| job().stdout_logfile(file).logfile_maxbytes(0);
     compare(&folder, "raw, not rotated", BYTES, ">= 0.7", &job);
-    compare(&folder, "raw, rotated every 50 MiB, 4 backups", BYTES, "-", &|file| {
+    compare(&folder, "raw, rotated every 50 MiB", BYTES, "-", &|file| {
+        job(file).logfile_maxbytes(50 << 20).logfile_backups(100)
+    });
+    compare(&folder, "raw, rotated, the oldest of 4 deleted", BYTES, "-", &|file| {
         job(file).logfile_maxbytes(50 << 20).logfile_backups(4)
     });
     compare(&folder, "prefix (a quarter of it)", BYTES / 4, "-", &|file| job(file).log_format(LogFormat::Prefix));

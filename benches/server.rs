@@ -1,12 +1,18 @@
 //! `GET /ping` over 1 and 32 keep-alive connections, against the least a server can do: a thread for each connection that reads until it has seen an
 //! empty line and writes a fixed answer.
 //!
-//! And what an idle connection costs.
+//! And what 2 000 idle connections cost a server in a process of its own: memory, and no system call.
+//!
+//! Against hyper and tiny_http: see `benches/peers`.
 
 #![allow(clippy::print_stdout)]
 
+#[cfg(target_os = "linux")]
+use std::io::{BufRead, BufReader};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+#[cfg(target_os = "linux")]
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -95,13 +101,16 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
-}
+/// Says that this process is to be the server of another one.
+const SERVE: &str = "GAFFER_BENCH_SERVE";
 
 fn main() {
+    if std::env::var_os(SERVE).is_some() {
+        println!("{}", gaffer());
+        loop {
+            thread::park();
+        }
+    }
     let (base, gaffer) = (base(), gaffer());
     for connections in [1, 32] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -115,19 +124,70 @@ fn main() {
             "GET /ping, {connections:2} connections: {ours:8.0}/s, thread per connection {theirs:8.0}/s, ratio {ratio:.2}"
         );
     }
-    idle(gaffer);
+    idle();
 }
 
-fn idle(address: SocketAddr) {
-    const MANY: usize = 400;
-    let before = resident();
-    let mut clients: Vec<TcpStream> = (0..MANY).map(|_| TcpStream::connect(address).expect("it listens")).collect();
-    for stream in &mut clients {
+/// A figure of `/proc/PID/status`, the first of its line.
+#[cfg(target_os = "linux")]
+fn figure(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.trim_start_matches(':').split_whitespace().next().and_then(|figure| figure.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn idle() {
+    println!("idle connections: what they cost is looked up in /proc, which is not there");
+}
+
+#[cfg(target_os = "linux")]
+fn idle() {
+    const MANY: usize = 2000;
+    // SAFETY: both calls take a valid struct of their own type.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max.min(65_536);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+    let this = std::env::current_exe().expect("this program has a file");
+    let mut server = Command::new(this).env(SERVE, "1").stdout(Stdio::piped()).spawn().expect("it starts");
+    let (folder, mut line) = (format!("/proc/{}", server.id()), String::new());
+    BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut line).expect("it says where it is");
+    let address: SocketAddr = line.trim().parse().expect("an address");
+    let ask = || {
+        let mut stream = TcpStream::connect(address).expect("it listens");
         stream.write_all(REQUEST).expect("it takes requests");
-        let mut buffer = [0; 4096];
-        assert!(stream.read(&mut buffer).expect("it answers") > 0);
+        assert!(stream.read(&mut [0; 4096]).expect("it answers") > 0);
+        stream
+    };
+    let resident = || {
+        let status = std::fs::read_to_string(format!("{folder}/status")).expect("it runs");
+        figure(&status, "VmRSS") * 1024
+    };
+    // Of all its threads. The one that waits has switched once for each system call that had to wait.
+    let switches = || {
+        let tasks = std::fs::read_dir(format!("{folder}/task")).expect("it runs");
+        let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        tasks.flatten().map(|task| figure(&status(task), "voluntary_ctxt_switches")).sum::<u64>()
+    };
+    drop(ask());
+    let before = resident();
+    let clients: Vec<TcpStream> = (0..MANY).map(|_| ask()).collect();
+    let each = resident().saturating_sub(before) / MANY as u64;
+    let (start, mut switched) = (Instant::now(), switches());
+    // What the last answer has left to do is done when it has slept for as long as this thread.
+    while start.elapsed() < Duration::from_secs(5) {
+        thread::sleep(Duration::from_millis(200));
+        let now = switches();
+        if std::mem::replace(&mut switched, now) == now {
+            break;
+        }
     }
-    if let (Some(before), Some(after)) = (before, resident()) {
-        println!("{MANY} idle connections: {} bytes each, both ends", after.saturating_sub(before) / MANY as u64);
-    }
+    thread::sleep(Duration::from_secs(3));
+    let woken = switches() - switched;
+    println!("{MANY} idle connections: {each} bytes each, {woken} context switches in 3 s");
+    drop(clients);
+    server.kill().expect("it runs");
+    server.wait().expect("it ends");
+    assert_eq!(woken, 0, "it does nothing while nothing happens");
 }

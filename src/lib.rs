@@ -42,11 +42,11 @@
 //! | (core) | [`manager`], [`table`], [`event_loop`], [`events`], [`sys`] | libc, polling |
 //! | `signals` | [`signals`]: signals as an app | signal-hook |
 //! | `procfile` | [`config`]: Procfile and .env | |
-//! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON | serde_json |
+//! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON; [`controller`]: commands and topics as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
-//! | `server` | `server`: the manager over HTTP; `history`: the last output of its programs; `plugins` | serde_json, httparse, sha1_smol, base64 |
+//! | `server` | `server`: the manager over HTTP; `plugins`; `history`, the last output of programs | serde_json, httparse, sha1_smol, base64 |
 //! | `client` | `client`: a blocking client of a node | ureq, serde_json |
 //! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `gaffer` | the Procfile tool | |

@@ -103,6 +103,7 @@ pub fn job_text(info: &JobInfo) -> Vec<u8> {
         "max_processes": &info.numprocesses,
         "processes": &numbers(&info.processes),
         "ending": &numbers(&info.ending),
+        "logs": &info.logs.iter().map(log).collect::<Vec<_>>(),
     }
     out[0] = b'{';
     out.extend_from_slice(b",\"config\":");

@@ -64,7 +64,7 @@ impl JobName {
     pub fn new(session: &str, label: &str) -> Result<Self> {
         check("session", session)?;
         check("job", label)?;
-        Ok(Self { full: format!("{session}.{label}").into(), dot: session.len() })
+        Ok(Self { full: [session, ".", label].concat().into(), dot: session.len() })
     }
 
     /// The part before the dot.

@@ -296,11 +296,11 @@ impl HttpServer {
         loop {
             conn.flush(now);
             self.after_flush(&mut conn);
-            if pieces < streamed::MAX_PIECES && self.refill(&mut conn) {
-                pieces += 1;
+            if self.tell_room(cx, &mut conn) {
                 continue;
             }
-            if self.tell_room(cx, &mut conn) {
+            if pieces < streamed::MAX_PIECES && self.refill(&mut conn) {
+                pieces += 1;
                 continue;
             }
             if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {

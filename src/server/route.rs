@@ -154,15 +154,11 @@ impl Router {
     /// The route for this path, or 404, or 405 with the methods that would do.
     pub(super) fn find(&self, method: Method, path: &[Cow<'_, str>]) -> Result<Found, Refusal> {
         let wanted = if method == Method::Head { Method::Get } else { method };
-        let mut allowed = Vec::new();
-        for (index, entry) in self.entries.iter().enumerate() {
-            if entry.matches(path) {
-                if entry.method == wanted {
-                    return Ok(Found { index, body_limit: entry.body_limit });
-                }
-                allowed.push(entry.method);
-            }
+        let fits = |entry: &Entry| entry.method == wanted && entry.matches(path);
+        if let Some(index) = self.entries.iter().position(fits) {
+            return Ok(Found { index, body_limit: self.entries[index].body_limit });
         }
+        let allowed: Vec<_> = self.entries.iter().filter(|e| e.matches(path)).map(|e| e.method).collect();
         if allowed.is_empty() {
             return Err(Refusal::not_found(format!("there is nothing at /{}", path.join("/"))));
         }

@@ -218,3 +218,28 @@ fn a_slow_client_is_told_how_much_it_has_missed() {
     assert_eq!(lines + missed, 120_001);
     assert!(missed > 0, "socket buffers are smaller than that");
 }
+
+/// A stream that goes to a file as it is has no ring; the end of the file stands for it.
+#[test]
+fn the_end_of_a_log_file() {
+    let node = Node::api(Config::default());
+    let folder = std::env::temp_dir().join(format!("gaffer-logs-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a temporary folder");
+    let file = folder.join("web.log");
+    let job = JobConfig::new("web", "sh -c 'echo one; echo two >&2; printf three; read x; echo four; read x'")
+        .expect("valid");
+    let job = job.redirect_output(["out", "err"]).redirect_input(true).restart(Restart::Never).stdout_logfile(&file);
+    node.handle.call(move |cx| cx.load(job, true).map(drop)).expect("it runs").expect("it loads");
+    wait_for(&node, "/logs?label=out", "one\nthree");
+    wait_for(&node, "/logs?label=err", "two\n");
+    assert_eq!(text(&node, "/logs?n=1&label=out"), "three");
+    assert_eq!(records(&node, "/logs").len(), 3);
+    let mut feed = Feed::open(&node, "/logs?feed=continuous&label=out&n=1");
+    assert_eq!(feed.data(), "three");
+    write(&node, node.pid("web"), "\n");
+    assert_eq!(feed.data(), "four\n");
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), "one\nthreefour\n");
+    drop(feed);
+    drop(node);
+    std::fs::remove_dir_all(&folder).expect("ours");
+}

@@ -68,11 +68,11 @@ fn five_hundred_processes_do_not_hold_others_up() {
         let text = String::from_utf8(stats.1).expect("text");
         let each = if path == "/metrics" { "gaffer_process_threads{" } else { "\"cmdline\":\"sleep 1000\"" };
         assert_eq!(text.matches(each).count(), PROCESSES, "{path}: {} bytes", text.len());
-        println!("{path}: {turns} turns, {pings} pings");
+        eprintln!("{path}: {turns} turns, {pings} pings");
         assert!(pings > 0, "{path} took {turns} turns, and nobody was served meanwhile");
         assert_eq!(manager.surveys(), 0);
     }
-    println!("longest turn: {:?}", manager.turn_times().longest());
+    eprintln!("longest turn: {:?}", manager.turn_times().longest());
 
     // Whoever asks meanwhile shares the next look through the system.
     let mut all: Vec<_> = (0..20).map(|_| send(address, "/stats")).collect();

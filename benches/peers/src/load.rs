@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// How long each server is asked in a round.
 const ROUND: Duration = Duration::from_millis(300);
 
-/// Requests a second over so many connections, one at a time on each.
-pub fn rate(address: SocketAddr, path: &str, connections: usize) -> f64 {
+/// Requests over so many connections, one at a time on each: how many, and how many a second.
+pub fn run(address: SocketAddr, path: &str, connections: usize) -> (u32, f64) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:5000\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
     // One after the other: tiny_http forgets some of those that come at once until others have gone.
     let streams: Vec<_> = (0..connections)
@@ -31,11 +31,12 @@ pub fn rate(address: SocketAddr, path: &str, connections: usize) -> f64 {
             done += 1;
         }
         assert!(buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer));
-        f64::from(done) / start.elapsed().as_secs_f64()
+        (done, f64::from(done) / start.elapsed().as_secs_f64())
     };
     thread::scope(|scope| {
         let threads: Vec<_> = streams.into_iter().map(|one| scope.spawn(|| client(one))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        let each = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+        each.fold((0, 0.0), |(sum, rates), (done, rate)| (sum + done, rates + rate))
     })
 }
 

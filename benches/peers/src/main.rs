@@ -5,14 +5,19 @@
 //! cargo run --release --manifest-path benches/peers/Cargo.toml
 //! ```
 //!
-//! Each client is a thread that sends a request when it has the last answer. The servers have their
-//! turns in each round; the rates are medians, and the ratio is to the faster of the two others.
+//! Each client is a thread that sends a request when it has the last answer. Each server is a process of its own; they have
+//! their turns in each round, and the rates are medians. Beside the rates stands what a request costs a server in processor
+//! time, which says more where others use the machine. Ratios are to the better of the two others.
 //! `... serve gaffer|hyper|tiny_http` serves one of them at a port it prints, for strace and perf.
 
 mod load;
 mod servers;
 
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 const ROUNDS: usize = 9;
 
@@ -38,29 +43,68 @@ fn main() {
 }
 
 fn compare() {
-    let job = servers::job();
+    let (job, running) = (servers::job(), Running::all());
     println!("GET /jobs/default/x is {} bytes of JSON", job.len());
-    let running: Vec<_> = servers::ALL.iter().map(|server| (server.name, (server.start)(job.clone()))).collect();
     for path in ["/ping", "/jobs/default/x"] {
         for connections in [1, 32] {
             let mut rates = vec![Vec::new(); running.len()];
+            let mut costs = vec![(0, Duration::ZERO); running.len()];
             // The first round only warms up.
             for round in 0..=ROUNDS {
-                for ((_, address), rates) in running.iter().zip(&mut rates) {
-                    let rate = load::rate(*address, path, connections);
+                for ((server, rates), costs) in running.iter().zip(&mut rates).zip(&mut costs) {
+                    let before = server.cpu_time();
+                    let (requests, rate) = load::run(server.address, path, connections);
                     if round > 0 {
                         rates.push(rate);
+                        *costs = (costs.0 + requests, costs.1 + (server.cpu_time() - before));
                     }
                 }
             }
-            let medians: Vec<f64> = rates.iter_mut().map(|rates| load::median(rates)).collect();
-            let best = medians[1..].iter().copied().fold(0.0, f64::max);
+            let rates: Vec<f64> = rates.iter_mut().map(|rates| load::median(rates)).collect();
+            let costs: Vec<f64> = costs.iter().map(|(n, time)| time.as_secs_f64() * 1e6 / f64::from(*n)).collect();
             print!("GET {path:<16} {connections:2} connections:");
-            for ((name, _), median) in running.iter().zip(&medians) {
-                print!("  {name} {median:.0}/s");
+            for ((server, rate), cost) in running.iter().zip(&rates).zip(&costs) {
+                print!("  {} {rate:.0}/s {cost:.1} us", server.name);
             }
-            println!("  ratio to the faster {:.2}", medians[0] / best);
+            let fastest = rates[1..].iter().copied().fold(0.0, f64::max);
+            let cheapest = costs[1..].iter().copied().fold(f64::INFINITY, f64::min);
+            println!("  ratio of rates {:.2}, of cost {:.2}", rates[0] / fastest, cheapest / costs[0]);
         }
     }
 }
 
+/// A server in a process of its own, which ends with this.
+struct Running {
+    name: &'static str,
+    address: SocketAddr,
+    process: Child,
+}
+
+impl Running {
+    fn all() -> Vec<Self> {
+        servers::ALL.iter().map(|server| Self::start(server.name)).collect()
+    }
+
+    fn start(name: &'static str) -> Self {
+        let this = std::env::current_exe().expect("this program has a file");
+        let mut process = Command::new(this).args(["serve", name]).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("it is a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("it says where it is");
+        Self { name, address: line.trim().parse().expect("an address"), process }
+    }
+
+    /// What the process has used, in its own code and in the system's (proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms).
+    fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap_or_default();
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        Duration::from_millis(fields.skip(11).take(2).map(|ticks| ticks.parse().unwrap_or(0)).sum::<u64>() * 10)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -107,7 +107,8 @@ fn tiny_http(job: Vec<u8>) -> SocketAddr {
                 "/jobs/default/x" => (200, &json, &job[..]),
                 _ => (404, &text, &b""[..]),
             };
-            let response = tiny_http::Response::from_data(body).with_header(media_type.clone()).with_status_code(status);
+            let response =
+                tiny_http::Response::from_data(body).with_header(media_type.clone()).with_status_code(status);
             let _ = request.respond(response);
         }
     });

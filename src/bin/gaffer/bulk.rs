@@ -59,7 +59,7 @@ pub(crate) struct Verb {
 /// The end of their help is the same for all of them.
 macro_rules! details {
     ($text:literal) => {
-        concat!($text, "\n\nJSON: {\"ok\", \"jobs\": [NAME...], \"pids\": [N...]}, with those to which it was done.")
+        concat!($text, "\n\nJSON: {\"ok\", \"jobs\": [NAME...], \"pids\": [N...]}, with those it was done to.")
     };
 }
 pub(crate) use details;
@@ -75,7 +75,7 @@ pub(crate) fn options(command: Command<Bulk>, words: &'static str, help: &'stati
             Ok(())
         })
         .option(remote::no_input(), |a, _| set(&mut a.no_input, true));
-    wait::option(remote::options(command))
+    wait::option(remote::options(remote::quiet(command)))
 }
 
 /// Adds `--from-file`.

@@ -50,7 +50,7 @@ pub(crate) fn command() -> Command<Commit> {
             |a, v| set(&mut a.graceful_timeout, Some(v.duration()?)),
         )
         .check(|a| if a.name.is_none() { Err(Failure::usage("NAME is missing")) } else { Ok(()) });
-    app::variables(remote::options(command)).details(DETAILS)
+    app::variables(remote::options(remote::quiet(command))).details(DETAILS)
 }
 
 pub(crate) fn run(asked: &Commit) -> Result<Code, Failure> {

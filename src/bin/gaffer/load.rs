@@ -42,8 +42,9 @@ application's folder, with the variables of its .env files, PORT and PS, their
 output under the labels `out` and `err`. The rest of their environment is the
 node's. Two applications on one node need different ports: -p, or PORT in .env.
 
-FILE is JSON: an object with `name`, `cmd` and any other settings, a list of such
-objects, or {\"jobs\": [...]}; names without an application get that of --app.
+FILE is JSON: an object with `name`, `cmd` and any other settings, a list of
+such objects, or {\"jobs\": [...]}; names without an application get that of
+--app.
 
 A job that is loaded already stays as it is, and that is no failure; where its
 definition is another one, that is said. --replace gives it the new definition.
@@ -66,7 +67,7 @@ pub(crate) fn command() -> Command<Load> {
         .option(Opt::switch("replace", "Replace jobs that are loaded already, and their processes."), |a, _| {
             set(&mut a.replace, true)
         });
-    node::options(wait::option(app::options(remote::names_of(command))))
+    node::options(wait::option(app::options(remote::quiet(remote::session(command)))))
         .check(|a| match (&a.file, a.concurrency.is_empty()) {
             (Some(_), false) => Err(Failure::usage("--concurrency is for Procfiles: in FILE it is `numprocesses`")),
             _ if a.no_start && a.wait.is_asked() => Err(Failure::usage("--nostart and --wait exclude each other")),

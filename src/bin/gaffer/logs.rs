@@ -84,7 +84,7 @@ pub(crate) fn command() -> Command<Logs> {
             Opt::value("root", "DIR", "The folder of the application.").short('d').aliases(&["dir", "directory"]),
             |a, v| set(&mut a.remote.app.root, Some(v.path())),
         );
-    node::options(remote::names_of(command)).details(DETAILS)
+    node::options(remote::session(command)).details(DETAILS)
 }
 
 impl Logs {

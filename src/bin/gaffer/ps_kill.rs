@@ -41,7 +41,7 @@ pub(crate) fn command() -> Command<Kill> {
             (_, None) => Err(Failure::usage("SIGNAL is missing")),
             _ => Ok(()),
         });
-    remote::options(command).details(
+    remote::options(remote::quiet(command)).details(
         "It asks nothing, with or without --no-input. In NAME `*` and `?` match any text\n\
          and any character.\n\
          JSON: {\"ok\", \"jobs\": [NAME...], \"pids\": [N...]}, with those that got it.",

@@ -35,8 +35,8 @@ impl AsMut<Wait> for Scale {
 }
 
 const DETAILS: &str = "\
-The number that is printed is how many processes are wanted now; --wait waits until
-they run. Surplus processes end oldest first.
+The number that is printed is how many processes are wanted now; --wait waits
+until they run. Surplus processes end oldest first.
 
 Example:
   $ gaffer scale dummy=3 dummy1+2
@@ -67,7 +67,7 @@ pub(crate) fn command() -> Command<Scale> {
             ([], None) => Err(Failure::usage("NAME=N is missing")),
             _ => Ok(()),
         });
-    wait::option(remote::options(command)).details(DETAILS)
+    wait::option(remote::options(remote::quiet(command))).details(DETAILS)
 }
 
 /// Names have `+` and `-` in them, too, so the last sign counts.

@@ -19,9 +19,9 @@ const VERB: Verb = Verb {
 
 const DETAILS: &str = details!(
     "\
-Each gets the number of processes with which it was loaded; crashes of before are
-forgotten. `gaffer start` is another command: it runs the Procfile here, without a
-node."
+Each gets the number of processes with which it was loaded; crashes of before
+are forgotten. `gaffer start` is another command: it runs the Procfile here,
+without a node."
 );
 
 pub(crate) fn command() -> Command<Bulk> {

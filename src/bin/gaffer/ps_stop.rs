@@ -19,9 +19,10 @@ const VERB: Verb = Verb {
 
 const DETAILS: &str = details!(
     "\
-A job that is stopped stays loaded, and keeps its number of processes for the next
-start. A process that is stopped by its number is replaced by its job. --wait waits
-until they have ended; otherwise they have been told when this ends."
+A job that is stopped stays loaded, and keeps its number of processes for the
+next start. A process that is stopped by its number is replaced by its job.
+--wait waits until they have ended; otherwise they have been told when this
+ends."
 );
 
 pub(crate) fn command() -> Command<Bulk> {

@@ -19,10 +19,11 @@ pub(crate) struct Recv {
 has_remote!(Recv);
 
 const DETAILS: &str = "\
-LABEL is one of the job's `redirect_output` (`out` and `err` for the programs of a
-Procfile) or `custom_streams`; without it the first one is read. `PID.LABEL` is the
-same in one word. What was written before is not repeated. It ends when the process
-has ended, and without a word when nobody reads what it prints.";
+LABEL is one of the job's `redirect_output` (`out` and `err` for the programs
+of a Procfile) or `custom_streams`; without it the first one is read.
+`PID.LABEL` is the same in one word. What was written before is not repeated.
+It ends when the process has ended, and without a word when nobody reads what
+it prints.";
 
 pub(crate) fn command() -> Command<Recv> {
     let help = "A process by its number, or a job that has one process; and the label of the stream.";

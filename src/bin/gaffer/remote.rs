@@ -46,22 +46,23 @@ macro_rules! has_remote {
 }
 pub(crate) use has_remote;
 
-/// Adds the options of [`Remote`]; of the application's those that say where it is.
+/// Adds the options of [`Remote`] but `-q`; of the application's those that say where it is.
 pub(crate) fn options<T: AsMut<Remote> + AsMut<Node> + AsMut<App>>(command: Command<T>) -> Command<T> {
-    node::options(app::place(names_of(command)))
+    node::options(app::place(session(command)))
 }
 
-/// `--app` and `-q`, for commands that have all options of the application anyway.
-pub(crate) fn names_of<T: AsMut<Remote>>(command: Command<T>) -> Command<T> {
-    command
-        .option(
-            Opt::value("app", "APP", "The application whose jobs are meant; `.` is that of the folder.")
-                .default("that of the Procfile, else `default`"),
-            |a: &mut T, v| set(&mut AsMut::<Remote>::as_mut(a).session, Some(v.string()?)),
-        )
-        .option(Opt::switch("quiet", "Say nothing where all goes well.").short('q'), |a, _| {
-            set(&mut AsMut::<Remote>::as_mut(a).quiet, true)
-        })
+/// `--app`.
+pub(crate) fn session<T: AsMut<Remote>>(command: Command<T>) -> Command<T> {
+    let help = "The application whose jobs are meant; `.` is that of the folder.";
+    let option = Opt::value("app", "APP", help).default("that of the Procfile, else `default`");
+    command.option(option, |a: &mut T, v| set(&mut AsMut::<Remote>::as_mut(a).session, Some(v.string()?)))
+}
+
+/// `-q`, for commands that say what they have done.
+pub(crate) fn quiet<T: AsMut<Remote>>(command: Command<T>) -> Command<T> {
+    command.option(Opt::switch("quiet", "Say nothing where all goes well.").short('q'), |a: &mut T, _| {
+        set(&mut AsMut::<Remote>::as_mut(a).quiet, true)
+    })
 }
 
 /// `--no-input`, for commands that may ask.

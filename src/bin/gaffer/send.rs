@@ -31,11 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const DETAILS: &str = "\
 Options stand before the name: what follows it is text. The words are joined by
-blanks, and a line end follows. `-` alone is standard input: at a terminal line by
-line until a line that is `.` alone, else all bytes as they are. The job must have
-`redirect_input` (GAFFER_REDIRECT_INPUT in .env names the programs of a Procfile
-that have it), or the stream be one of its `custom_streams`.
-Where the process does not read, it waits at most --timeout (60 s).";
+blanks, and a line end follows. `-` alone is standard input: at a terminal line
+by line until a line that is `.` alone, else all bytes as they are. The job
+must have `redirect_input` (GAFFER_REDIRECT_INPUT in .env names the programs of
+a Procfile that have it), or the stream be one of its `custom_streams`. Where
+the process does not read, it waits at most --timeout (60 s).";
 
 pub(crate) fn command() -> Command<Send> {
     let help = "A process by its number, or a job that has one process; and what to write.";

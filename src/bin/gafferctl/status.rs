@@ -33,8 +33,8 @@ pub(crate) fn command() -> Command<Status> {
     node::options(command).details(
         "One name is answered with one word, anything else with a table. The exit code\n\
          is 3 if a job that was asked for by name is not active.\n\
-         JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"running\", \"numprocesses\", \"ending\"}]};\n\
-         ending has the processes that were told to end and have not.",
+         JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"running\", \"numprocesses\",\n\
+         \"ending\"}]}; ending has the processes that were told to end and have not.",
     )
 }
 

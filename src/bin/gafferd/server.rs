@@ -23,9 +23,9 @@ pub(crate) struct Surroundings {
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
     pub(crate) hooks: Hooks,
-    pub(crate) history: History,
     pub(crate) sites: Sites,
     pub(crate) invalid_lines: InvalidLines,
+    pub(crate) history: History,
 }
 
 /// A server at the addresses of an endpoint.
@@ -62,9 +62,9 @@ pub(crate) fn kept(config: &GafferdConfig) -> Limits {
 fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpServer> {
     let mut server = server::HttpServer::bind(settings)?;
     server.provide(around.hooks.clone());
-    server.provide(around.history.clone());
     server.provide(around.sites.clone());
     server.provide(around.invalid_lines.clone());
+    server.provide(around.history.clone());
     server.routes(server::api::ROUTES)?;
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));

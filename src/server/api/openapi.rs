@@ -34,9 +34,9 @@ enum Query {
     Lines,
     Pid,
     Running,
+    Mode,
     Since,
     Stderr,
-    Mode,
 }
 
 #[derive(Clone, Copy)]
@@ -55,8 +55,8 @@ enum Gives {
     Metrics,
     Events,
     Output,
-    Logs,
     File,
+    Logs,
     /// Figures: one answer with this schema, or a feed.
     Figures(&'static str),
     Socket,
@@ -289,6 +289,7 @@ fn query_parameter(query: Query) -> Value {
             schema["default"] = 1.into();
             schema
         }),
+        Query::Mode => ("mode", "1 reads, 2 writes, 3 does both", json!({"enum": [1, 2, 3], "default": 3})),
         Query::Job => (
             "job",
             "Only these jobs: names or patterns such as shop.*, also several times",
@@ -303,7 +304,6 @@ fn query_parameter(query: Query) -> Value {
         Query::Since => {
             ("since", "Of what is kept only lines of the last so many seconds", json!({"type": "number", "minimum": 0}))
         }
-        Query::Mode => ("mode", "1 reads, 2 writes, 3 does both", json!({"enum": [1, 2, 3], "default": 3})),
         Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
     };
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})

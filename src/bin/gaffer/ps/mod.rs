@@ -31,13 +31,14 @@ pub(crate) struct Ps {
 has_remote!(Ps);
 
 const DETAILS: &str = "\
-Behind the name of a job stands the number of a process, which stop, kill, send and
-recv take. CPU is in percent of one processor, MEM in percent of the machine's memory.
+Behind the name of a job stands the number of a process, which stop, kill, send
+and recv take. CPU is in percent of one processor, MEM in percent of the
+machine's memory.
 
---watch shows it again and again: at a terminal in place, else one below the other
-with blank lines between them. It ends with Ctrl-C, which is exit code 130 to a
-shell, or with the node, which is 69; that the application is unloaded does not end
-it.
+--watch shows it again and again: at a terminal in place, else one below the
+other with blank lines between them. It ends with Ctrl-C, which is exit code
+130 to a shell, or with the node, which is 69; that the application is unloaded
+does not end it.
 
 JSON: {\"jobs\": [{\"name\", \"state\", \"running\", \"numprocesses\", \"cmd\", \"cpu\",
 \"mem\", \"processes\": [{\"pid\", \"os_pid\", \"uptime\", \"once\", \"ending\", \"cpu\",
