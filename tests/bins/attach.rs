@@ -85,7 +85,7 @@ fn the_same_folder_is_enough() {
 
     assert_eq!(sockets(&room).len(), 1);
     running.stop(Signal::INT).expect(0);
-    assert_eq!(sockets(&room), [PathBuf::new(); 0], "nothing is left");
+    assert!(sockets(&room).is_empty(), "nothing is left");
 }
 
 #[test]
