@@ -46,8 +46,9 @@ const DETAILS: &str = "\
 The node keeps the last 64 KiB of each stream, also of programs that have ended
 (`log_history`). With --follow what comes is shown behind it, without a gap.
 
-With --app only the jobs of that application are shown; a NAME without one is that
-of the application of this folder. In NAME `*` and `?` match any text and character.
+With --app only the jobs of that application are shown; a NAME without one is
+that of the application of this folder. In NAME `*` and `?` match any text and
+any character.
 
 JSON: an object for each line, as GET /logs has them, and for each event.";
 
