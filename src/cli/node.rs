@@ -75,7 +75,7 @@ impl Node {
         self.server_or(None)
     }
 
-    /// The same, with the socket of a `gaffer start` (see [`attached_socket`](super::attached_socket)) before the configuration.
+    /// The same, with the socket of a `gaffer start` (see [`attached_socket`](crate::client::attached_socket)) before the configuration.
     ///
     /// # Errors
     ///
