@@ -123,7 +123,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// As for [`print`].
+    /// As for [`print()`].
     pub fn print(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
         print(if self.json { format!("{}\n", json()) } else { text() })
     }

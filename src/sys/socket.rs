@@ -37,6 +37,7 @@ pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> (Option<u32>, Option<i
     }
 }
 
+#[cfg(feature = "server")]
 /// Sets how many connections may wait to be accepted. The system has a bound of its own (`net.core.somaxconn`).
 #[cfg(feature = "server")]
 pub(crate) fn set_backlog(listener: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {

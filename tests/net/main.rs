@@ -12,6 +12,7 @@ mod feeds;
 mod jobs;
 mod processes;
 mod soak;
+mod sockjs;
 mod stalled;
 mod util;
 mod wire;

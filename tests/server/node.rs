@@ -148,7 +148,7 @@ impl Node {
         })
     }
 
-    fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
+    pub(crate) fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
         let history = History::new(Limits::default());
