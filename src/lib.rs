@@ -49,8 +49,10 @@
 //! | `server` | `server`: the manager over HTTP; `plugins`; `history`, the last output of programs | serde_json, httparse, sha1_smol, base64 |
 //! | `client` | `client`: a blocking client of a node | ureq, serde_json |
 //! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
+//! | `lookup` | [`lookup`]: which node has which job; the server, and the node's side | those of `server` |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
+//! | `gaffer_lookupd` | the lookup server | |
 //!
 //! All are on by default; a library user turns them off and gets the core alone.
 //!
@@ -116,6 +118,8 @@ pub mod events;
 pub mod history;
 #[cfg(feature = "log")]
 pub mod log;
+#[cfg(feature = "lookup")]
+pub mod lookup;
 pub mod manager;
 #[cfg(feature = "server")]
 pub mod plugins;

@@ -42,6 +42,8 @@ mod http;
 mod job;
 mod legacy;
 mod logs;
+mod lookup;
+mod lookup_events;
 mod process;
 mod server;
 mod unix;
@@ -51,9 +53,14 @@ pub use attach::{attach_at, attached_socket};
 pub use feed::{Events, Output, Samples};
 pub use job::Job;
 pub use logs::{LogOutput, LogPiece, LogQuery, Logs};
+pub use lookup::{LookupJob, LookupNode, LookupServer, LookupServers, LookupSession, LookupSource, Merged};
+pub use lookup_events::{LookupEvent, LookupEvents};
 pub use process::Process;
 pub use server::Server;
 pub use values::{Event, JobInfo, JobStatus, ProcessInfo};
+
+/// Where a lookup server listens by default.
+pub const DEFAULT_LOOKUP: &str = "http://127.0.0.1:5010";
 
 /// Where a node listens by default.
 pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:5000";

@@ -7,6 +7,8 @@ pub mod frame;
 #[cfg(feature = "server")]
 pub mod h1;
 pub mod lines;
+#[cfg(feature = "lookup")]
+pub mod lookup;
 #[cfg(feature = "server")]
 pub mod sockjs;
 #[cfg(any(feature = "server", feature = "client"))]

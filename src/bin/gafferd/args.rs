@@ -7,6 +7,7 @@ use gaffer::cli::{Command, Failure, Opt};
 use gaffer::config::gafferd::{Console, Endpoint};
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::{LogFormat, LogLevel};
+use gaffer::lookup::announcer::check_address;
 use gaffer::{Error, ErrorKind, Result};
 
 /// What gafferd is asked to do.
@@ -36,6 +37,10 @@ pub(crate) struct Args {
     pub(crate) insecure: bool,
     /// `--plugins-dir`.
     pub(crate) plugins_dir: Option<PathBuf>,
+    /// `--lookupd-address`, in order.
+    pub(crate) lookupd: Vec<String>,
+    /// `--broadcast-address`.
+    pub(crate) broadcast: Option<String>,
     /// `--check`.
     pub(crate) check: bool,
     /// `--subreaper`.
@@ -83,6 +88,19 @@ pub(crate) fn command() -> Command<Args> {
                 .default("that of the configuration"),
             |a, v| set(&mut a.plugins_dir, Some(v.path())),
         )
+        .option(
+            Opt::value("lookupd-address", "URL", "Tell this gaffer_lookupd what runs here. May be repeated.")
+                .default("those of the configuration"),
+            |a, v| {
+                a.lookupd.push(v.read(lookupd)?);
+                Ok(())
+            },
+        )
+        .option(
+            Opt::value("broadcast-address", "URL", "Where clients reach this node, as gaffer_lookupd tells them.")
+                .default("the first endpoint"),
+            |a, v| set(&mut a.broadcast, Some(v.read(broadcast)?)),
+        )
         .option(Opt::switch("insecure", "Allow addresses that others can reach though no key is asked for."), |a, _| {
             set(&mut a.insecure, true)
         })
@@ -107,10 +125,10 @@ pub(crate) fn command() -> Command<Args> {
             |a, v| set(&mut a.access_log, Some(v.path())),
         )
         .option(Opt::value("log-level", "LEVEL", "critical, error, warning, info or debug.").default("info"), |a, v| {
-            set(&mut a.log_level, Some(v.read(level)?))
+            set(&mut a.log_level, Some(v.parse()?))
         })
         .option(Opt::value("log-format", "FORMAT", "text or json.").default("text"), |a, v| {
-            set(&mut a.log_format, Some(v.read(format)?))
+            set(&mut a.log_format, Some(v.parse()?))
         })
         .option(
             Opt::switch("subreaper", "Reap the orphans among all descendants (Linux); process 1 does so anyway."),
@@ -140,22 +158,17 @@ fn backlog(text: &str) -> std::result::Result<u32, &'static str> {
     text.parse().ok().filter(|n| (1..=65535).contains(n)).ok_or("expected 1 to 65535")
 }
 
-fn level(text: &str) -> std::result::Result<LogLevel, &'static str> {
-    Ok(match text {
-        "critical" => LogLevel::Critical,
-        "error" => LogLevel::Error,
-        "warning" => LogLevel::Warning,
-        "info" => LogLevel::Info,
-        "debug" => LogLevel::Debug,
-        _ => return Err("expected critical, error, warning, info or debug"),
-    })
+fn lookupd(text: &str) -> Result<String> {
+    check_address(text).map(|()| text.to_owned())
 }
 
-fn format(text: &str) -> std::result::Result<LogFormat, &'static str> {
-    match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err("expected text or json"),
+fn broadcast(text: &str) -> std::result::Result<String, &'static str> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let good = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with([':', '/']));
+    if good && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected http://HOST:PORT")
     }
 }
 
@@ -178,6 +191,12 @@ impl Args {
         }
         if self.plugins_dir.is_some() {
             config.plugins_dir.clone_from(&self.plugins_dir);
+        }
+        if !self.lookupd.is_empty() {
+            config.lookupd_addresses.clone_from(&self.lookupd);
+        }
+        if self.broadcast.is_some() {
+            config.broadcast_address.clone_from(&self.broadcast);
         }
         if let Some(path) = &self.error_log {
             config.error_log = Some(path.clone()).filter(|path| path.as_os_str() != "-");

@@ -8,7 +8,7 @@ use gaffer::manager::Supervisor;
 use gaffer::process::{JobConfig, LogFormat};
 use gaffer::{Error, ErrorKind, Result, words};
 
-use crate::{plugins, webhooks};
+use crate::{lookup, plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
@@ -18,7 +18,7 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
     });
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
     let logs = Supervisor::check_logs(config.jobs.iter().map(|job| &job.config)).err();
-    let guests = webhooks::faults(config).chain(plugins::faults(config));
+    let guests = webhooks::faults(config).chain(plugins::faults(config)).chain(lookup::faults(config));
     unknown.chain(guests).chain(jobs).chain(logs).collect()
 }
 
@@ -39,8 +39,7 @@ fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
         ("require_key", config.require_key),
         ("[auth]", config.auth != Default::default()),
         ("certfile (TLS)", tls || config.ssl != Default::default()),
-        ("lookupd_address", !config.lookupd_addresses.is_empty()),
-        ("broadcast_address", config.broadcast_address.is_some()),
+        ("[lookup_ssl]", config.lookup_ssl != Default::default()),
     ]
     .into_iter()
     .filter_map(|(key, is_set)| is_set.then_some(key))
@@ -65,6 +64,9 @@ fn summary(config: &GafferdConfig) -> String {
     for endpoint in &config.endpoints {
         let addresses: Vec<String> = endpoint.bind.iter().map(ToString::to_string).collect();
         put(&mut text, format_args!("endpoint {}: {}", endpoint.name, addresses.join(", ")));
+    }
+    for address in &config.lookupd_addresses {
+        put(&mut text, format_args!("lookup {address}"));
     }
     for hook in &config.webhooks.hooks {
         put(&mut text, format_args!("webhook {}: {}", hook.event, hook.urls.join(" ")));
@@ -120,10 +122,10 @@ mod tests {
         let mut config = GafferdConfig::default();
         assert!(faults(&config).is_empty());
         config.require_key = true;
-        config.lookupd_addresses.push("http://x".to_owned());
+        config.lookupd_addresses.push("https://x".to_owned());
         let texts: Vec<String> = faults(&config).iter().map(Error::to_string).collect();
         assert!(
-            texts[0].starts_with("require_key is set, but") && texts[1].starts_with("lookupd_address"),
+            texts[0].starts_with("require_key is set, but") && texts[1].starts_with("lookupd_address: https://x"),
             "{texts:?}"
         );
         let e = preflight(&config).expect_err("refused").to_string();

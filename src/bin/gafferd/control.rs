@@ -18,7 +18,7 @@ use gaffer::webhooks::Hooks;
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
-use crate::{plugins, webhooks};
+use crate::{lookup, plugins, webhooks};
 
 /// While it stops, the log says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
@@ -58,6 +58,7 @@ pub(crate) struct Guests {
     pub(crate) hooks: Hooks,
     pub(crate) sites: Sites,
     pub(crate) plugins: AppId,
+    pub(crate) announcer: AppId,
 }
 
 #[derive(Debug, Default)]
@@ -162,6 +163,7 @@ impl Control {
         webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
         self.guests.sites.set_folder(new.plugins_dir.clone());
         cx.mail(self.guests.plugins, set);
+        cx.mail(self.guests.announcer, lookup::settings(&new, &self.endpoints));
         let old_jobs = std::mem::take(&mut self.config.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
         // What is not there is not remembered, so that the next reload tries again.

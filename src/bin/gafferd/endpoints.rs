@@ -4,8 +4,8 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 
 use gaffer::Result;
-use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::Endpoint;
+use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::Log;
 use gaffer::manager::{AppId, Cx, Supervisor};
 use gaffer::server::HttpServer;
@@ -46,6 +46,14 @@ impl Endpoints {
         }
         let open = servers.into_iter().map(|(endpoint, server)| add(manager, endpoint, server)).collect();
         Ok(Self { open, inherited, around })
+    }
+
+    /// The first address that listens, TCP before unix.
+    pub(crate) fn first(&self) -> Option<Address> {
+        let addresses = self.open.iter().flat_map(|open| &open.addresses).filter_map(|text| text.parse().ok());
+        let all: Vec<Address> = addresses.collect();
+        let tcp = all.iter().find(|address| matches!(address, Address::Tcp { .. }));
+        tcp.or(all.first()).cloned()
     }
 
     /// Where requests are logged.

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod control;
 mod endpoints;
+mod lookup;
 mod plugins;
 mod reaper;
 mod server;
@@ -139,8 +140,9 @@ impl Running {
             None
         };
         let plugins = manager.add_app(plugins);
+        let announcer = manager.add_app(lookup::open(&config, &endpoints, &log)?);
         let jobs = config.jobs.clone();
-        let guests = Guests { hooks, sites, plugins };
+        let guests = Guests { hooks, sites, plugins, announcer };
         let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, guests));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))

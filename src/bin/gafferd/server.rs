@@ -15,6 +15,8 @@ use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
 use serde_json::{Map, Value};
 
+use crate::lookup;
+
 /// What is not the configuration's business.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
@@ -93,8 +95,9 @@ fn members(answered: &Answered<'_>) -> Map<String, Value> {
 
 /// Whether what all endpoints have in common differs.
 pub(crate) fn settings_changed(old: &GafferdConfig, new: &GafferdConfig) -> bool {
-    let common =
-        |config: &GafferdConfig| (config.limits.clone(), config.allow_origins.clone(), config.allow_hosts.clone());
+    let common = |config: &GafferdConfig| {
+        (config.limits.clone(), config.allow_origins.clone(), config.allow_hosts.clone(), lookup::hosts(config))
+    };
     common(old) != common(new)
 }
 
@@ -110,6 +113,7 @@ fn settings(config: &GafferdConfig, insecure: bool) -> server::Config {
     settings.limits = settings.limits.head(size(limits.head)).headers(size(limits.headers.into())).body(limits.body);
     settings.allow_origins.clone_from(&config.allow_origins);
     settings.allow_hosts.clone_from(&config.allow_hosts);
+    settings.allow_hosts.extend(lookup::hosts(config));
     settings
 }
 

@@ -201,7 +201,9 @@ fn owner_json(endpoint: &Endpoint) -> Option<Value> {
 
 fn lookupd(gaffer: &mut Gaffer, given: Given<'_>) -> Parsed<()> {
     for text in given.list()? {
-        let url = url(&text, given)?;
+        // A lookup server on this machine may be at a socket.
+        let is_path = text.strip_prefix("unix:").is_some_and(|path| !path.is_empty());
+        let url = if is_path { text } else { url(&text, given)? };
         if !gaffer.config.lookupd_addresses.contains(&url) {
             gaffer.config.lookupd_addresses.push(url);
         }

@@ -6,6 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::handshake::{VERSION, accept, has_token, header, is_token};
 use crate::{Error, ErrorKind, Result};
 
+/// The longest head of an answer that is read.
+const MAX_HEAD: usize = 16 << 10;
+
 /// A request to open a websocket, and the check of its answer.
 #[derive(Clone, Debug)]
 pub struct Handshake {
@@ -85,6 +88,30 @@ impl Handshake {
             header(name, value, out);
         }
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Looks for the head of the answer at the start of `input`, and checks it: how long it is, what follows are frames. `None` if more is
+    /// needed. A head has at most 16 KiB and 64 fields.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check`](Self::check), and [`ErrorKind::Invalid`] for what is no answer of an HTTP server.
+    pub fn read_answer(&self, input: &[u8]) -> Result<Option<usize>> {
+        let mut fields = [httparse::EMPTY_HEADER; 64];
+        let mut answer = httparse::Response::new(&mut fields);
+        match answer.parse(&input[..input.len().min(MAX_HEAD)]) {
+            Ok(httparse::Status::Complete(length)) => {
+                let headers = answer.headers.iter().map(|field| (field.name, field.value));
+                self.check(answer.code.unwrap_or_default(), headers)?;
+                Ok(Some(length))
+            }
+            Ok(httparse::Status::Partial) if input.len() < MAX_HEAD => Ok(None),
+            Ok(httparse::Status::Partial) => Err(invalid(format!(
+                "{}{}: an answer with a head of more than {MAX_HEAD} bytes",
+                self.host, self.target
+            ))),
+            Err(e) => Err(invalid(format!("{}{}: not an HTTP server? {e}", self.host, self.target))),
+        }
     }
 
     /// Looks whether the answer opens the websocket, and gives the subprotocol the server chose.
@@ -191,6 +218,23 @@ mod tests {
         assert_eq!(refused(200, &[UPGRADE, CONNECTION, ACCEPT]), ErrorKind::Invalid);
         assert_eq!(refused(401, &[]), ErrorKind::Forbidden);
         assert_eq!(refused(404, &[]), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn answers_come_in_pieces() {
+        let handshake = sample();
+        let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        for length in 0..answer.len() {
+            assert_eq!(handshake.read_answer(&answer[..length]).expect("so far"), None, "{length}");
+        }
+        let more = [&answer[..], b"\x81\x01x"].concat();
+        assert_eq!(handshake.read_answer(&more).expect("good"), Some(answer.len()));
+        let refused = |input: &[u8]| handshake.read_answer(input).expect_err("refused").kind();
+        assert_eq!(refused(b"HTTP/1.1 404 Not Found\r\n\r\n"), ErrorKind::NotFound);
+        assert_eq!(refused(b"SSH-2.0-x\r\n"), ErrorKind::Invalid);
+        let endless = [&b"HTTP/1.1 101 x\r\nA: "[..], &vec![b'a'; MAX_HEAD]].concat();
+        assert_eq!(refused(&endless), ErrorKind::Invalid);
     }
 
     #[test]

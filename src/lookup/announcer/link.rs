@@ -1,0 +1,507 @@
+//! The connection to one lookup server, and its next one.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::address::{Address, Stream};
+use super::{MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE};
+use crate::event_loop::{Interest, Source, SourceId, TimerId};
+use crate::lookup::registry::{MISSED_PINGS, PING_INTERVAL};
+use crate::manager::Cx;
+use crate::proto::lookup::{MAX_MESSAGE, Message, NodeInfo, Refused, Reply, Request};
+use crate::proto::ws::client::Handshake;
+use crate::proto::ws::{self, CloseCode, Connection, Event, Masks};
+
+/// The pause after the first failure; it doubles up to [`MAX_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// How much is read at a time.
+const CHUNK: usize = 16 << 10;
+
+/// The id of the message in which the node identifies itself.
+const IDENTIFY: u64 = 0;
+
+/// A lookup server, by its address.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// As it was given.
+    pub(super) text: String,
+    address: Address,
+    state: State,
+    /// When the state is to be looked at.
+    timer: Option<TimerId>,
+    /// Failures in a row.
+    failures: u32,
+    random: RandomState,
+    draws: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing is done before the timer rings.
+    Pausing,
+    /// A thread asks for the addresses of a name and writes them, one a line.
+    Resolving {
+        source: Source<UnixStream>,
+        text: Vec<u8>,
+    },
+    /// These are to be tried if this one fails.
+    Connecting {
+        source: Source<Stream>,
+        rest: Vec<SocketAddr>,
+    },
+    Handshaking {
+        wire: Wire,
+        handshake: Handshake,
+    },
+    Open {
+        wire: Wire,
+        connection: Connection,
+        phase: Phase,
+        last_id: u64,
+        unanswered: u32,
+    },
+}
+
+/// Bytes on their way.
+#[derive(Debug)]
+struct Wire {
+    source: Source<Stream>,
+    input: Vec<u8>,
+    out: Vec<u8>,
+}
+
+/// How far the registration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The server has not said whether it knows us.
+    Identifying,
+    Registered {
+        /// One refusal is told of each connection, not ten thousand.
+        complained: bool,
+    },
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Nothing to tell.
+    Quiet,
+    /// The server knows us: it is to be told everything.
+    Identified,
+}
+
+/// What whoever runs this is told.
+pub(super) type Tell<'a> = &'a mut dyn FnMut(Notice);
+
+impl Link {
+    pub(super) fn new(text: String, address: Address) -> Self {
+        let random = RandomState::new();
+        Self { text, address, state: State::Pausing, timer: None, failures: 0, random, draws: 0 }
+    }
+
+    /// Whether this is its source.
+    pub(super) fn has_source(&self, id: SourceId) -> bool {
+        match &self.state {
+            State::Pausing => false,
+            State::Resolving { source, .. } => source.id() == id,
+            State::Connecting { source, .. } => source.id() == id,
+            State::Handshaking { wire, .. } | State::Open { wire, .. } => wire.source.id() == id,
+        }
+    }
+
+    pub(super) fn has_timer(&self, id: TimerId) -> bool {
+        self.timer == Some(id)
+    }
+
+    /// Whether the server has taken us, so that it is to be told what changes.
+    pub(super) fn is_registered(&self) -> bool {
+        matches!(self.state, State::Open { phase: Phase::Registered { .. }, .. })
+    }
+
+    fn set_timer(&mut self, cx: &mut Cx<'_>, after: Duration) {
+        if let Some(timer) = self.timer.take() {
+            cx.cancel_timer(timer);
+        }
+        self.timer = Some(cx.set_timer(Instant::now() + after));
+    }
+
+    /// A number of 64 random bits, good against those who guess without looking.
+    fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        self.random.hash_one(self.draws)
+    }
+
+    /// Begins a connection.
+    pub(super) fn connect(&mut self, cx: &mut Cx<'_>, tell: Tell<'_>) {
+        let step = match (&self.address, self.address.known()) {
+            (Address::Unix(path), _) => Stream::connect_unix(path)
+                .map_err(|e| words(&e))
+                .and_then(|stream| self.connecting(cx, stream, Vec::new())),
+            (Address::Tcp { .. }, Some(known)) => self.try_next(cx, known, String::new()),
+            (Address::Tcp { host, port, .. }, None) => {
+                resolve(host.clone(), *port).and_then(|answer| {
+                    let source = cx.register(answer, Interest::READ).map_err(|e| e.to_string())?;
+                    self.state = State::Resolving { source, text: Vec::new() };
+                    // The system's resolver has limits of its own, and always answers.
+                    self.timer = None;
+                    Ok(())
+                })
+            }
+        };
+        if let Err(why) = step {
+            self.failed(cx, why, tell);
+        }
+    }
+
+    /// Tries the addresses in order.
+    fn try_next(&mut self, cx: &mut Cx<'_>, addresses: Vec<SocketAddr>, why: String) -> Result<(), String> {
+        let mut last = if why.is_empty() { "the name has no address".to_owned() } else { why };
+        let mut rest = addresses.into_iter();
+        while let Some(address) = rest.next() {
+            match Stream::connect_tcp(address) {
+                Ok(stream) => return self.connecting(cx, stream, rest.collect()),
+                Err(e) => last = words(&e),
+            }
+        }
+        Err(last)
+    }
+
+    fn connecting(&mut self, cx: &mut Cx<'_>, stream: Stream, rest: Vec<SocketAddr>) -> Result<(), String> {
+        let source = cx.register(stream, Interest::WRITE).map_err(|e| e.to_string())?;
+        self.state = State::Connecting { source, rest };
+        self.set_timer(cx, PATIENCE);
+        Ok(())
+    }
+
+    /// Its source is ready.
+    pub(super) fn ready(&mut self, cx: &mut Cx<'_>, node: &NodeInfo, tell: Tell<'_>) -> Outcome {
+        match self.step(cx, node, tell) {
+            Ok(outcome) => outcome,
+            Err(why) => {
+                self.failed(cx, why, tell);
+                Outcome::Quiet
+            }
+        }
+    }
+
+    fn step(&mut self, cx: &mut Cx<'_>, node: &NodeInfo, tell: Tell<'_>) -> Result<Outcome, String> {
+        match &mut self.state {
+            State::Pausing => {}
+            State::Resolving { source, text } => {
+                if read_all(source, text)? {
+                    let addresses = resolved(text)?;
+                    self.try_next(cx, addresses, String::new())?;
+                }
+            }
+            State::Connecting { source, rest } => match source.is_connected() {
+                Ok(false) => {}
+                Ok(true) => self.shake_hands(cx)?,
+                Err(e) => {
+                    let rest = std::mem::take(rest);
+                    self.try_next(cx, rest, words(&e))?;
+                }
+            },
+            State::Handshaking { wire, handshake } => {
+                let open = wire.read()?;
+                if let Some(length) = handshake.read_answer(&wire.input).map_err(|e| e.to_string())? {
+                    wire.input.drain(..length);
+                    self.open(cx, node)?;
+                    return self.take_in(tell);
+                }
+                if !open {
+                    return Err("it has closed the connection".to_owned());
+                }
+                wire.write()?;
+            }
+            State::Open { wire, .. } => {
+                let open = wire.read()?;
+                let outcome = self.take_in(tell)?;
+                if !open {
+                    return Err("it has closed the connection".to_owned());
+                }
+                return Ok(outcome);
+            }
+        }
+        Ok(Outcome::Quiet)
+    }
+
+    fn shake_hands(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
+        let (a, b) = (self.draw(), self.draw());
+        let (host, target) = self.address.request();
+        let key = (u128::from(a) << 64 | u128::from(b)).to_ne_bytes();
+        let handshake = Handshake::new(host, target, key).map_err(|e| e.to_string())?;
+        let mut out = Vec::new();
+        handshake.write(&mut out);
+        let State::Connecting { source, .. } = std::mem::replace(&mut self.state, State::Pausing) else {
+            return Ok(());
+        };
+        let mut wire = Wire { source, input: Vec::new(), out };
+        wire.write()?;
+        self.state = State::Handshaking { wire, handshake };
+        self.set_timer(cx, PATIENCE);
+        Ok(())
+    }
+
+    /// The websocket stands: the node says who it is.
+    fn open(&mut self, cx: &mut Cx<'_>, node: &NodeInfo) -> Result<(), String> {
+        let State::Handshaking { wire, .. } = std::mem::replace(&mut self.state, State::Pausing) else {
+            return Ok(());
+        };
+        let limits = ws::Limits::default().max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE);
+        let connection = Connection::client(limits, Masks::seeded(self.draw()));
+        let (phase, last_id) = (Phase::Identifying, IDENTIFY);
+        self.state = State::Open { wire, connection, phase, last_id, unanswered: 0 };
+        let NodeInfo { name, origin, version } = node.clone();
+        self.put([(IDENTIFY, Request::Identify { name, origin, version })])?;
+        self.set_timer(cx, PING_INTERVAL);
+        Ok(())
+    }
+
+    /// Takes up what the server has sent.
+    fn take_in(&mut self, tell: Tell<'_>) -> Result<Outcome, String> {
+        let State::Open { wire, connection, phase, unanswered, .. } = &mut self.state else {
+            return Ok(Outcome::Quiet);
+        };
+        let mut outcome = Outcome::Quiet;
+        let mut used = 0;
+        loop {
+            let fed = connection.feed(&wire.input[used..]);
+            used += fed.used;
+            let text = match fed.out {
+                Err(e) => return Err(format!("it breaks the protocol: {e}")),
+                Ok(None) => break,
+                Ok(Some(Event::Text(text))) => text,
+                Ok(Some(Event::Close(close))) => {
+                    let code = close.code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
+                    return Err(format!("it has said goodbye ({code}) {}", close.reason).trim_end().to_owned());
+                }
+                Ok(Some(_)) => {
+                    *unanswered = 0;
+                    continue;
+                }
+            };
+            *unanswered = 0;
+            let Some(reply) = Reply::read(&text) else { return Err("it is no lookup server".to_owned()) };
+            match (reply.outcome, *phase) {
+                (Ok(()), Phase::Identifying) if reply.id == IDENTIFY => {
+                    *phase = Phase::Registered { complained: false };
+                    outcome = Outcome::Identified;
+                }
+                (Err(Refused { reason, .. }), Phase::Identifying) => {
+                    return Err(format!("it refuses this node: {reason}"));
+                }
+                (Err(Refused { reason, .. }), Phase::Registered { complained: false }) => {
+                    *phase = Phase::Registered { complained: true };
+                    tell(Notice::Refused { address: self.text.clone(), reason: reason.into_owned() });
+                }
+                _ => {}
+            }
+        }
+        wire.input.drain(..used);
+        // The pongs.
+        connection.flush(&mut wire.out);
+        wire.write()?;
+        Ok(outcome)
+    }
+
+    /// Sends requests.
+    pub(super) fn send(&mut self, cx: &mut Cx<'_>, requests: impl IntoIterator<Item = Request>, tell: Tell<'_>) {
+        if let Err(why) = self.put(requests.into_iter().map(|request| (u64::MAX, request))) {
+            self.failed(cx, why, tell);
+        }
+    }
+
+    /// Requests with their ids; the next one in place of the greatest.
+    fn put(&mut self, requests: impl IntoIterator<Item = (u64, Request)>) -> Result<(), String> {
+        let State::Open { wire, connection, last_id, .. } = &mut self.state else { return Ok(()) };
+        for (id, request) in requests {
+            let id = if id == u64::MAX { *last_id + 1 } else { id };
+            *last_id = id;
+            let message = Message { id: id.into(), request };
+            connection.text(&message.to_json(), &mut wire.out).map_err(|e| e.to_string())?;
+            if wire.out.len() > MAX_UNSENT {
+                return Err(format!("it has not taken {MAX_UNSENT} bytes"));
+            }
+        }
+        wire.write()
+    }
+
+    /// Its timer has rung.
+    pub(super) fn timeout(&mut self, cx: &mut Cx<'_>, tell: Tell<'_>) {
+        self.timer = None;
+        let step = match &mut self.state {
+            State::Pausing => {
+                self.connect(cx, tell);
+                return;
+            }
+            State::Connecting { rest, .. } => {
+                let rest = std::mem::take(rest);
+                self.try_next(cx, rest, "no connection within 10 s".to_owned())
+            }
+            State::Resolving { .. } | State::Handshaking { .. } => Err("no answer within 10 s".to_owned()),
+            State::Open { unanswered, phase, .. } => {
+                if *phase == Phase::Identifying {
+                    Err("no answer to the first message".to_owned())
+                } else if *unanswered >= MISSED_PINGS {
+                    Err(format!("no answer to {MISSED_PINGS} pings"))
+                } else {
+                    *unanswered += 1;
+                    // It has stood for a while: what comes next is a new trouble.
+                    self.failures = 0;
+                    self.set_timer(cx, PING_INTERVAL);
+                    self.put([(u64::MAX, Request::Ping)])
+                }
+            }
+        };
+        if let Err(why) = step {
+            self.failed(cx, why, tell);
+        }
+    }
+
+    /// Gives the connection up and waits, longer from time to time and never as long as others do that failed with it.
+    fn failed(&mut self, cx: &mut Cx<'_>, why: String, tell: Tell<'_>) {
+        self.state = State::Pausing;
+        let pause = pause(self.failures, self.draw());
+        self.set_timer(cx, pause);
+        // A server that stays away is told of once.
+        if self.failures == 0 {
+            tell(Notice::Lost { address: self.text.clone(), why });
+        }
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// Ends, with a goodbye as far as the server takes it at once. By its end it knows that this node is gone.
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
+        if let State::Open { wire, connection, .. } = &mut self.state {
+            if connection.close(CloseCode::GOING_AWAY, "", &mut wire.out).is_ok() {
+                // Without it the connection ends as well.
+                let _ = wire.write();
+            }
+        }
+        self.state = State::Pausing;
+        if let Some(timer) = self.timer.take() {
+            cx.cancel_timer(timer);
+        }
+    }
+}
+
+impl Wire {
+    /// Takes what is there; false at its end.
+    fn read(&mut self) -> Result<bool, String> {
+        let mut buffer = [0; CHUNK];
+        // What is left comes in the next turn.
+        match self.source.read(&mut buffer) {
+            Ok(0) => Ok(false),
+            Ok(n) => {
+                self.input.extend_from_slice(&buffer[..n]);
+                Ok(true)
+            }
+            Err(e) if is_later(&e) => Ok(true),
+            Err(e) => Err(words(&e)),
+        }
+    }
+
+    /// Sends what can be sent, and waits for room if there is more.
+    fn write(&mut self) -> Result<(), String> {
+        let mut sent = 0;
+        while sent < self.out.len() {
+            match self.source.write(&self.out[sent..]) {
+                Ok(0) => break,
+                Ok(n) => sent += n,
+                Err(e) if is_later(&e) => break,
+                Err(e) => return Err(words(&e)),
+            }
+        }
+        self.out.drain(..sent);
+        let interest = if self.out.is_empty() { Interest::READ } else { Interest::BOTH };
+        self.source.set_interest(interest).map_err(|e| e.to_string())
+    }
+}
+
+/// Between a half and the whole of what has doubled so often.
+fn pause(failures: u32, random: u64) -> Duration {
+    let whole = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(MAX_PAUSE);
+    whole.mul_f64(0.5 + (random >> 11) as f64 / (1_u64 << 53) as f64 / 2.0)
+}
+
+/// Asks for the addresses of a name on a thread of its own, which ends with the answer: the system has no way to ask that does not block.
+fn resolve(host: String, port: u16) -> Result<UnixStream, String> {
+    let (ours, mut theirs) = UnixStream::pair().map_err(|e| words(&e))?;
+    ours.set_nonblocking(true).map_err(|e| words(&e))?;
+    let ask = move || {
+        let answer = match (host.as_str(), port).to_socket_addrs() {
+            Ok(found) => found.take(16).map(|address| format!("{address}\n")).collect(),
+            Err(e) => format!("!{e}"),
+        };
+        // Nobody may want to know any more.
+        let _ = theirs.write_all(answer.as_bytes());
+    };
+    thread::Builder::new().name("gaffer-resolver".to_owned()).spawn(ask).map_err(|e| words(&e))?;
+    Ok(ours)
+}
+
+fn resolved(text: &[u8]) -> Result<Vec<SocketAddr>, String> {
+    let text = String::from_utf8_lossy(text);
+    match text.strip_prefix('!') {
+        Some(why) => Err(why.to_owned()),
+        None => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),
+    }
+}
+
+/// Whether all was read.
+fn read_all(source: &Source<UnixStream>, text: &mut Vec<u8>) -> Result<bool, String> {
+    let mut buffer = [0; 1024];
+    loop {
+        match (&**source).read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(n) => text.extend_from_slice(&buffer[..n]),
+            Err(e) if is_later(&e) => return Ok(false),
+            Err(e) => return Err(words(&e)),
+        }
+    }
+}
+
+fn is_later(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// The system's words without its number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_within_bounds() {
+        let random = RandomState::new();
+        for failures in 0..200 {
+            let whole = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(MAX_PAUSE);
+            for n in [0, u64::MAX, random.hash_one(failures)] {
+                let pause = pause(failures, n);
+                assert!(pause >= whole / 2 && pause <= whole, "{failures} {n}: {pause:?}");
+            }
+        }
+        assert_eq!(pause(u32::MAX, u64::MAX).as_millis(), MAX_PAUSE.as_millis());
+    }
+
+    #[test]
+    fn resolvers_answer() {
+        assert_eq!(resolved(b"127.0.0.1:1\n[::1]:2\n").expect("two").len(), 2);
+        assert_eq!(resolved(b"!no such host"), Err("no such host".to_owned()));
+        let mut answer = resolve("127.0.0.1".to_owned(), 7).expect("a thread");
+        answer.set_nonblocking(false).expect("it can");
+        let mut text = Vec::new();
+        answer.read_to_end(&mut text).expect("an answer");
+        assert_eq!(resolved(&text), Ok(vec!["127.0.0.1:7".parse().expect("an address")]));
+    }
+}

@@ -1,0 +1,120 @@
+//! A lookup server: the [`Registry`] over HTTP.
+//!
+//! ```no_run
+//! use gaffer::Manager;
+//! use gaffer::lookup::server::{self, Directory};
+//! use gaffer::server::Config;
+//!
+//! let directory = Directory::default();
+//! let http = server::bind(Config::default().endpoint("127.0.0.1:5010".parse()?), &directory)?;
+//! let mut manager = Manager::new()?;
+//! manager.add_app(http);
+//! manager.run()?;
+//! # Ok::<(), gaffer::Error>(())
+//! ```
+//!
+//! # Routes
+//!
+//! | route | answer |
+//! |---|---|
+//! | `GET /` | `{"welcome": "gaffer-lookupd", "version"}` |
+//! | `GET /ping` | `OK` |
+//! | `GET /version` | `{"name": "gaffer-lookupd", "version"}` |
+//! | `GET /nodes` | `{"nodes": [{"name", "origin", "version"}]}` |
+//! | `GET /sessions`, `/sessions/NODE` | `{"nb_sessions", "sessions": [{"sessionid", "jobs": {"s.j": [source]}}]}` of all nodes, or of those of this name |
+//! | `GET /jobs` | `{"nb_jobs", "jobs": [{"name": "s.j", "sources": [source]}]}` |
+//! | `GET /findJob?name=s.j` | `{"sources": [source]}`, none for an unknown job |
+//! | `GET /findSession?sessionid=s` | as `/jobs`, of one session |
+//! | `GET /ws` | the [protocol of nodes](crate::proto::lookup), by websocket |
+//! | `/lookup` | SockJS, and `/lookup/websocket` without it: an object for each [event](crate::proto::lookup::Event) |
+//!
+//! A source is `{"name": NODE, "pids": [N], "node_info": {"name", "origin", "version"}}`. Committed processes are not among the pids: nodes
+//! announce those that they keep alive. A node that says nothing for three times 15 s is gone.
+//!
+//! Names of hosts and origins of pages are checked as those of a node are, see [`Config`].
+
+mod events;
+mod node;
+mod routes;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use routes::ROUTES;
+
+use super::registry::{Limits, Registry};
+use crate::Result;
+use crate::manager::Cx;
+use crate::proto::lookup::{Event, MAX_MESSAGE};
+use crate::proto::ws;
+use crate::server::{Config, HttpServer, SocketAddress, sockjs};
+
+/// Where a lookup server listens by default.
+pub const DEFAULT_BIND: &str = "127.0.0.1:5010";
+
+/// The registry that the routes share, and those who listen to its events. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct Directory(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    registry: Registry,
+    listeners: Vec<SocketAddress>,
+}
+
+impl Directory {
+    /// An empty one with these bounds.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self(Arc::new(Mutex::new(State { registry: Registry::new(limits), listeners: Vec::new() })))
+    }
+
+    /// Calls `f` with the registry.
+    pub fn read<R>(&self, f: impl FnOnce(&Registry) -> R) -> R {
+        f(&self.lock().registry)
+    }
+
+    /// Calls `f` with the registry and a list for events, and tells those to the listeners.
+    fn write<R>(&self, cx: &mut Cx<'_>, f: impl FnOnce(&mut Registry, &mut Vec<Event>) -> R) -> R {
+        let mut events = Vec::new();
+        let mut state = self.lock();
+        let answer = f(&mut state.registry, &mut events);
+        for event in events.iter().filter(|_| !state.listeners.is_empty()) {
+            let text: Arc<str> = event.to_json().to_string().into();
+            for listener in &state.listeners {
+                listener.send(cx, Arc::clone(&text));
+            }
+        }
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Only the loop's thread writes, and a handler that panicked has closed its connection.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Directory")
+            .field("nodes", &state.registry.nodes().count())
+            .field("listeners", &state.listeners.len())
+            .finish()
+    }
+}
+
+/// A lookup server at the endpoints of the configuration; its websockets take messages of up to 64 KiB.
+///
+/// # Errors
+///
+/// As for [`HttpServer::bind`].
+pub fn bind(config: Config, directory: &Directory) -> Result<HttpServer> {
+    let limits = ws::Limits::default().max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE);
+    let mut server = HttpServer::bind(config.websocket(limits))?;
+    server.provide(directory.clone());
+    server.routes(ROUTES)?;
+    let directory = directory.clone();
+    server.sockjs("/lookup", sockjs::Config::default(), move |_| events::listener(directory.clone()))?;
+    Ok(server)
+}

@@ -1,0 +1,118 @@
+//! The connection of a node.
+
+use std::any::Any;
+use std::time::Instant;
+
+use super::Directory;
+use crate::lookup::registry::{NodeId, Registry};
+use crate::manager::{ClosureId, Cx};
+use crate::process::{JobName, Pid};
+use crate::proto::lookup::{Event, Message, NodeInfo, Refused, Reply, Request};
+use crate::proto::ws::CloseCode;
+use crate::server::{self, Socket, SocketOut};
+
+/// A socket that speaks the [protocol of nodes](crate::proto::lookup).
+pub(super) fn node(directory: Directory) -> Box<dyn Socket> {
+    Box::new(Node { directory, id: None, timer: None })
+}
+
+struct Node {
+    directory: Directory,
+    /// From its opening on, unless there were too many.
+    id: Option<NodeId>,
+    timer: Option<ClosureId>,
+}
+
+/// Its time may be over.
+struct Late;
+
+impl Node {
+    /// Looks when the node has been silent for too long, and again if it was not.
+    fn wait(&mut self, cx: &mut Cx<'_>, out: &SocketOut<'_>) {
+        let Some(deadline) = self.id.and_then(|id| self.directory.read(|registry| registry.deadline(id))) else {
+            return;
+        };
+        let address = out.address();
+        let rest = deadline.saturating_duration_since(Instant::now());
+        self.timer = Some(cx.after(rest, move |cx| address.send(cx, Late)));
+    }
+
+    fn leave(&mut self, cx: &mut Cx<'_>) {
+        if let Some(id) = self.id.take() {
+            self.directory.write(cx, |registry, events| registry.disconnect(id, events));
+        }
+        if let Some(timer) = self.timer.take() {
+            cx.remove(timer);
+        }
+    }
+}
+
+impl Socket for Node {
+    fn open(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {
+        match self.directory.write(cx, |registry, _| registry.connect(Instant::now())) {
+            Ok(id) => {
+                self.id = Some(id);
+                self.wait(cx, out);
+            }
+            Err(full) => out.close(CloseCode::TRY_AGAIN_LATER, &full.reason),
+        }
+    }
+
+    fn message(&mut self, cx: &mut Cx<'_>, message: server::Message, out: &mut SocketOut<'_>) {
+        let Some(id) = self.id else { return };
+        let text = match message {
+            server::Message::Text(text) => text,
+            // What is not UTF-8 is no JSON either, and is told so.
+            server::Message::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        let now = Instant::now();
+        let reply = self.directory.write(cx, |registry, events| {
+            registry.seen(id, now);
+            match Message::read(&text) {
+                Ok(message) => Reply { outcome: perform(registry, id, message.request, now, events), id: message.id },
+                Err(reply) => reply,
+            }
+        });
+        if out.is_full() {
+            return out.close(CloseCode::POLICY, "it does not take the answers");
+        }
+        out.text(&reply.to_json());
+    }
+
+    fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>, out: &mut SocketOut<'_>) {
+        if !message.is::<Late>() {
+            return;
+        }
+        self.timer = None;
+        let deadline = self.id.and_then(|id| self.directory.read(|registry| registry.deadline(id)));
+        if deadline.is_some_and(|at| Instant::now() < at) {
+            return self.wait(cx, out);
+        }
+        self.leave(cx);
+        out.close(CloseCode::POLICY, "no sign of life");
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>) {
+        self.leave(cx);
+    }
+}
+
+fn perform(
+    registry: &mut Registry,
+    id: NodeId,
+    request: Request,
+    now: Instant,
+    events: &mut Vec<Event>,
+) -> Result<(), Refused> {
+    let job = |text: &str| text.parse::<JobName>().map_err(|e| Refused::new(400, e.to_string()));
+    match request {
+        Request::Identify { name, origin, version } => {
+            registry.identify(id, NodeInfo { name, origin, version }, now, events)
+        }
+        Request::Ping => Ok(()),
+        Request::RegisterJob { job: name } => registry.add_job(id, &job(&name)?, events),
+        Request::UnregisterJob { job: name } => registry.remove_job(id, &job(&name)?, events),
+        Request::RegisterProcess { job: name, pid } => registry.add_process(id, &job(&name)?, Pid(pid), events),
+        Request::UnregisterProcess { job: name, pid } => registry.remove_process(id, &job(&name)?, Pid(pid), events),
+    }
+}

@@ -1,0 +1,2 @@
+//! Lookup servers and nodes as they are run.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
