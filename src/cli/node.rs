@@ -39,9 +39,7 @@ pub fn options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
         .default("GAFFER_ENDPOINT, else `endpoint` of [gaffer] in ~/.gaffer/gaffer.ini, else http://127.0.0.1:5000");
     let key = Opt::value("api-key", "KEY", "The key to show the node; other users can see it here.")
         .default("GAFFER_API_KEY, else `key` of [node \"URL\"] in ~/.gaffer/gaffer.ini");
-    let timeout =
-        Opt::value("timeout", "SECONDS", "How long to wait for an answer (10), or with --wait for the state (60).");
-    command
+    let command = command
         .option(endpoint, |a: &mut T, v| {
             a.as_mut().endpoint = Some(v.string()?);
             Ok(())
@@ -49,8 +47,17 @@ pub fn options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
         .option(key, |a, v| {
             a.as_mut().api_key = Some(v.string()?);
             Ok(())
-        })
-        .option(timeout, |a, v| {
+        });
+    screen(command)
+}
+
+/// Gives a command the options of the same name that are not about a certain node: `--timeout`, `--json`, `--color`.
+#[must_use]
+pub fn screen<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
+    let timeout =
+        Opt::value("timeout", "SECONDS", "How long to wait for an answer (10), or with --wait for the state (60).");
+    command
+        .option(timeout, |a: &mut T, v| {
             a.as_mut().timeout = Some(v.duration()?);
             Ok(())
         })
@@ -65,6 +72,13 @@ pub fn options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
 }
 
 impl Node {
+    /// The same with another `--endpoint`.
+    #[must_use]
+    pub fn at(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
     /// The node, which is not asked anything yet: that of the option, of `GAFFER_ENDPOINT`, of the
     /// [configuration](ClientConfig::of_user), or [`DEFAULT_ENDPOINT`]; likewise the key.
     ///

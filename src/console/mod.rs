@@ -140,6 +140,12 @@ impl Now {
     pub fn read() -> Self {
         Self { wall: SystemTime::now(), instant: Instant::now() }
     }
+
+    /// The time of day in the local time zone, `HH:MM:SS`.
+    #[must_use]
+    pub fn clock(self) -> String {
+        String::from_utf8_lossy(&clock::Clock::new().text(self.wall)).into_owned()
+    }
 }
 
 /// What the caller should do about the programs' output.

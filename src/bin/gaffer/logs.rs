@@ -1,6 +1,7 @@
 //! `gaffer logs`: what programs have written, and what they write.
 
 mod event;
+mod everywhere;
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
@@ -46,6 +47,9 @@ const DETAILS: &str = "\
 The node keeps the last 64 KiB of each stream, also of programs that have ended
 (`log_history`). With --follow what comes is shown behind it, without a gap.
 
+With --lookup a NAME without a dot is an application, and what all nodes that
+have it wrote is shown as one, each line with its node.
+
 With --app only the jobs of that application are shown; a NAME without one is
 that of the application of this folder. In NAME `*` and `?` match any text and
 any character.
@@ -85,7 +89,7 @@ pub(crate) fn command() -> Command<Logs> {
             Opt::value("root", "DIR", "The folder of the application.").short('d').aliases(&["dir", "directory"]),
             |a, v| set(&mut a.remote.app.root, Some(v.path())),
         );
-    node::options(remote::session(command)).details(DETAILS)
+    remote::many(node::options(remote::session(command))).details(DETAILS)
 }
 
 impl Logs {
@@ -118,6 +122,9 @@ enum Message {
 }
 
 pub(crate) fn run(asked: &Logs) -> Result<Code, Failure> {
+    if asked.remote.lookup.any() {
+        return everywhere::run(asked, Screen::new(asked, String::new()));
+    }
     let server = asked.remote.server()?;
     let session = asked.remote.session()?;
     let query = asked.query(&session);
@@ -137,9 +144,7 @@ pub(crate) fn run(asked: &Logs) -> Result<Code, Failure> {
         // Whoever shows it may have gone.
         let _ = sender.send(Message::End);
     });
-    let options = Options::default().color(asked.remote.node.colors()).verbosity(Verbosity::Verbose);
-    let mut screen =
-        Screen { printer: Printer::new(options), session, json: asked.remote.node.json, names: HashMap::new() };
+    let mut screen = Screen::new(asked, session);
     for name in loaded {
         screen.printer.reserve(&name);
     }
@@ -211,6 +216,11 @@ struct Screen {
 }
 
 impl Screen {
+    fn new(asked: &Logs, session: String) -> Self {
+        let options = Options::default().color(asked.remote.node.colors()).verbosity(Verbosity::Verbose);
+        Self { printer: Printer::new(options), session, json: asked.remote.node.json, names: HashMap::new() }
+    }
+
     fn show(&mut self, receiver: &Receiver<Message>) -> Result<(), Failure> {
         loop {
             let message = match receiver.try_recv() {
@@ -277,7 +287,10 @@ impl Screen {
         }
         if self.names.insert(output.pid, output.instance).is_none() {
             let name = remote::shown(&output.name, &self.session);
-            self.printer.process(output.pid, Some(output.os_pid), name, output.instance);
+            // One of several nodes goes before the name.
+            let place = output.fields["node"].as_str().map(|node| format!("{}/", everywhere::short(node)));
+            let name = format!("{}{name}", place.unwrap_or_default());
+            self.printer.process(output.pid, Some(output.os_pid), &name, output.instance);
         }
         let stream = match output.fd {
             1 => "stdout",

@@ -12,6 +12,8 @@ mod engine;
 mod export;
 mod load;
 mod logs;
+mod lookup;
+mod lookup_events;
 mod policy;
 mod ps;
 mod ps_info;
@@ -55,6 +57,12 @@ enum Task {
     Send(send::Send),
     Recv(recv::Recv),
     Logs(logs::Logs),
+    Lookup(lookup_events::Watch),
+    LookupNodes(lookup::Nodes),
+    LookupJobs(lookup::Jobs),
+    LookupJob(lookup::Job),
+    LookupSessions(lookup::Sessions),
+    LookupSession(lookup::Session),
     Export(export::Export),
 }
 
@@ -78,6 +86,12 @@ fn program() -> Program<Task> {
         .command(send::command(), Task::Send)
         .command(recv::command(), Task::Recv)
         .command(logs::command(), Task::Logs)
+        .command(lookup_events::command(), Task::Lookup)
+        .command(lookup::nodes(), Task::LookupNodes)
+        .command(lookup::jobs(), Task::LookupJobs)
+        .command(lookup::job(), Task::LookupJob)
+        .command(lookup::sessions(), Task::LookupSessions)
+        .command(lookup::session(), Task::LookupSession)
         .command(export::command(), Task::Export)
 }
 
@@ -108,6 +122,12 @@ fn perform(task: &Task) -> Result<Code, Failure> {
         Task::Send(asked) => send::run(asked),
         Task::Recv(asked) => recv::run(asked),
         Task::Logs(asked) => logs::run(asked),
+        Task::Lookup(asked) => lookup_events::run(asked),
+        Task::LookupNodes(asked) => lookup::show_nodes(asked),
+        Task::LookupJobs(asked) => lookup::show_jobs(asked),
+        Task::LookupJob(asked) => lookup::show_job(asked),
+        Task::LookupSessions(asked) => lookup::show_sessions(asked),
+        Task::LookupSession(asked) => lookup::show_session(asked),
         Task::Export(asked) => export::run(asked),
     }
 }

@@ -4,6 +4,7 @@ use gaffer::cli::names::each;
 use gaffer::cli::node::failure;
 use gaffer::cli::wait::{self, State, Wait};
 use gaffer::cli::{self, Code, Command, Failure};
+use gaffer::client::Server;
 use gaffer::process::JobName;
 use serde_json::{Value, json};
 
@@ -35,6 +36,8 @@ impl AsMut<Wait> for Scale {
 }
 
 const DETAILS: &str = "\
+With --lookup each node that has the job gets that number.
+
 The number that is printed is how many processes are wanted now; --wait waits
 until they run. Surplus processes end oldest first.
 
@@ -67,7 +70,7 @@ pub(crate) fn command() -> Command<Scale> {
             ([], None) => Err(Failure::usage("NAME=N is missing")),
             _ => Ok(()),
         });
-    wait::option(remote::options(remote::quiet(command))).details(DETAILS)
+    wait::option(remote::many(remote::options(remote::quiet(command)))).details(DETAILS)
 }
 
 /// Names have `+` and `-` in them, too, so the last sign counts.
@@ -79,7 +82,6 @@ fn change(word: &str) -> Option<Change> {
 }
 
 pub(crate) fn run(asked: &Scale) -> Result<Code, Failure> {
-    let server = asked.remote.server()?;
     let session = asked.remote.session()?;
     let mut changes: Vec<(JobName, &str)> = Vec::new();
     // All names are names before anything is changed.
@@ -91,19 +93,47 @@ pub(crate) fn run(asked: &Scale) -> Result<Code, Failure> {
         changes.push((name, &change.by));
     }
     let deadline = wait::deadline(asked.remote.node.timeout);
-    let (done, code) = each(NAME, &changes, |(name, by)| {
-        let job = server.job(name.as_str()).map_err(failure)?;
-        let wanted = job.scale(by).map_err(|e| refused(&server, name, e))?;
-        if let Some(state) = asked.wait.state(State::Running) {
-            wait::job(&server, &job, state, Vec::new(), deadline)?;
+    // With --lookup each change is one for every node that has the job.
+    let mut targets: Vec<Target<'_>> = Vec::new();
+    if asked.remote.lookup.any() {
+        for (name, by) in &changes {
+            for (origin, server) in asked.remote.lookup.nodes_with(&asked.remote.node, name)? {
+                targets.push(Target { name, by, server, origin: Some(origin) });
+            }
         }
-        asked.remote.say(&format!("Scaling {} processes... done, now running {wanted}", shown(name, &session)))?;
-        Ok(json!({"name": name.as_str(), "numprocesses": wanted}))
+    } else {
+        let server = asked.remote.server()?;
+        let one = changes.iter().map(|(name, by)| Target { name, by, server: server.clone(), origin: None });
+        targets.extend(one);
+    }
+    let (done, code) = each(NAME, &targets, |Target { name, by, server, origin }| {
+        let job = server.job(name.as_str()).map_err(failure)?;
+        let wanted = job.scale(by).map_err(|e| refused(server, name, e))?;
+        if let Some(state) = asked.wait.state(State::Running) {
+            wait::job(server, &job, state, Vec::new(), deadline)?;
+        }
+        let place = origin.as_ref().map(|origin| format!(" on {origin}")).unwrap_or_default();
+        let name_here = shown(name, &session);
+        asked.remote.say(&format!("Scaling {name_here} processes{place}... done, now running {wanted}"))?;
+        let mut done = json!({"name": name.as_str(), "numprocesses": wanted});
+        if let Some(origin) = origin {
+            done["node"] = origin.as_str().into();
+        }
+        Ok(done)
     });
     if asked.remote.node.json {
         cli::print(format!("{}\n", json!({"jobs": Value::Array(done)})))?;
     }
     Ok(code)
+}
+
+/// One change of a job on one node.
+struct Target<'a> {
+    name: &'a JobName,
+    by: &'a str,
+    server: Server,
+    /// Where, if several are meant.
+    origin: Option<String>,
 }
 
 #[cfg(test)]

@@ -8,12 +8,15 @@ use gaffer::process::{DEFAULT_SESSION, JobName, Pid};
 use gaffer::{Error, ErrorKind, suggest};
 
 use crate::app::{self, App, set};
+use crate::lookup::{self, Servers};
 
 /// The options of all commands that talk to a node.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Remote {
     /// Which node.
     pub(crate) node: Node,
+    /// `--lookup`, where a command has it.
+    pub(crate) lookup: Servers,
     /// The application whose folder we are in.
     pub(crate) app: App,
     /// `--app`.
@@ -28,6 +31,12 @@ macro_rules! has_remote {
         impl AsMut<$crate::remote::Remote> for $owner {
             fn as_mut(&mut self) -> &mut $crate::remote::Remote {
                 &mut self.remote
+            }
+        }
+
+        impl AsMut<$crate::lookup::Servers> for $owner {
+            fn as_mut(&mut self) -> &mut $crate::lookup::Servers {
+                &mut self.remote.lookup
             }
         }
 
@@ -56,6 +65,11 @@ pub(crate) fn session<T: AsMut<Remote>>(command: Command<T>) -> Command<T> {
     let help = "The application whose jobs are meant; `.` is that of the folder.";
     let option = Opt::value("app", "APP", help).default("that of the Procfile, else `default`");
     command.option(option, |a: &mut T, v| set(&mut AsMut::<Remote>::as_mut(a).session, Some(v.string()?)))
+}
+
+/// `--lookup`, for commands that act on all nodes of an application.
+pub(crate) fn many<T: AsMut<Servers>>(command: Command<T>) -> Command<T> {
+    lookup::option(command, "one node, that of --endpoint")
 }
 
 /// `-q`, for commands that say what they have done.

@@ -6,10 +6,11 @@ mod watch;
 use std::time::{Duration, SystemTime};
 
 use gaffer::cli::node::failure;
-use gaffer::cli::{Code, Command, Failure, Opt};
+use gaffer::cli::{self, Code, Command, Failure, Opt};
 use gaffer::client::Server;
 use gaffer::{Error, ErrorKind};
 
+use crate::NAME;
 use crate::app::set;
 use crate::remote::{self, Remote, has_remote};
 use view::{Job, View};
@@ -34,6 +35,8 @@ const DETAILS: &str = "\
 Behind the name of a job stands the number of a process, which stop, kill, send
 and recv take. CPU is in percent of one processor, MEM in percent of the
 machine's memory.
+
+With --lookup all nodes are asked that have the application.
 
 --watch shows it again and again: at a terminal in place, else one below the
 other with blank lines between them. It ends with Ctrl-C, which is exit code
@@ -68,10 +71,13 @@ pub(crate) fn command() -> Command<Ps> {
             }
             _ => Ok(()),
         });
-    remote::options(command).details(DETAILS)
+    remote::many(remote::options(command)).details(DETAILS)
 }
 
 pub(crate) fn run(asked: &Ps) -> Result<Code, Failure> {
+    if asked.remote.lookup.any() {
+        return run_everywhere(asked);
+    }
     let server = asked.remote.server()?;
     if asked.watch {
         let interval = asked.interval.unwrap_or(Duration::from_secs(1));
@@ -82,21 +88,72 @@ pub(crate) fn run(asked: &Ps) -> Result<Code, Failure> {
     Ok(Code::Ok)
 }
 
+/// The same on all nodes that have the applications.
+fn run_everywhere(asked: &Ps) -> Result<Code, Failure> {
+    if asked.all {
+        return Err(Failure::usage("--all means one node; with --lookup, name the applications"));
+    }
+    if asked.watch {
+        let interval = asked.interval.unwrap_or(Duration::from_secs(1));
+        return watch::watch(asked, interval, || look_everywhere(asked).map(|(view, _)| view));
+    }
+    let (view, code) = look_everywhere(asked)?;
+    asked.remote.node.print(|| view.json(), || view.text(asked.remote.node.colors()))?;
+    Ok(code)
+}
+
+/// What all nodes say that answer; the code is that of the last that does not.
+fn look_everywhere(asked: &Ps) -> Result<(View, Code), Failure> {
+    let (mut jobs, mut code) = (Vec::new(), Code::Ok);
+    let sessions = sessions(asked)?;
+    for session in &sessions {
+        for (origin, server) in asked.remote.lookup.nodes_of(&asked.remote.node, session)? {
+            match look_at(&server, std::slice::from_ref(session), sessions.len() > 1, |_, e| Err(failure(e))) {
+                Ok(view) => jobs.extend(view.jobs.into_iter().map(|mut job| {
+                    job.node = Some(origin.clone());
+                    job
+                })),
+                Err(f) => {
+                    code = f.code();
+                    cli::complain(NAME, format!("{origin}: {f}"));
+                }
+            }
+        }
+    }
+    Ok((View { jobs }, code))
+}
+
 /// How it stands now. An application that is not there has no jobs, or is a failure if it `must` be.
 fn look(asked: &Ps, server: &Server, must: bool) -> Result<View, Failure> {
-    let sessions = sessions(asked, server)?;
+    let sessions = if asked.all { server.sessions().map_err(failure)? } else { sessions(asked)? };
+    let lost = |session: &str, e: Error| match e.kind() {
+        ErrorKind::NotFound if !must || asked.all => Ok(()),
+        _ => Err(not_loaded(server, session, e)),
+    };
+    look_at(server, &sessions, sessions.len() > 1, lost)
+}
+
+/// The jobs of these applications on a node. Whether it is a failure that one is not there, `lost` says.
+fn look_at(
+    server: &Server,
+    sessions: &[String],
+    full_names: bool,
+    lost: impl Fn(&str, Error) -> Result<(), Failure>,
+) -> Result<View, Failure> {
     let mut jobs = Vec::new();
-    for session in &sessions {
+    for session in sessions {
         let walk = match server.jobs_walk(Some(session)) {
             Ok(walk) => walk,
-            Err(e) if e.kind() == ErrorKind::NotFound && (!must || asked.all) => continue,
-            Err(e) => return Err(not_loaded(server, session, e)),
+            Err(e) => {
+                lost(session, e)?;
+                continue;
+            }
         };
         for job in walk {
             match job.info().and_then(|info| Ok((info, job.stats()?))) {
                 // With several applications, whose it is must be said.
                 Ok((info, stats)) => {
-                    let name = if sessions.len() > 1 { job.name().as_str() } else { job.name().label() };
+                    let name = if full_names { job.name().as_str() } else { job.name().label() };
                     jobs.push(Job::read(name, &info, &stats, SystemTime::now()));
                 }
                 // It was unloaded meanwhile.
@@ -108,10 +165,7 @@ fn look(asked: &Ps, server: &Server, must: bool) -> Result<View, Failure> {
     Ok(View { jobs })
 }
 
-fn sessions(asked: &Ps, server: &Server) -> Result<Vec<String>, Failure> {
-    if asked.all {
-        return server.sessions().map_err(failure);
-    }
+fn sessions(asked: &Ps) -> Result<Vec<String>, Failure> {
     let mut sessions = Vec::new();
     if asked.apps.is_empty() {
         sessions.push(asked.remote.session()?);

@@ -20,6 +20,8 @@ pub(super) struct Job {
     /// As people type it.
     name: String,
     full_name: String,
+    /// Where it is, if that is not clear.
+    pub(super) node: Option<String>,
     state: JobState,
     running: u32,
     numprocesses: u32,
@@ -72,6 +74,7 @@ impl Job {
         Self {
             name: name.to_owned(),
             full_name: info.status.name.as_str().to_owned(),
+            node: None,
             state: info.status.state,
             running: info.status.running,
             numprocesses: info.status.numprocesses,
@@ -84,7 +87,8 @@ impl Job {
 
     fn text(&self, color: bool) -> String {
         let Self { name, cmd, .. } = self;
-        let heading = format!("=== {name}: `{cmd}`");
+        let place = self.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+        let heading = format!("=== {name}{place}: `{cmd}`");
         let mut out = if color { format!("\x1b[36m{heading}\x1b[0m") } else { heading };
         if self.state != JobState::Active {
             out.push_str(&format!(" ({})", state(self.state).text(color)));
@@ -117,7 +121,7 @@ impl Job {
                 "rss": figure("rss"),
             })
         };
-        json!({
+        let mut json = json!({
             "name": self.full_name,
             "state": state_name(self.state),
             "running": self.running,
@@ -126,7 +130,11 @@ impl Job {
             "cpu": self.cpu,
             "mem": self.mem,
             "processes": self.processes.iter().map(process).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(node) = &self.node {
+            json["node"] = node.as_str().into();
+        }
+        json
     }
 }
 
@@ -202,6 +210,7 @@ mod tests {
         let job = Job {
             name: "dummy".to_owned(),
             full_name: "examples.dummy".to_owned(),
+            node: None,
             state: JobState::Active,
             running: 2,
             numprocesses: 2,
@@ -244,6 +253,7 @@ b.8: ending
         Job {
             name: job.name.clone(),
             full_name: job.full_name.clone(),
+            node: None,
             state: job.state,
             running: job.running,
             numprocesses: job.numprocesses,

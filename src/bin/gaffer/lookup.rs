@@ -1,0 +1,267 @@
+//! `gaffer lookup:…` and `--lookup`: which nodes have what.
+
+use std::time::Duration;
+
+use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::{self, Code, Command, Failure, Opt};
+use gaffer::client::{
+    DEFAULT_LOOKUP, LookupJob, LookupNode, LookupServer, LookupServers, LookupSource, Merged, Server,
+};
+use gaffer::process::{JobName, Pid};
+use serde_json::{Value, json};
+
+use crate::NAME;
+
+/// Which lookup servers are asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Servers(pub(crate) Vec<String>);
+
+/// Adds `--lookup`.
+pub(crate) fn option<T: AsMut<Servers>>(command: Command<T>, default: &'static str) -> Command<T> {
+    let help = "A lookup server, http://HOST:PORT or unix:/PATH. May be repeated.";
+    let option = Opt::value("lookup", "URL", help).short('L').aliases(&["lookupd-address"]).default(default);
+    command.option(option, |a: &mut T, v| {
+        a.as_mut().0.push(v.string()?);
+        Ok(())
+    })
+}
+
+impl Servers {
+    /// Whether any was named.
+    pub(crate) fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Those that were named, else the default one.
+    pub(crate) fn open(&self, timeout: Option<Duration>) -> Result<LookupServers, Failure> {
+        let default = [DEFAULT_LOOKUP.to_owned()];
+        let named = if self.any() { &self.0[..] } else { &default };
+        let open = |address: &String| {
+            let server = LookupServer::new(address).map_err(|e| Failure::usage(e.to_string()))?;
+            Ok(match timeout {
+                Some(timeout) => server.timeout(timeout),
+                None => server,
+            })
+        };
+        Ok(LookupServers::new(named.iter().map(open).collect::<Result<_, Failure>>()?))
+    }
+
+    /// The nodes that have a job of the application, each with the address by which it is known.
+    pub(crate) fn nodes_of(&self, node: &Node, session: &str) -> Result<Vec<(String, Server)>, Failure> {
+        let jobs = warned(self.open(node.timeout)?.find_session(session))?;
+        reach(node, session, jobs.into_iter().flat_map(|job| job.sources))
+    }
+
+    /// The nodes that have a job.
+    pub(crate) fn nodes_with(&self, node: &Node, job: &JobName) -> Result<Vec<(String, Server)>, Failure> {
+        let sources = warned(self.open(node.timeout)?.find_job(job.as_str()))?;
+        reach(node, job.as_str(), sources)
+    }
+}
+
+/// The nodes of these, each once.
+fn reach(
+    node: &Node,
+    what: &str,
+    sources: impl IntoIterator<Item = LookupSource>,
+) -> Result<Vec<(String, Server)>, Failure> {
+    let mut origins: Vec<String> = Vec::new();
+    for source in sources {
+        if !origins.contains(&source.node.origin) {
+            origins.push(source.node.origin);
+        }
+    }
+    if origins.is_empty() {
+        return Err(Failure::new(Code::NoSuch, format!("no node has '{what}'")));
+    }
+    let open = |origin: String| {
+        let node = Node::clone(node).at(&origin);
+        Ok((origin, node.server()?))
+    };
+    origins.into_iter().map(open).collect()
+}
+
+/// What was found; that some servers did not answer is only a warning.
+pub(crate) fn warned<T>(answer: gaffer::Result<Merged<T>>) -> Result<T, Failure> {
+    let merged = answer.map_err(lost)?;
+    for (address, e) in &merged.lost {
+        cli::complain(NAME, format!("lookup {address} does not answer, others do: {e}"));
+    }
+    Ok(merged.found)
+}
+
+fn lost(error: gaffer::Error) -> Failure {
+    match failure(error) {
+        f if f.code() == Code::Unreachable => {
+            let text = f.to_string();
+            let why = text.split("; is gafferd running?").next().unwrap_or_default();
+            Failure::new(Code::Unreachable, format!("{why}; is gaffer_lookupd running? (--lookup names another one)"))
+        }
+        other => other,
+    }
+}
+
+/// Defines what a command is asked: whom, and perhaps a word.
+macro_rules! asked {
+    ($($name:ident)*) => {
+        $(
+            #[derive(Debug, Default, PartialEq)]
+            pub(crate) struct $name {
+                pub(crate) node: Node,
+                pub(crate) lookup: Servers,
+                word: Option<String>,
+            }
+
+            impl AsMut<Node> for $name {
+                fn as_mut(&mut self) -> &mut Node {
+                    &mut self.node
+                }
+            }
+
+            impl AsMut<Servers> for $name {
+                fn as_mut(&mut self) -> &mut Servers {
+                    &mut self.lookup
+                }
+            }
+        )*
+    };
+}
+
+asked! { Nodes Jobs Job Sessions Session }
+
+fn command<T: AsMut<Servers> + AsMut<Node>>(name: &'static str, summary: &'static str) -> Command<T> {
+    node::screen(option(Command::new(name, summary), DEFAULT_LOOKUP))
+}
+
+pub(crate) fn nodes() -> Command<Nodes> {
+    command("lookup:nodes", "Show the nodes that lookup servers know.")
+        .details("JSON: {\"nodes\": [{\"name\", \"origin\", \"version\"}]}.")
+}
+
+pub(crate) fn show_nodes(asked: &Nodes) -> Result<Code, Failure> {
+    let nodes = warned(asked.lookup.open(asked.node.timeout)?.nodes())?;
+    let text = || {
+        let lines = nodes.iter().map(|n| format!("{} - {} (protocol: {})\n", n.origin, n.name, n.version));
+        format!("{} node(s) found\n{}", nodes.len(), lines.collect::<String>())
+    };
+    asked.node.print(|| json!({"nodes": nodes.iter().map(node_json).collect::<Vec<_>>()}), text)?;
+    Ok(Code::Ok)
+}
+
+pub(crate) fn jobs() -> Command<Jobs> {
+    command("lookup:jobs", "Show all jobs, and which nodes have them.")
+        .details("JSON: {\"jobs\": [{\"name\", \"sources\": [{\"name\", \"origin\", \"version\", \"pids\"}]}]}.")
+}
+
+pub(crate) fn show_jobs(asked: &Jobs) -> Result<Code, Failure> {
+    let jobs = warned(asked.lookup.open(asked.node.timeout)?.jobs())?;
+    let text = || {
+        let job = |job: &LookupJob| format!("=== {}\n{}\n", job.name.as_str(), lines(&job.sources));
+        format!("{} job(s) found\n\n{}", jobs.len(), jobs.iter().map(job).collect::<String>())
+    };
+    asked.node.print(|| json!({"jobs": jobs.iter().map(job_json).collect::<Vec<_>>()}), text)?;
+    Ok(Code::Ok)
+}
+
+pub(crate) fn job() -> Command<Job> {
+    command("lookup:job", "Show which nodes have a job.")
+        .words("JOB", "The job: label or session.label.", |a: &mut Job, v| word(&mut a.word, v.string()?))
+        .check(|a| need(&a.word, "JOB"))
+        .details("JSON: {\"sources\": [{\"name\", \"origin\", \"version\", \"pids\"}]}.")
+}
+
+pub(crate) fn show_job(asked: &Job) -> Result<Code, Failure> {
+    let name = asked.word.as_deref().unwrap_or_default();
+    let servers = asked.lookup.open(asked.node.timeout)?;
+    let name = cli::names::job_name(name)?;
+    let sources = warned(servers.find_job(name.as_str()))?;
+    let code = if sources.is_empty() { Code::NoSuch } else { Code::Ok };
+    let text = || {
+        let source = |LookupSource { node, pids, .. }: &LookupSource| {
+            let (pids, LookupNode { name, origin, version, .. }) = (join(pids), node);
+            format!("=== {name} (Protocol: {version})\nOrigin: {origin}\nPids: {pids}\n\n")
+        };
+        let all: String = sources.iter().map(source).collect();
+        if all.is_empty() { "no job found\n".to_owned() } else { all }
+    };
+    asked.node.print(|| json!({"sources": sources.iter().map(source_json).collect::<Vec<_>>()}), text)?;
+    Ok(code)
+}
+
+pub(crate) fn sessions() -> Command<Sessions> {
+    command("lookup:sessions", "Show all sessions and their jobs, or those of one node.")
+        .words("[NODE]", "The name of a node.", |a: &mut Sessions, v| word(&mut a.word, v.string()?))
+        .details("JSON: {\"sessions\": [{\"name\", \"jobs\": [as in lookup:jobs]}]}.")
+}
+
+pub(crate) fn show_sessions(asked: &Sessions) -> Result<Code, Failure> {
+    let sessions = warned(asked.lookup.open(asked.node.timeout)?.sessions(asked.word.as_deref()))?;
+    let json = || {
+        let session = |s: &gaffer::client::LookupSession| json!({"name": s.name, "jobs": s.jobs.iter().map(job_json).collect::<Vec<_>>()});
+        json!({"sessions": sessions.iter().map(session).collect::<Vec<_>>()})
+    };
+    let text = || {
+        let all: String = sessions.iter().map(|session| session_text(&session.name, &session.jobs)).collect();
+        format!("{} session(s) found\n\n{all}", sessions.len())
+    };
+    asked.node.print(json, text)?;
+    Ok(Code::Ok)
+}
+
+pub(crate) fn session() -> Command<Session> {
+    command("lookup:session", "Show the jobs of a session, and which nodes have them.")
+        .words("SESSION", "The session.", |a: &mut Session, v| word(&mut a.word, v.string()?))
+        .check(|a| need(&a.word, "SESSION"))
+        .details("JSON: as of lookup:jobs.")
+}
+
+pub(crate) fn show_session(asked: &Session) -> Result<Code, Failure> {
+    let name = asked.word.as_deref().unwrap_or_default();
+    let jobs = warned(asked.lookup.open(asked.node.timeout)?.find_session(name))?;
+    let code = if jobs.is_empty() { Code::NoSuch } else { Code::Ok };
+    let text = || if jobs.is_empty() { "no session found\n".to_owned() } else { session_text(name, &jobs) };
+    asked.node.print(|| json!({"jobs": jobs.iter().map(job_json).collect::<Vec<_>>()}), text)?;
+    Ok(code)
+}
+
+fn word(place: &mut Option<String>, given: String) -> Result<(), Failure> {
+    match place {
+        Some(_) => Err(Failure::usage(format!("unexpected argument `{given}`"))),
+        None => {
+            *place = Some(given);
+            Ok(())
+        }
+    }
+}
+
+fn need(word: &Option<String>, what: &str) -> Result<(), Failure> {
+    if word.is_some() { Ok(()) } else { Err(Failure::usage(format!("{what} is missing"))) }
+}
+
+fn session_text(name: &str, jobs: &[LookupJob]) -> String {
+    let job = |job: &LookupJob| format!("=== job: {}\n{}", job.name.as_str(), lines(&job.sources));
+    format!("*** session: {name}\n{}\n", jobs.iter().map(job).collect::<String>())
+}
+
+fn lines(sources: &[LookupSource]) -> String {
+    let line = |s: &LookupSource| format!("{} - name: {}, protocol: {}\n", s.node.origin, s.node.name, s.node.version);
+    sources.iter().map(line).collect()
+}
+
+fn join(pids: &[Pid]) -> String {
+    pids.iter().map(Pid::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn node_json(node: &LookupNode) -> Value {
+    json!({"name": node.name, "origin": node.origin, "version": node.version})
+}
+
+fn source_json(source: &LookupSource) -> Value {
+    let mut json = node_json(&source.node);
+    json["pids"] = source.pids.iter().map(|pid| pid.0).collect();
+    json
+}
+
+fn job_json(job: &LookupJob) -> Value {
+    json!({"name": job.name.as_str(), "sources": job.sources.iter().map(source_json).collect::<Vec<_>>()})
+}

@@ -1,0 +1,105 @@
+//! The protocol of nodes by hand.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use gaffer::client::LookupServer;
+use gaffer::proto::ws::client::Handshake;
+use gaffer::proto::ws::{Connection, Event, Limits, Masks};
+use serde_json::{Value, json};
+
+use crate::util::{Daemon, eventually};
+
+struct Node {
+    stream: TcpStream,
+    connection: Connection,
+    input: Vec<u8>,
+}
+
+impl Node {
+    fn connect(address: &str) -> Self {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
+        let handshake = Handshake::new(address, "/ws", [7; 16]).expect("a request");
+        let mut out = Vec::new();
+        handshake.write(&mut out);
+        stream.write_all(&out).expect("it is sent");
+        let connection = Connection::client(Limits::default(), Masks::seeded(1));
+        let mut node = Self { stream, connection, input: Vec::new() };
+        loop {
+            if let Some(length) = handshake.read_answer(&node.input).expect("a websocket") {
+                node.input.drain(..length);
+                return node;
+            }
+            node.read();
+        }
+    }
+
+    fn read(&mut self) {
+        let mut buffer = [0; 4096];
+        let n = self.stream.read(&mut buffer).expect("bytes");
+        assert!(n > 0, "the connection goes on");
+        self.input.extend_from_slice(&buffer[..n]);
+    }
+
+    fn say(&mut self, text: &str) -> Value {
+        let mut out = Vec::new();
+        self.connection.text(text, &mut out).expect("it is open");
+        self.stream.write_all(&out).expect("it is sent");
+        loop {
+            let fed = self.connection.feed(&self.input);
+            self.input.drain(..fed.used);
+            match fed.out.expect("frames") {
+                Some(Event::Text(text)) => return serde_json::from_str(&text).expect("JSON"),
+                Some(_) => {}
+                None => self.read(),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_message_has_its_answer() {
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0"]);
+    let address = lookupd.address();
+    let lookup = LookupServer::new(&address).expect("an address");
+    let mut node = Node::connect(&address);
+    assert_eq!(lookup.nodes().expect("an answer"), [], "it has not said who it is");
+    let job = json!({"type": "REGISTER_JOB", "msgid": "j", "job_name": "a.b"}).to_string();
+    let unjob = json!({"type": "UNREGISTER_JOB", "msgid": "u", "job_name": "a.b"}).to_string();
+    let process = json!({"type": "REGISTER_PROCESS", "msgid": 3, "job_name": "a.b", "pid": 1}).to_string();
+    let unprocess = json!({"type": "UNREGISTER_PROCESS", "msgid": 4, "job_name": "a.b", "pid": 1}).to_string();
+    let identify =
+        json!({"type": "IDENTIFY", "msgid": 0, "name": "n", "origin": "http://n:1", "version": "0.1"}).to_string();
+    let ok = |id: Value| json!({"ok": true, "msgid": id});
+    for (text, want) in [
+        ("{", json!({"errno": 400, "reason": "invalid_json", "msgid": null})),
+        ("[]", json!({"errno": 400, "reason": "invalid_message", "msgid": null})),
+        (r#"{"type":"PING"}"#, json!({"errno": 400, "reason": "invalid_message", "msgid": null})),
+        (r#"{"type":"X","msgid":1}"#, json!({"errno": 400, "reason": "invalid_message_type", "msgid": null})),
+        (r#"{"type":"REGISTER_JOB","msgid":1}"#, json!({"errno": 400, "reason": "invalid_message", "msgid": 1})),
+        (&job, json!({"errno": 404, "reason": "need to send IDENTIFY message first", "msgid": "j"})),
+        (r#"{"type":"PING","msgid":"p"}"#, ok(json!("p"))),
+        (&identify, ok(json!(0))),
+        (&identify, json!({"errno": 409, "reason": "the node has identified itself already", "msgid": 0})),
+        (&process, json!({"errno": 404, "reason": "job 'a.b' is not registered", "msgid": 3})),
+        (&job, ok(json!("j"))),
+        (&job, json!({"errno": 409, "reason": "job 'a.b' is already registered", "msgid": "j"})),
+        (&process, ok(json!(3))),
+        (&process, ok(json!(3))),
+        (&unprocess, ok(json!(4))),
+        (&unjob, ok(json!("u"))),
+        (&unjob, ok(json!("u"))),
+        (&unprocess, json!({"errno": 404, "reason": "job 'a.b' is not registered", "msgid": 4})),
+    ] {
+        assert_eq!(node.say(text), want, "{text}");
+    }
+    let mut other = Node::connect(&address);
+    let twin = other.say(&identify);
+    assert_eq!((twin["errno"].as_u64(), twin["msgid"].as_u64()), (Some(409), Some(0)));
+    assert_eq!(lookup.nodes().expect("an answer").len(), 1);
+    drop(node);
+    eventually("the node is gone", || lookup.nodes().ok()?.is_empty().then_some(()));
+    assert_eq!(other.say(&identify), ok(json!(0)), "its place is free");
+}

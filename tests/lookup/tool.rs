@@ -1,0 +1,71 @@
+//! `gaffer lookup:…`, and `--lookup` of `ps`, `logs` and `scale`.
+
+use gaffer::client::{LookupServer, Server};
+
+use crate::util::{Daemon, Folder, eventually, gaffer};
+
+const JOBS: &str =
+    "[process:shop:web]\ncmd = sh -c 'echo ready; exec cat'\nredirect_input = true\nredirect_output = out\n";
+
+#[test]
+fn all_nodes_of_an_application() {
+    let folder = Folder::new();
+    let socket = format!("unix:{}", folder.path("l.sock"));
+    let nowhere = format!("unix:{}", folder.path("nobody.sock"));
+    let _lookupd = Daemon::lookupd(&["--bind", &socket]);
+    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let mut nodes: Vec<Daemon> =
+        (0..2).map(|_| Daemon::gafferd(&["-c", &config, "--lookupd-address", &socket])).collect();
+    let origins: Vec<String> = nodes.iter_mut().map(|node| format!("http://{}", node.address())).collect();
+    let lookup = LookupServer::new(&socket).expect("an address");
+    eventually("both nodes", || {
+        let sources = lookup.find_job("shop.web").ok()?;
+        (sources.len() == 2 && sources.iter().all(|source| source.pids.len() == 1)).then_some(())
+    });
+
+    let (code, out, _) = gaffer(&["lookup:nodes", "-L", &socket]);
+    assert_eq!((code, out.lines().next()), (0, Some("2 node(s) found")));
+    for origin in &origins {
+        let line = format!("{origin} - ");
+        assert!(out.lines().any(|l| l.starts_with(&line) && l.ends_with(" (protocol: 0.1)")), "{out}");
+    }
+    let (code, out, _) = gaffer(&["lookup:jobs", "-L", &socket]);
+    assert!(code == 0 && out.contains("=== shop.web\n") && out.contains(", protocol: 0.1\n"), "{out}");
+    let (code, out, _) = gaffer(&["lookup:job", "-L", &socket, "shop.web"]);
+    assert!(code == 0 && out.contains(&format!("Origin: {}\nPids: 1\n", origins[0])), "{out}");
+    let (code, out, _) = gaffer(&["lookup:job", "-L", &socket, "shop.nobody"]);
+    assert_eq!((code, out.as_str()), (4, "no job found\n"));
+    let (code, out, _) = gaffer(&["lookup:sessions", "-L", &socket]);
+    assert!(code == 0 && out.contains("*** session: shop\n=== job: shop.web\n"), "{out}");
+    let (code, out, _) = gaffer(&["lookup:session", "-L", &socket, "shop"]);
+    assert!(code == 0 && out.starts_with("*** session: shop\n=== job: shop.web\n"), "{out}");
+
+    // One that is down is a warning.
+    let (code, out, err) = gaffer(&["--lookup", &nowhere, "--lookup", &socket, "ps", "shop"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("does not answer, others do") && err.contains("nobody.sock"), "{err}");
+    for origin in &origins {
+        assert!(out.contains(&format!("=== web on {origin}: `")), "{out}");
+    }
+    let (code, _, err) = gaffer(&["--lookup", &nowhere, "ps", "shop"]);
+    assert_eq!(code, 69, "{err}");
+    let (code, _, err) = gaffer(&["--lookup", &socket, "ps", "nobody"]);
+    assert_eq!((code, err.as_str()), (4, "gaffer: no node has 'nobody'\n"));
+
+    let (code, out, err) = gaffer(&["--lookup", &socket, "scale", "shop", "web=2"]);
+    assert_eq!(code, 0, "{err}");
+    for origin in &origins {
+        assert!(out.contains(&format!("processes on {origin}... done, now running 2\n")), "{out}");
+        let node = Server::new(origin).expect("an address");
+        assert_eq!(node.status("shop.web").expect("it is there").numprocesses, 2);
+    }
+    eventually("what both nodes have written", || {
+        let (code, out, err) = gaffer(&["--lookup", &socket, "logs", "shop"]);
+        assert_eq!(code, 0, "{err}");
+        let of = |origin: &String| {
+            let place = format!("{}/shop.web.", &origin["http://".len()..]);
+            out.lines().filter(|line| line.contains(&place) && line.ends_with("| ready")).count()
+        };
+        origins.iter().all(|origin| of(origin) == 2).then_some(())
+    });
+}
