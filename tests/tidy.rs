@@ -52,8 +52,9 @@ fn layers() {
         "config",
         "cli",
         "controller",
+        "lookup",
     ];
-    let l3 = ["server", "client", "console", "signals", "config", "cli", "controller"];
+    let l3 = ["server", "client", "console", "signals", "config", "cli", "controller", "lookup"];
     let rules: &[(&str, &[&str])] = &[
         ("src/events", &[&above_l0[..], &["process", "proto", "words"]].concat()),
         ("src/process", &above_l0),
@@ -69,6 +70,7 @@ fn layers() {
             "src/config",
             &["manager", "server", "controller", "client", "console", "signals", "cli", "event_loop", "sys"],
         ),
+        ("src/lookup", &["client", "console", "signals", "config", "cli", "controller", "plugins"]),
         // It stands above `config` and `client`, which its tools use.
         ("src/cli", &["manager", "server", "console", "signals", "table", "event_loop", "sys"]),
     ];

@@ -2,14 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use gaffer::client::LookupServer;
+use gaffer::process::{OsPid, Signal};
 use gaffer::proto::ws::client::Handshake;
 use gaffer::proto::ws::{Connection, Event, Limits, Masks};
+use gaffer::sys;
 use serde_json::{Value, json};
 
-use crate::util::{Daemon, eventually};
+use crate::util::{Daemon, Folder, eventually};
 
 struct Node {
     stream: TcpStream,
@@ -57,6 +60,50 @@ impl Node {
             }
         }
     }
+}
+
+/// More than one response of an event source holds: the session goes on in the next one.
+#[test]
+fn no_event_is_lost_between_responses() {
+    const ROUNDS: usize = 1000;
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0"]);
+    let address = lookupd.address();
+    let events = LookupServer::new(&address).expect("an address").events().expect("a session");
+    let mut node = Node::connect(&address);
+    node.say(r#"{"type": "IDENTIFY", "msgid": 0, "name": "n", "origin": "http://n:1", "version": "0.1"}"#);
+    for _ in 0..ROUNDS {
+        for kind in ["REGISTER_JOB", "UNREGISTER_JOB"] {
+            let answer = node.say(&json!({"type": kind, "msgid": 1, "job_name": "session.job"}).to_string());
+            assert_eq!(answer["ok"], true);
+        }
+    }
+    let names: Vec<String> = events.take(2 + 2 * ROUNDS).map(|event| event.expect("an event").event).collect();
+    assert_eq!(names[..2], ["add_node", "identify"]);
+    assert!(names[2..].chunks(2).all(|pair| *pair == ["add_job", "remove_job"]));
+}
+
+#[test]
+fn in_the_background() {
+    let folder = Folder::new();
+    let (socket, pidfile) = (format!("unix:{}", folder.path("l.sock")), folder.path("pid"));
+    let args = ["--daemon", "--pidfile", &pidfile, "--bind", &socket, "--error-log", &folder.path("log")];
+    let status = Command::new(env!("CARGO_BIN_EXE_gaffer_lookupd")).args(args).status().expect("it runs");
+    let pid: i32 = std::fs::read_to_string(&pidfile).expect("a pid file").trim().parse().expect("a pid");
+    let lookup = LookupServer::new(&socket).expect("an address");
+    let (answer, log) = (lookup.ping(), std::fs::read_to_string(folder.path("log")).expect("a log"));
+    sys::signal_process(OsPid(pid), Signal::TERM).expect("it runs");
+    eventually("its end", || (!std::fs::exists(&pidfile).ok()?).then_some(()));
+    answer.expect("it listens before its parent ends");
+    assert!(status.success() && log.contains("ready: listening on unix:"), "{log}");
+}
+
+#[test]
+fn a_public_address_is_refused() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_gaffer_lookupd")).args(["--bind", "0.0.0.0:0"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("0.0.0.0:0"), "{said}");
 }
 
 #[test]

@@ -1,11 +1,65 @@
 //! `gaffer lookup:…`, and `--lookup` of `ps`, `logs` and `scale`.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use gaffer::client::{LookupServer, Server};
 
 use crate::util::{Daemon, Folder, eventually, gaffer};
 
 const JOBS: &str =
     "[process:shop:web]\ncmd = sh -c 'echo ready; exec cat'\nredirect_input = true\nredirect_output = out\n";
+
+#[test]
+fn what_changes_is_shown() {
+    let folder = Folder::new();
+    let socket = format!("unix:{}", folder.path("l.sock"));
+    let _lookupd = Daemon::lookupd(&["--bind", &socket]);
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_gaffer"))
+        .args(["lookup", "-L", &socket])
+        .env_remove("GAFFER_CONFIG")
+        .env("HOME", "/nonexistent")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("gaffer");
+    let mut lines = BufReader::new(tool.stdout.take().expect("a pipe")).lines();
+    // Nodes come until it has said that it listens: what was before it is not told.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || lines.try_for_each(|line| sender.send(line.expect("text"))));
+    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let (origin, lines) = eventually("a node whose coming was told", || {
+        let mut node = Daemon::gafferd(&["-c", &config, "--lookupd-address", &socket]);
+        let origin = format!("http://{}", node.address());
+        let lookup = LookupServer::new(&socket).expect("an address");
+        eventually("its process", || (lookup.find_job("shop.web").ok()?.first()?.pids.len() == 1).then_some(()));
+        node.stop();
+        let mut lines = Vec::new();
+        // What it was told of the node comes at once, or it did not listen yet.
+        while let Ok(line) = receiver.recv_timeout(Duration::from_secs(1)) {
+            lines.push(line[9..].to_owned());
+            if line.contains("remove_node") {
+                break;
+            }
+        }
+        let whole = lines.first().is_some_and(|line| line == "add_node | add node");
+        whole.then_some((origin, lines))
+    });
+    tool.kill().expect("it runs");
+    tool.wait().expect("it is a child");
+    reader.join().expect("it ends").unwrap_or_default();
+    assert!(lines[1].starts_with("identify | ") && lines[1].ends_with(&format!(": {origin}")), "{lines:?}");
+    assert_eq!(
+        lines[2..6],
+        [
+            format!("add_job | load shop.web in {origin}"),
+            format!("add_process | shop.web: process id 1 spawned on {origin}"),
+            format!("remove_process | shop.web: process id 1 exited on {origin}"),
+            format!("remove_job | unload shop.web in {origin}"),
+        ]
+    );
+    assert!(lines[6].starts_with("remove_node | ") && lines.len() == 7, "{lines:?}");
+}
 
 #[test]
 fn all_nodes_of_an_application() {

@@ -148,7 +148,8 @@ pub(crate) fn gaffer(args: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_gaffer"))
         .args(args)
         .env_remove("GAFFER_ENDPOINT")
-        .env("GAFFER_CONFIG", "/nonexistent/gaffer.ini")
+        .env_remove("GAFFER_CONFIG")
+        .env("HOME", "/nonexistent")
         .stdin(Stdio::null())
         .output()
         .expect("gaffer");

@@ -168,7 +168,9 @@ mod tests {
         let local = ["start", "run", "check", "help"];
         let there =
             ["load", "unload", "reload", "apps", "ps", "ps:info", "ps:start", "stop", "restart", "scale", "kill"];
-        for name in local.into_iter().chain(there).chain(["commit", "send", "recv", "logs", "export"]) {
+        let lookups = ["lookup", "lookup:nodes", "lookup:jobs", "lookup:job", "lookup:sessions", "lookup:session"];
+        let more = ["commit", "send", "recv", "logs", "export"];
+        for name in local.into_iter().chain(there).chain(more).chain(lookups) {
             assert!(text.contains(&format!("\n  {name} ")), "{text}");
             let Ok(Asked::Print(help)) = parse(&format!("help {name}")) else { panic!("help of {name}") };
             assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
