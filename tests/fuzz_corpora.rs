@@ -20,6 +20,8 @@ mod h1_request;
 mod ini;
 #[path = "../fuzz/src/lines.rs"]
 mod lines;
+#[path = "../fuzz/src/lookup.rs"]
+mod lookup;
 #[path = "../fuzz/src/procfile.rs"]
 mod procfile;
 #[path = "../fuzz/src/sockjs.rs"]
@@ -87,6 +89,11 @@ fn replay_ini() {
 #[test]
 fn replay_lines() {
     check("lines", lines::run);
+}
+
+#[test]
+fn replay_lookup() {
+    check("lookup", lookup::run);
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod h1_chunked;
 pub mod h1_request;
 pub mod ini;
 pub mod lines;
+pub mod lookup;
 pub mod procfile;
 pub mod sockjs;
 pub mod sse;

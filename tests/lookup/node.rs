@@ -14,7 +14,7 @@ use crate::util::{Daemon, Folder, eventually};
 fn listen(server: &LookupServer) -> Receiver<LookupEvent> {
     let events = server.events().expect("a session");
     let (sender, receiver) = channel();
-    thread::spawn(move || events.map_while(Result::ok).try_for_each(|event| sender.send(event)));
+    thread::spawn(move || events.map_while(Result::ok).all(|event| sender.send(event).is_ok()));
     receiver
 }
 

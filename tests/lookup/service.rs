@@ -91,7 +91,7 @@ fn in_the_background() {
     let pid: i32 = std::fs::read_to_string(&pidfile).expect("a pid file").trim().parse().expect("a pid");
     let lookup = LookupServer::new(&socket).expect("an address");
     let (answer, log) = (lookup.ping(), std::fs::read_to_string(folder.path("log")).expect("a log"));
-    sys::signal_process(OsPid(pid), Signal::TERM).expect("it runs");
+    assert_eq!(sys::signal_process(OsPid(pid), Signal::TERM).expect("a signal"), sys::Sent::Sent);
     eventually("its end", || (!std::fs::exists(&pidfile).ok()?).then_some(()));
     answer.expect("it listens before its parent ends");
     assert!(status.success() && log.contains("ready: listening on unix:"), "{log}");
