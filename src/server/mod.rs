@@ -51,6 +51,7 @@ mod call;
 mod channel;
 mod config;
 mod conn;
+pub mod console_site;
 mod exchange;
 mod feeds;
 mod hosts;

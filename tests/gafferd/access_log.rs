@@ -36,7 +36,8 @@ fn in_a_file_that_can_be_moved_away() {
     gafferd.line("access_log has changed, which takes effect at the next start only");
     gafferd.line("reload: ");
     ping(&mut gafferd);
-    let text = eventually("the second line", || Some(folder.read("access.log")).filter(|text| text.lines().count() == 2));
+    let text =
+        eventually("the second line", || Some(folder.read("access.log")).filter(|text| text.lines().count() == 2));
     let line: Value = serde_json::from_str(text.lines().last().expect("two lines")).expect("JSON");
     let of = |name: &str| line[name].clone();
     assert_eq!((of("event"), of("status"), of("method")), ("request".into(), 200.into(), "GET".into()));

@@ -18,7 +18,7 @@ use gaffer::webhooks::Hooks;
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
-use crate::{plugins, webhooks};
+use crate::{plugins, server, webhooks};
 
 /// While it stops, the log says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
@@ -161,6 +161,7 @@ impl Control {
         self.endpoints.follow(cx, &self.config, &new, &self.log);
         webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
         self.guests.sites.set_folder(new.plugins_dir.clone());
+        server::show_console(&self.guests.sites, new.web_console);
         cx.mail(self.guests.plugins, set);
         let old_jobs = std::mem::take(&mut self.config.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
