@@ -271,6 +271,11 @@ function setUp() {
     other.focus();
   });
   for (const button of document.querySelectorAll('nav button')) button.addEventListener('click', () => view(button.dataset.to));
+  if (phone.matches) {
+    output.flip('times');
+    output.flip('wrap');
+  }
+  if (matchMedia('(pointer: coarse)').matches) for (const field of [$('filter'), $('find')]) field.placeholder = field.placeholder.replace(/ \(.\)$/, '');
   phone.addEventListener('change', seen);
   document.addEventListener('keydown', key);
   $('key-list').append(...KEYS.map(([title, keys]) => h('section', null, h('h3', null, title), h('dl', null, ...keys.flatMap(([k, what]) => [h('dt', null, ...k.split(' ').map((one) => h('kbd', null, one))), h('dd', null, what)])))));

@@ -11,7 +11,10 @@ const MARGIN = 6;
 const [LEAST_CPU, LEAST_MEMORY] = [10, 4 << 20];
 
 /** Jobs with at most so many processes in all show them from the start. */
-const FEW = 12;
+const FEW = 6;
+
+/** Who came back less than so long ago, in s, is said to have. */
+const FRESH = 60;
 
 const WORDS = {
   running: 'running', starting: 'starting', stopping: 'stopping', stopped: 'stopped', exited: 'exited',
@@ -363,6 +366,7 @@ const MAKERS = {
       } else if (health === 'crashing') detail = `${job.ends.length} in 1 min`;
       else if (health === 'failed') detail = 'crashed too often';
       else if (job.logs.some((log) => log.failing)) detail = 'log file fails';
+      else if (health === 'running' && job.restarts > 0 && now - job.since < FRESH) detail = 'just restarted';
       state.set(health, WORDS[health], detail);
       attribute(element, 'data-state', health);
       text(number, `${job.running}/${job.state === 'stopped' ? 0 : job.wanted}`);

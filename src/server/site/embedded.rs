@@ -45,7 +45,7 @@ pub(super) struct Tagged {
 
 impl Tagged {
     pub(super) fn new(site: Embedded) -> Self {
-        let tags = site.files.iter().map(|(_, bytes)| format!("\"{}\"", Sha1::from(bytes).hexdigest())).collect();
+        let tags = site.files.iter().map(|(_, bytes)| format!("\"{}\"", Sha1::from(bytes).digest())).collect();
         Self { site, tags }
     }
 
