@@ -24,6 +24,7 @@
 //!   the environment of the job's own processes, when they start.
 //! - Lists have commas, blanks or lines between their items. Durations are seconds, sizes bytes or `16 KiB`, `1 MiB`.
 //! - Relative paths of `include` and `include_dir` start at the file they stand in, all others where gafferd was started.
+//! - `console` is what the terminal shows: `off`, `events` or `output`. `console = true` and `console = false` mean `web_console`.
 //! - `include` names files to be read after this one; `include_dir` folders whose `*.ini` and `*.json` are, sorted, the files of a
 //!   folder before its sub-folders, without those whose names begin with a dot and those that were read already.
 //!

@@ -113,7 +113,7 @@ function piece(text, style, marked) {
   const element = h(marked ? 'mark' : 'span', null, text);
   element.className = list.join(' ');
   // On our own background a colour is drawn towards that of text, so that it can be read in both themes.
-  if (fg) element.style.color = bg ? fg : `color-mix(in oklab, ${fg} 50%, var(--text))`;
+  if (fg) element.style.color = bg ? fg : `color-mix(in oklab, ${fg} 40%, var(--text))`;
   if (bg) {
     element.style.backgroundColor = bg;
     // Who chooses a background of their own and no colour with it means that of a terminal.

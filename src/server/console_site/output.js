@@ -56,6 +56,7 @@ export class Output {
     if (this.item === item && this.visit) return;
     this.stop();
     this.item = item;
+    this.box.classList.toggle('one', item !== null);
     this.last = null;
     this.clear();
     this.start();

@@ -138,6 +138,7 @@ export class Table {
     const rows = this.rows;
     attribute($('expand'), 'aria-pressed', String([...this.store.jobs.values()].every((job) => this.isOpen(job)) && this.store.jobs.size > 0));
     $('empty').hidden = rows.length > 0;
+    document.body.classList.toggle('none', this.store.jobs.size === 0);
     if (rows.length === 0) this.paintEmpty();
     this.body.style.height = `${this.height}px`;
     attribute(this.box, 'aria-rowcount', String(rows.length + 1));
@@ -364,7 +365,6 @@ const MAKERS = {
         const left = job.retry.at - now;
         detail = `try ${job.retry.n} ${left > 0 ? `in ${age(left + 1)}` : 'now'}`;
       } else if (health === 'crashing') detail = `${job.ends.length} in 1 min`;
-      else if (health === 'failed') detail = 'crashed too often';
       else if (job.logs.some((log) => log.failing)) detail = 'log file fails';
       else if (health === 'running' && job.restarts > 0 && now - job.since < FRESH) detail = 'just restarted';
       state.set(health, WORDS[health], detail);
