@@ -22,6 +22,8 @@ mod ini;
 mod lines;
 #[path = "../fuzz/src/procfile.rs"]
 mod procfile;
+#[path = "../fuzz/src/sockjs.rs"]
+mod sockjs;
 #[path = "../fuzz/src/sse.rs"]
 mod sse;
 #[path = "../fuzz/src/table.rs"]
@@ -90,6 +92,11 @@ fn replay_lines() {
 #[test]
 fn replay_procfile() {
     check("procfile", procfile::run);
+}
+
+#[test]
+fn replay_sockjs() {
+    check("sockjs", sockjs::run);
 }
 
 #[test]

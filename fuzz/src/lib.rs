@@ -10,6 +10,7 @@ pub mod h1_request;
 pub mod ini;
 pub mod lines;
 pub mod procfile;
+pub mod sockjs;
 pub mod sse;
 pub mod table;
 pub mod words;

@@ -36,6 +36,7 @@
 
 mod address;
 mod answer;
+mod attach;
 mod feed;
 mod http;
 mod job;
@@ -46,6 +47,7 @@ mod server;
 mod unix;
 mod values;
 
+pub use attach::{attach_at, attached_socket};
 pub use feed::{Events, Output, Samples};
 pub use job::Job;
 pub use logs::{LogOutput, LogPiece, LogQuery, Logs};

@@ -100,6 +100,15 @@ impl Application {
         Ok((session_name(&absolute(&root)?), found))
     }
 
+    /// The [`root`](Self::root) that the application has, without reading it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such folder.
+    pub fn root_of(options: &Options) -> Result<PathBuf> {
+        absolute(&place(options)?.0)
+    }
+
     /// The jobs of the types named in `only`, or of all, in the order of the Procfile.
     ///
     /// A job has as many processes as `concurrency` says (none is possible, for a later scale) and the label of its type. A

@@ -7,6 +7,8 @@ pub mod frame;
 #[cfg(feature = "server")]
 pub mod h1;
 pub mod lines;
+#[cfg(feature = "server")]
+pub mod sockjs;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod sse;
 #[cfg(feature = "server")]

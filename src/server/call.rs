@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
+use super::sockjs::Services;
 use super::streamed::Streamed;
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
@@ -36,6 +37,7 @@ pub struct Call<'a, 'cx> {
     /// What the embedder has [given](super::HttpServer::provide) to the handlers.
     pub provided: &'a Provided,
     pub(super) query: Query<'a>,
+    pub(super) sockjs: &'a Services,
     pub(super) later: Later,
 }
 
@@ -253,7 +255,8 @@ pub enum FeedMode {
     EventSource,
 }
 
-/// One websocket connection, as a handler sees it.
+/// One client, as a handler sees it: on a websocket, or in a session of [SockJS](super::sockjs), whose way changes from request to request while the handler and its
+/// [address](SocketOut::address) stay.
 ///
 /// Its methods run in the loop and must not block. One that panics loses its connection (1011), nothing else.
 #[allow(unused_variables)]
@@ -263,7 +266,7 @@ pub trait Socket: Send {
         &[]
     }
 
-    /// The handshake is done.
+    /// The handshake is done, or the session begins.
     fn open(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
 
     /// A message has come.
@@ -276,7 +279,7 @@ pub trait Socket: Send {
     /// each [`SocketOut::wait_for_room`].
     fn room(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
 
-    /// The connection is gone: end what was subscribed. Called once, whatever ended it.
+    /// The connection or session is gone: end what was subscribed. Called once, whatever ended it.
     fn close(&mut self, cx: &mut Cx<'_>) {}
 }
 

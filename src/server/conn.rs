@@ -1,13 +1,14 @@
 //! One connection: its buffers, what it is doing, and until when.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Config;
 use super::call::{Peer, Socket};
 use super::feeds::Feed;
 use super::later::Waiting;
 use super::listen::Stream;
+use super::sockjs::Held;
 use super::streamed::Outgoing;
 use crate::event_loop::{Interest, Source, SourceId};
 use crate::proto::h1::{Decoder, Phase, RequestHead};
@@ -30,6 +31,8 @@ pub(super) enum Mode {
     Waiting(Box<Waiting>),
     Feed(Box<Feed>),
     Socket(Box<Web>),
+    /// Its response carries a session of SockJS.
+    Sockjs(Box<Held>),
     /// A content that is read as the client takes it.
     Outgoing(Box<Outgoing>),
     /// What is unsent goes out, nothing more is taken.
@@ -42,6 +45,8 @@ pub(super) enum Mode {
 pub(super) struct Web {
     pub(super) connection: ws::Connection,
     pub(super) socket: Box<dyn Socket>,
+    /// It speaks SockJS, with a sign of life after so long a silence.
+    pub(super) heartbeat: Option<Duration>,
     /// It was sent more than may wait.
     pub(super) overflow: bool,
     /// It wants to know when the client has caught up.
@@ -60,7 +65,7 @@ pub(super) enum Clock {
     Answer,
     /// Something is unsent, and the client takes nothing.
     Stalled,
-    /// Until the next sign of life of a feed.
+    /// Until the next sign of life of a feed, or piece of a chunking test.
     Heartbeat,
     /// Until a websocket is asked for a sign of life, or its answer to that or to our goodbye is due.
     Socket,
@@ -139,7 +144,7 @@ impl Conn {
             Mode::Http => self.unsent() <= HIGH_WATER,
             // A client that does not read is not read either; its goodbye can wait.
             Mode::Socket(_) => self.unsent() <= config.unsent / 2,
-            Mode::Waiting(_) | Mode::Feed(_) | Mode::Outgoing(_) => false,
+            Mode::Waiting(_) | Mode::Feed(_) | Mode::Sockjs(_) | Mode::Outgoing(_) => false,
             Mode::Closing | Mode::Linger => true,
         }
     }
@@ -148,7 +153,7 @@ impl Conn {
         !self.eof
             && match self.mode {
                 // Nothing is due from it, but its end is to be seen.
-                Mode::Waiting(_) | Mode::Feed(_) | Mode::Outgoing(_) => self.input.len() < MAX_INPUT,
+                Mode::Waiting(_) | Mode::Feed(_) | Mode::Sockjs(_) | Mode::Outgoing(_) => self.input.len() < MAX_INPUT,
                 Mode::Closing => false,
                 _ => self.is_open_to(config),
             }
@@ -209,7 +214,7 @@ impl Conn {
                 self.dead = !ended;
             }
             Mode::Http if sent && self.eof && self.input.is_empty() => self.dead = true,
-            Mode::Feed(_) | Mode::Socket(_) | Mode::Linger if self.eof => self.dead = true,
+            Mode::Feed(_) | Mode::Socket(_) | Mode::Sockjs(_) | Mode::Linger if self.eof => self.dead = true,
             _ => {}
         }
     }
@@ -233,7 +238,8 @@ impl Conn {
             Mode::Waiting(_) if self.eof => Clock::Linger,
             Mode::Waiting(_) => Clock::Answer,
             Mode::Feed(feed) if feed.heartbeat().is_some() => Clock::Heartbeat,
-            Mode::Feed(_) | Mode::Closing | Mode::Outgoing(_) => Clock::Off,
+            Mode::Sockjs(held) if held.pause().is_some() => Clock::Heartbeat,
+            Mode::Feed(_) | Mode::Sockjs(_) | Mode::Closing | Mode::Outgoing(_) => Clock::Off,
             Mode::Socket(_) => Clock::Socket,
         };
         if clock != self.clock {
@@ -247,8 +253,11 @@ impl Conn {
             (Clock::Answer, _) => Some(config.answer_timeout),
             (Clock::Linger, _) => Some(LINGER),
             (Clock::Heartbeat, Mode::Feed(feed)) => feed.heartbeat(),
+            (Clock::Heartbeat, Mode::Sockjs(held)) => held.pause(),
             (Clock::Socket, Mode::Socket(web)) if web.connection.state() == ws::State::CloseSent => Some(LINGER),
-            (Clock::Socket, _) => Some(config.ping_interval),
+            (Clock::Socket, Mode::Socket(web)) => {
+                Some(web.heartbeat.unwrap_or(Duration::MAX).min(config.ping_interval))
+            }
             _ => None,
         };
         self.deadline = after.and_then(|after| self.since.checked_add(after));
@@ -256,4 +265,4 @@ impl Conn {
 }
 
 /// How long a client has to close after we did.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(2);

@@ -98,13 +98,16 @@ impl HttpServer {
     /// Whether a request may be made and there is somebody to answer it; the limit of its content.
     fn check(&self, conn: &Conn, head: &RequestHead) -> Result<Option<usize>, Refusal> {
         self.check_access(conn, head)?;
+        if let Some(limit) = self.sockjs.body_limit(head.path()) {
+            return Ok(limit);
+        }
         if head.method() == Method::Options {
             return Ok(None);
         }
         Ok(self.router.find(head.method(), &path_segments(head.path())?)?.body_limit)
     }
 
-    fn check_access(&self, conn: &Conn, head: &RequestHead) -> Result<(), Refusal> {
+    pub(super) fn check_access(&self, conn: &Conn, head: &RequestHead) -> Result<(), Refusal> {
         // No browser reaches a unix socket, and clients of one have no host to name.
         if matches!(conn.peer, super::Peer::Tcp(_)) {
             self.access.check_host(head)?;
@@ -114,6 +117,7 @@ impl HttpServer {
 
     fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {
         self.counters.requests += 1;
+        let Some(request) = self.sockjs_request(cx, conn, request) else { return };
         let number = self.requests.next();
         let reply = match self.check_access(conn, &request.head) {
             Ok(()) if request.head.method() == Method::Options => self.options(&request.head),
@@ -144,7 +148,7 @@ impl HttpServer {
             Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
             Ok(Reply::Streamed(streamed)) => return self.start_streamed(conn, &head, streamed),
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),
-            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket) {
+            Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket, None) {
                 Ok(()) => return,
                 Err(refusal) => (&refusal).into(),
             },
@@ -171,8 +175,8 @@ impl HttpServer {
         let query = Query::parse(request.head.query().unwrap_or(""))?;
         let (handler, params) = self.router.open(found, &path);
         let later = Later { server: cx.app_id(), number };
-        let (metrics, provided) = (&self.metrics, &self.provided);
-        let mut call = Call { cx, request, params, counters: self.counters, metrics, provided, query, later };
+        let (metrics, provided, sockjs) = (&self.metrics, &self.provided, &self.sockjs);
+        let mut call = Call { cx, request, params, counters: self.counters, metrics, provided, query, sockjs, later };
         catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
             let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
             Err(Refusal::new(500, "internal_error", reason))
@@ -269,7 +273,7 @@ impl HttpServer {
 }
 
 /// The same bytes have the same tag, whenever the server was started.
-fn entity_tag(body: &[u8]) -> [u8; 18] {
+pub(super) fn entity_tag(body: &[u8]) -> [u8; 18] {
     let mut hasher = DefaultHasher::new();
     hasher.write(body);
     let hash = hasher.finish();

@@ -58,9 +58,24 @@ impl Access {
         Err(Refusal::new(421, "misdirected_request", reason))
     }
 
+    /// Whether any page may.
+    pub(super) const fn is_open(&self) -> bool {
+        self.any_origin
+    }
+
+    /// The pages that may.
+    pub(super) fn origins(&self) -> impl Iterator<Item = &str> {
+        self.origins.iter().map(String::as_str)
+    }
+
     pub(super) fn origin<'a>(&self, head: &'a RequestHead) -> Origin<'a> {
         let Some(value) = head.headers().get("origin") else { return Origin::Own };
         let Ok(origin) = std::str::from_utf8(value) else { return Origin::Foreign("(not text)") };
+        self.judge(origin, head)
+    }
+
+    /// What a page of this origin is to the server that a request was for.
+    pub(super) fn judge<'a>(&self, origin: &'a str, head: &RequestHead) -> Origin<'a> {
         let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         if authority.is_some() && authority == head.host() {
             Origin::Own

@@ -33,6 +33,8 @@
 //!   Linger ─▶ gone: the client has closed, or two seconds later
 //! ```
 //!
+//! A request below a prefix of [SockJS](sockjs) may also become `Sockjs`: a response that carries a session for a while, as a feed does its source.
+//!
 //! # Bounds
 //!
 //! A client that is slow, stalled or malicious costs itself only. All bounds are in [`Config`]: those of requests have a status each; what waits for a
@@ -63,6 +65,7 @@ mod route;
 pub mod site;
 mod socket;
 mod sockets;
+pub mod sockjs;
 mod streamed;
 mod subscriptions;
 
@@ -94,7 +97,8 @@ use later::{Answer, Requests};
 use listen::Listener;
 use metrics::Metrics;
 use route::Router;
-use socket::SocketMail;
+use socket::{Place, SocketMail};
+use sockjs::Services;
 
 use crate::Result;
 use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
@@ -132,6 +136,7 @@ pub struct HttpServer {
     metrics: Metrics,
     provided: Provided,
     history: History,
+    sockjs: Services,
     observer: Option<answered::Observer>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
@@ -182,6 +187,7 @@ impl HttpServer {
             metrics: Metrics::default(),
             provided: Provided::default(),
             history,
+            sockjs: Services::default(),
             observer: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
@@ -230,6 +236,38 @@ impl HttpServer {
         routes.iter().try_for_each(|route| {
             self.router.add(route.method, route.pattern, Box::new(route.handler), route.body_limit)
         })
+    }
+
+    /// Serves [SockJS](sockjs) under a prefix, `/channel` say: `factory` makes the handler of each new session and of each plain websocket. It goes before routes below the prefix.
+    ///
+    /// ```
+    /// use gaffer::manager::Cx;
+    /// use gaffer::server::{Config, HttpServer, Message, Socket, SocketOut, sockjs};
+    ///
+    /// struct Echo;
+    ///
+    /// impl Socket for Echo {
+    ///     fn message(&mut self, _: &mut Cx<'_>, message: Message, out: &mut SocketOut<'_>) {
+    ///         out.send(message);
+    ///     }
+    /// }
+    ///
+    /// let mut server = HttpServer::bind(Config::default())?;
+    /// server.sockjs("/echo", sockjs::Config::default(), |_| Box::new(Echo))?;
+    /// # Ok::<(), gaffer::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a prefix that is no path of plain segments and for settings that make no sense,
+    /// [`Conflict`](crate::ErrorKind::Conflict) if that prefix is served already.
+    pub fn sockjs(
+        &mut self,
+        prefix: &str,
+        config: sockjs::Config,
+        factory: impl FnMut(&Request) -> Box<dyn Socket> + Send + 'static,
+    ) -> Result<()> {
+        self.sockjs.add(prefix, config, Box::new(factory))
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>, index: usize) {
@@ -325,6 +363,7 @@ impl HttpServer {
         match mem::replace(&mut conn.mode, Mode::Linger) {
             Mode::Feed(mut feed) => self.unsubscribe(cx, conn.id(), &mut feed),
             Mode::Socket(web) => self.close_socket(cx, web),
+            Mode::Sockjs(held) => self.release_session(cx, conn.id(), &held),
             Mode::Waiting(waiting) => self.give_up(cx, *waiting),
             _ => {}
         }
@@ -456,6 +495,7 @@ impl App for HttpServer {
         if let Some(next) = self.connections.values().filter_map(|conn| conn.deadline).min() {
             self.wake_at(cx, next);
         }
+        self.session_timeouts(cx, now);
     }
 
     fn output(&mut self, cx: &mut Cx<'_>, tap: TapId, chunk: &StreamChunk<'_>) -> Flow {
@@ -485,7 +525,12 @@ impl App for HttpServer {
             Err(message) => message,
         };
         match message.downcast::<SocketMail>() {
-            Ok(mail) => self.with(cx, mail.connection, |server, cx, conn| server.socket_mail(cx, conn, mail.message)),
+            Ok(mail) => match mail.place {
+                Place::Connection(id) => {
+                    self.with(cx, id, |server, cx, conn| server.socket_mail(cx, conn, mail.message));
+                }
+                Place::Session(number) => self.session_mail(cx, number, mail.message),
+            },
             Err(message) => self.feed_mail(cx, message),
         }
     }
@@ -505,6 +550,7 @@ impl App for HttpServer {
             conn.flush(now);
             self.end(cx, *conn);
         }
+        self.end_sessions(cx);
     }
 }
 
@@ -516,8 +562,10 @@ impl HttpServer {
                 self.refuse_connection(conn, &crate::proto::h1::Refusal::TimedOut.into());
             }
             Clock::Heartbeat => {
-                if let Mode::Feed(feed) = &mut conn.mode {
-                    feed.beat(&mut conn.out);
+                match &mut conn.mode {
+                    Mode::Feed(feed) => feed.beat(&mut conn.out),
+                    Mode::Sockjs(_) => Self::sockjs_next_chunk(conn),
+                    _ => {}
                 }
                 conn.since = now;
             }

@@ -1,10 +1,11 @@
 //! Websockets of handlers.
 
 use std::any::Any;
+use std::fmt;
 
 use crate::event_loop::SourceId;
 use crate::manager::{AppId, Cx};
-use crate::proto::ws::{CloseCode, Connection, State};
+use crate::proto::ws::{CloseCode, Connection, MAX_REASON, State};
 
 /// A whole message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +34,55 @@ impl From<Vec<u8>> for Message {
     }
 }
 
-/// The way to the client.
+/// What carries messages to the client: a websocket, or a session of SockJS.
+pub(super) trait Carrier: fmt::Debug {
+    /// Appends text to what is to be sent, or keeps it; false if the way is closed.
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) -> bool;
+    /// The same with bytes.
+    fn binary(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> bool;
+    /// Says goodbye, if that was not said.
+    fn close(&mut self, code: CloseCode, reason: &str, out: &mut Vec<u8>);
+    fn is_open(&self) -> bool;
+    /// Bytes that it keeps.
+    fn waiting(&self) -> usize {
+        0
+    }
+    fn is_text_only(&self) -> bool {
+        false
+    }
+}
+
+impl Carrier for Connection {
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) -> bool {
+        Self::text(self, text, out).is_ok()
+    }
+
+    fn binary(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
+        Self::binary(self, bytes, out).is_ok()
+    }
+
+    fn close(&mut self, code: CloseCode, reason: &str, out: &mut Vec<u8>) {
+        let mut end = reason.len().min(MAX_REASON);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self::close(self, code, &reason[..end], out).expect("the reason was cut to its bound");
+    }
+
+    fn is_open(&self) -> bool {
+        self.state() == State::Open
+    }
+}
+
+/// The way to the client, by a websocket or a session of [SockJS](super::sockjs).
 ///
 /// What the client has not taken yet is bounded ([`Config::unsent`](super::Config::unsent)). Ask [`is_full`](Self::is_full) where your
 /// protocol can leave something out and say so; a message beyond the bound cuts the connection, because one that was left out silently would be
-/// worse.
+/// worse. A session of SockJS, whose client may be between two requests, keeps messages up to the same bound; beyond it, it is closed with 1008
+/// "Too far behind".
 #[derive(Debug)]
 pub struct SocketOut<'a> {
-    pub(super) connection: &'a mut Connection,
+    pub(super) connection: &'a mut dyn Carrier,
     pub(super) out: &'a mut Vec<u8>,
     /// Bytes at the start of `out` that were sent.
     pub(super) sent: usize,
@@ -61,27 +103,30 @@ impl SocketOut<'_> {
 
     /// Sends text.
     pub fn text(&mut self, text: &str) -> bool {
-        self.has_room(text.len()) && self.connection.text(text, self.out).is_ok()
+        self.has_room(text.len()) && self.connection.text(text, self.out)
     }
 
-    /// Sends bytes.
+    /// Sends bytes; where only text can be sent, as text, in which U+FFFD stands for what is no UTF-8. See
+    /// [`is_text_only`](Self::is_text_only).
     pub fn binary(&mut self, bytes: &[u8]) -> bool {
-        self.has_room(bytes.len()) && self.connection.binary(bytes, self.out).is_ok()
+        self.has_room(bytes.len()) && self.connection.binary(bytes, self.out)
     }
 
-    /// Says goodbye; nothing can be sent after it. The reason is cut at 123 bytes.
+    /// Whether bytes would have to travel as text, as SockJS has it: a protocol with a form for that, Base64 say, uses it then.
+    #[must_use]
+    pub fn is_text_only(&self) -> bool {
+        self.connection.is_text_only()
+    }
+
+    /// Says goodbye; nothing can be sent after it. A websocket cuts the reason at 123 bytes.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
-        let mut end = reason.len().min(crate::proto::ws::MAX_REASON);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.connection.close(code, &reason[..end], self.out).expect("the reason was cut to its bound");
+        self.connection.close(code, reason, self.out);
     }
 
     /// Bytes that the client has not taken yet.
     #[must_use]
     pub fn unsent(&self) -> usize {
-        self.out.len() - self.sent
+        self.out.len() - self.sent + self.connection.waiting()
     }
 
     /// Whether the client is half of the bound behind: send only what cannot be left out.
@@ -98,7 +143,7 @@ impl SocketOut<'_> {
     /// Whether messages can still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !*self.overflow && self.connection.state() == State::Open
+        !*self.overflow && self.connection.is_open()
     }
 
     /// Where closures reach this socket.
@@ -119,17 +164,26 @@ impl SocketOut<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketAddress {
     pub(super) app: AppId,
-    pub(super) connection: SourceId,
+    pub(super) place: Place,
+}
+
+/// What has the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Connection(SourceId),
+    /// A session of SockJS, by its number.
+    Session(u64),
 }
 
 impl SocketAddress {
-    /// Sends the socket a message, which arrives in its [`mail`](super::Socket::mail) within this turn; dropped if the connection is gone.
+    /// Sends the socket a message, which arrives in its [`mail`](super::Socket::mail) within this turn; dropped if the connection
+    /// (or session) is gone.
     pub fn send(&self, cx: &mut Cx<'_>, message: impl Any + Send) {
-        cx.mail(self.app, SocketMail { connection: self.connection, message: Box::new(message) });
+        cx.mail(self.app, SocketMail { place: self.place, message: Box::new(message) });
     }
 }
 
 pub(super) struct SocketMail {
-    pub(super) connection: SourceId,
+    pub(super) place: Place,
     pub(super) message: Box<dyn Any + Send>,
 }

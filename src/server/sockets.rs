@@ -3,24 +3,27 @@
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::HttpServer;
 use super::call::{Refusal, Socket};
 use super::conn::{Conn, Mode, Web};
-use super::socket::{Message, SocketAddress, SocketOut};
+use super::socket::{Carrier, Message, Place, SocketAddress, SocketOut};
+use super::sockjs::Framed;
 use crate::manager::Cx;
 use crate::proto::h1::RequestHead;
+use crate::proto::sockjs::{Session, frame};
 use crate::proto::ws::{CloseCode, Connection, Event, State, server};
 
 impl HttpServer {
-    /// Turns a connection into a websocket.
+    /// Turns a connection into a websocket; with a heartbeat it is one of SockJS.
     pub(super) fn upgrade(
         &mut self,
         cx: &mut Cx<'_>,
         conn: &mut Conn,
         head: &RequestHead,
         socket: Box<dyn Socket>,
+        heartbeat: Option<Duration>,
     ) -> Result<(), Refusal> {
         let upgrade = server::check(head.method().as_str(), head.headers().iter()).map_err(|refusal| {
             let word = if refusal.status() == 426 { "upgrade_required" } else { "bad_request" };
@@ -32,13 +35,18 @@ impl HttpServer {
         self.tell_answer(conn, Some(head), 101);
         upgrade.write(upgrade.choose(socket.protocols()), &mut conn.out);
         let connection = Connection::server(self.config.websocket);
-        conn.mode = Mode::Socket(Box::new(Web { connection, socket, overflow: false, waits: false, pinged: false }));
+        conn.mode =
+            Mode::Socket(Box::new(Web { connection, socket, heartbeat, overflow: false, waits: false, pinged: false }));
+        if let (Mode::Socket(web), Some(_)) = (&mut conn.mode, heartbeat) {
+            // It was opened just now.
+            let _ = web.connection.text(frame::OPEN, &mut conn.out);
+        }
         self.with_socket(cx, conn, |socket, cx, out| socket.open(cx, out));
         Ok(())
     }
 
     /// Calls the socket of a connection. One that panics loses it.
-    fn with_socket(
+    pub(super) fn with_socket(
         &mut self,
         cx: &mut Cx<'_>,
         conn: &mut Conn,
@@ -48,9 +56,16 @@ impl HttpServer {
             return;
         };
         let Mode::Socket(web) = &mut conn.mode else { return };
-        let Web { connection: machine, socket, overflow, waits, .. } = &mut **web;
-        let address = SocketAddress { app, connection };
-        let mut out = SocketOut { connection: machine, out: &mut conn.out, sent, limit, overflow, waits, address };
+        let Web { connection: machine, socket, heartbeat, overflow, waits, .. } = &mut **web;
+        let address = SocketAddress { app, place: Place::Connection(connection) };
+        let mut framed;
+        let connection: &mut dyn Carrier = if heartbeat.is_some() {
+            framed = Framed(machine);
+            &mut framed
+        } else {
+            machine
+        };
+        let mut out = SocketOut { connection, out: &mut conn.out, sent, limit, overflow, waits, address };
         if catch_unwind(AssertUnwindSafe(|| f(&mut **socket, cx, &mut out))).is_err() {
             out.close(CloseCode::INTERNAL_ERROR, "the handler panicked");
         }
@@ -90,6 +105,7 @@ impl HttpServer {
         // The pong, or the goodbye.
         web.connection.flush(&mut conn.out);
         match message {
+            Some(message) if web.heartbeat.is_some() => self.sockjs_unframe(cx, conn, message),
             Some(message) => self.with_socket(cx, conn, |socket, cx, out| socket.message(cx, message, out)),
             None if web.connection.state() == State::Closed => self.closed(cx, conn),
             None => {}
@@ -119,6 +135,10 @@ impl HttpServer {
             conn.dead = true;
             return;
         }
+        if web.heartbeat.is_some() {
+            // A page does not see pings. It is open, or the ping would not have gone.
+            let _ = web.connection.text(frame::HEARTBEAT, &mut conn.out);
+        }
         web.pinged = true;
         conn.since = now;
     }
@@ -126,9 +146,15 @@ impl HttpServer {
     /// The server ends.
     pub(super) fn say_goodbye(&mut self, cx: &mut Cx<'_>, conn: &mut Conn) {
         match &mut conn.mode {
-            Mode::Socket(_) => {
-                self.with_socket(cx, conn, |_, _, out| out.close(CloseCode::GOING_AWAY, "the server stops"));
+            Mode::Socket(web) => {
+                let sockjs = web.heartbeat.and(CloseCode::new(Session::GO_AWAY.0));
+                let (code, reason) = match sockjs {
+                    Some(code) => (code, Session::GO_AWAY.1),
+                    None => (CloseCode::GOING_AWAY, "the server stops"),
+                };
+                self.with_socket(cx, conn, |_, _, out| out.close(code, reason));
             }
+            Mode::Sockjs(_) => self.end_session_of(conn),
             Mode::Feed(feed) => {
                 feed.end(&mut conn.out);
             }

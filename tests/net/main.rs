@@ -13,6 +13,7 @@ mod feeds;
 mod jobs;
 mod processes;
 mod soak;
+mod sockjs;
 mod stalled;
 mod util;
 mod wire;

@@ -13,6 +13,7 @@ mod limits;
 mod listen;
 mod logs;
 mod node;
+mod sockjs;
 mod stats;
 mod websocket;
 mod wsclient;

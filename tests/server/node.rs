@@ -11,8 +11,7 @@ use gaffer::manager::Handle;
 use gaffer::manager::{Cx, Target};
 use gaffer::process::{JobConfig, Pid, Restart};
 use gaffer::server::{
-    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket,
-    SocketOut, api,
+    Answered, Config, FeedMode, FeedSource, FeedSpec, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketOut,
 };
 
 /// How long anything may take.
@@ -149,18 +148,25 @@ impl Node {
         })
     }
 
-    fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
+    /// One with the API of gafferd, which keeps the last output of its programs.
+    pub(crate) fn with_history(config: Config) -> Self {
+        let history = History::new(Limits::default());
+        let recorder = history.recorder();
+        let node = Self::serving(config, |server| {
+            server.provide(history);
+            server.routes(gaffer::server::api::ROUTES).expect("valid routes");
+        });
+        node.handle.call(move |cx| cx.add_app(recorder)).expect("it runs");
+        node
+    }
+
+    pub(crate) fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
-        let history = History::new(Limits::default());
-        server.provide(history.clone());
-        let logs: Vec<_> = api::ROUTES.iter().filter(|route| route.pattern == "/logs").copied().collect();
-        server.routes(&logs).expect("a valid route");
         and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
         let mut manager = Manager::new().expect("a manager");
-        manager.add_app(history.recorder());
         manager.add_app(server);
         let handle = manager.handle();
         let thread = std::thread::spawn(move || manager.run().expect("a sane poller"));

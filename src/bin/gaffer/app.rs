@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gaffer::cli::{ColorChoice, Command, Failure, Opt, Value, parse_duration};
+use gaffer::client::attached_socket;
 use gaffer::config::{Application, Concurrency, Options};
 use gaffer::process::{Flapping, JobConfig};
 
@@ -45,6 +46,12 @@ impl App {
     /// The session that the application has, without reading it, and whether it has a Procfile.
     pub(crate) fn session(&self) -> Result<(String, bool), Failure> {
         Ok(Application::session_of(&self.where_it_is())?)
+    }
+
+    /// The socket of a `gaffer start` of the application, if it runs.
+    pub(crate) fn attached(&self) -> Option<PathBuf> {
+        let root = Application::root_of(&self.where_it_is()).ok()?;
+        attached_socket(root, &self.session().ok()?.0)
     }
 
     fn where_it_is(&self) -> Options {

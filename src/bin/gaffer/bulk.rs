@@ -95,7 +95,7 @@ pub(crate) fn check(bulk: &Bulk) -> Result<(), Failure> {
 }
 
 pub(crate) fn run(asked: &Bulk, verb: &Verb) -> Result<Code, Failure> {
-    let server = asked.remote.node.server()?;
+    let server = asked.remote.server()?;
     let session = asked.remote.session()?;
     let mut words = asked.names.clone();
     if let Some(file) = &asked.from_file {

@@ -54,7 +54,7 @@ pub(crate) fn command() -> Command<Commit> {
 }
 
 pub(crate) fn run(asked: &Commit) -> Result<Code, Failure> {
-    let server = asked.remote.node.server()?;
+    let server = asked.remote.server()?;
     let session = asked.remote.session()?;
     let name = match &asked.remote.targets(&server, &session, asked.name.as_slice())?[..] {
         [Target::Job(name)] => name.clone(),

@@ -9,7 +9,9 @@ mod bulk;
 mod check;
 mod commit;
 mod engine;
+mod export;
 mod load;
+mod logs;
 mod policy;
 mod ps;
 mod ps_info;
@@ -52,6 +54,8 @@ enum Task {
     Commit(commit::Commit),
     Send(send::Send),
     Recv(recv::Recv),
+    Logs(logs::Logs),
+    Export(export::Export),
 }
 
 fn program() -> Program<Task> {
@@ -73,6 +77,8 @@ fn program() -> Program<Task> {
         .command(commit::command(), Task::Commit)
         .command(send::command(), Task::Send)
         .command(recv::command(), Task::Recv)
+        .command(logs::command(), Task::Logs)
+        .command(export::command(), Task::Export)
 }
 
 fn main() -> ExitCode {
@@ -101,6 +107,8 @@ fn perform(task: &Task) -> Result<Code, Failure> {
         Task::Commit(asked) => commit::run(asked),
         Task::Send(asked) => send::run(asked),
         Task::Recv(asked) => recv::run(asked),
+        Task::Logs(asked) => logs::run(asked),
+        Task::Export(asked) => export::run(asked),
     }
 }
 
@@ -140,7 +148,7 @@ mod tests {
         let local = ["start", "run", "check", "help"];
         let there =
             ["load", "unload", "reload", "apps", "ps", "ps:info", "ps:start", "stop", "restart", "scale", "kill"];
-        for name in local.into_iter().chain(there).chain(["commit", "send", "recv"]) {
+        for name in local.into_iter().chain(there).chain(["commit", "send", "recv", "logs", "export"]) {
             assert!(text.contains(&format!("\n  {name} ")), "{text}");
             let Ok(Asked::Print(help)) = parse(&format!("help {name}")) else { panic!("help of {name}") };
             assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");

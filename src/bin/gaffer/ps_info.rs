@@ -37,7 +37,7 @@ pub(crate) fn command() -> Command<Info> {
 }
 
 pub(crate) fn run(asked: &Info) -> Result<Code, Failure> {
-    let server = asked.remote.node.server()?;
+    let server = asked.remote.server()?;
     let session = asked.remote.session()?;
     let targets = asked.remote.targets(&server, &session, &asked.names)?;
     let mut first = true;

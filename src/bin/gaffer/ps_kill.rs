@@ -50,7 +50,7 @@ pub(crate) fn command() -> Command<Kill> {
 
 pub(crate) fn run(asked: &Kill) -> Result<Code, Failure> {
     let (word, signal) = asked.signal.as_ref().ok_or_else(|| Failure::usage("SIGNAL is missing"))?;
-    let server = asked.remote.node.server()?;
+    let server = asked.remote.server()?;
     let session = asked.remote.session()?;
     let targets = asked.remote.targets(&server, &session, asked.name.as_slice())?;
     let (mut jobs, mut pids) = (Vec::new(), Vec::new());

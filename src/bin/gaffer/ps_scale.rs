@@ -79,7 +79,7 @@ fn change(word: &str) -> Option<Change> {
 }
 
 pub(crate) fn run(asked: &Scale) -> Result<Code, Failure> {
-    let server = asked.remote.node.server()?;
+    let server = asked.remote.server()?;
     let session = asked.remote.session()?;
     let mut changes: Vec<(JobName, &str)> = Vec::new();
     // All names are names before anything is changed.

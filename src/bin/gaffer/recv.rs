@@ -45,7 +45,7 @@ pub(crate) fn command() -> Command<Recv> {
 }
 
 pub(crate) fn run(asked: &Recv) -> Result<Code, Failure> {
-    let server = asked.remote.node.server()?;
+    let server = asked.remote.server()?;
     let (word, label) = in_one_word(asked.name.as_deref().unwrap_or_default(), asked.label.as_deref());
     let process = remote::process(&asked.remote, &server, word)?;
     let label = match label {

@@ -71,6 +71,14 @@ pub(crate) fn no_input() -> Opt {
 }
 
 impl Remote {
+    /// The node: that of the options or of the environment, else the `gaffer start` of this folder, if it runs and no other
+    /// application is meant, else that of the configuration.
+    pub(crate) fn server(&self) -> Result<Server, Failure> {
+        let here = |name: &String| name == "." || self.app.session().is_ok_and(|(session, _)| session == *name);
+        let attached = if self.session.as_ref().is_none_or(here) { self.app.attached() } else { None };
+        self.node.server_or(attached.as_deref())
+    }
+
     /// The session of names that have none: `--app`, else that of the Procfile, else `default`.
     pub(crate) fn session(&self) -> Result<String, Failure> {
         match self.session.as_deref() {

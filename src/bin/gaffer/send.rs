@@ -60,7 +60,7 @@ pub(crate) fn command() -> Command<Send> {
 }
 
 pub(crate) fn run(asked: &Send) -> Result<Code, Failure> {
-    let server = asked.remote.node.server()?;
+    let server = asked.remote.server()?;
     let word = asked.name.as_deref().unwrap_or_default();
     let to = Inlet { process: remote::process(&asked.remote, &server, word)?, asked };
     match &asked.words[..] {

@@ -121,8 +121,8 @@ impl Running {
             insecure: args.insecure,
             access_log,
             hooks: hooks.clone(),
-            sites: sites.clone(),
             history,
+            sites: sites.clone(),
             invalid_lines: plugins.invalid_lines(),
         };
         manager.add_app(webhooks);

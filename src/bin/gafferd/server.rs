@@ -76,6 +76,7 @@ fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpS
     server.provide(around.invalid_lines.clone());
     server.provide(around.history.clone());
     server.routes(server::api::ROUTES)?;
+    server.sockjs("/channel", server::sockjs::Config::default(), |_| server::channel_socket())?;
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
     }

@@ -7,8 +7,10 @@ use super::schemas::schemas;
 use crate::proto::h1;
 use crate::server::{Call, Refusal, Reply, Route};
 
-pub(super) fn document(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    Ok(Reply::Json(200, describe(ROUTES)))
+pub(super) fn document(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    let mut document = describe(ROUTES);
+    call.sockjs.describe(&mut document);
+    Ok(Reply::Json(200, document))
 }
 
 /// What a route takes and gives, beside what its line in the table of routes says.

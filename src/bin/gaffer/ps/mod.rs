@@ -72,7 +72,7 @@ pub(crate) fn command() -> Command<Ps> {
 }
 
 pub(crate) fn run(asked: &Ps) -> Result<Code, Failure> {
-    let server = asked.remote.node.server()?;
+    let server = asked.remote.server()?;
     if asked.watch {
         let interval = asked.interval.unwrap_or(Duration::from_secs(1));
         return watch::watch(asked, interval, || look(asked, &server, false));

@@ -118,6 +118,7 @@ impl Node {
             provided: &self.provided,
             query: Query::parse(request.head.query().unwrap_or("")).expect("a query"),
             later: Later { server: Some(self.observer), number: 7 },
+            sockjs: &Default::default(),
         });
         drop(metrics);
         if let Ok(Reply::Later(_)) = answer {

@@ -10,7 +10,7 @@ use super::Node;
 use crate::event_loop::{Interest, Source, SourceId};
 use crate::manager::{App, AppId, Cx};
 use crate::proto::ws::{Connection, Event, Limits};
-use crate::server::socket::{SocketAddress, SocketMail};
+use crate::server::socket::{Place, SocketAddress, SocketMail};
 use crate::server::{Message, Reply, Socket, SocketOut};
 
 /// What the server does for one connection, and its client.
@@ -38,7 +38,7 @@ impl Host {
             limit: 1 << 20,
             overflow: &mut overflow,
             waits: &mut waits,
-            address: SocketAddress { app, connection },
+            address: SocketAddress { app, place: Place::Connection(connection) },
         };
         f(&mut *self.socket, cx, &mut lent);
         let mut at = 0;

@@ -1,0 +1,4 @@
+//! The tables of the protocol's own test document, and properties.
+
+mod properties;
+mod tables;
