@@ -9,6 +9,9 @@ const PATIENCE = 15_000;
 /** A feed gives a sign of life this often, in s; after three silent times it is dead. */
 const HEARTBEAT = 10;
 
+/** Each page has three feeds; more requests than six wait in the browser itself. */
+const SILENT = 'there was no answer; a browser opens six connections to a node, and each window with the console takes three';
+
 /** The longest piece of a feed. */
 const LONGEST = 4 << 20;
 
@@ -25,7 +28,7 @@ export async function api(method, path, { body, as = 'json', headers = {}, signa
   const abort = () => stop.abort(signal.reason);
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort);
-  const timer = patience && setTimeout(() => stop.abort(new ApiError(0, 'the node does not answer')), patience);
+  const timer = patience && setTimeout(() => stop.abort(new ApiError(0, SILENT)), patience);
   try {
     const init = { method, headers: { ...headers }, signal: stop.signal, cache: 'no-store', credentials: 'same-origin' };
     if (body !== undefined) {

@@ -78,8 +78,12 @@ export class Events {
     const fresh = this.fresh;
     this.fresh = [];
     this.all.push(...fresh);
-    while (this.all.length > MOST) this.all.shift().element?.remove();
-    const kept = fresh.filter((entry) => this.shows(entry) && this.all.includes(entry));
+    while (this.all.length > MOST) {
+      const old = this.all.shift();
+      old.isGone = true;
+      old.element?.remove();
+    }
+    const kept = fresh.filter((entry) => this.shows(entry) && !entry.isGone);
     this.box.prepend(...kept.reverse().map((entry) => this.draw(entry)));
     this.finish();
   }

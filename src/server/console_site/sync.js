@@ -112,7 +112,8 @@ export class Sync {
         there.add(process.pid);
       }
     }
-    for (const [pid, process] of store.processes) if (!there.has(pid) && process.known) store.forget(pid);
+    // One that is starting comes back with the details of its job.
+    for (const pid of store.processes.keys()) if (!there.has(pid)) store.forget(pid);
     for (const [, name, n] of metrics.matchAll(/^gaffer_job_restarts_total\{job="([^"]*)"\} (\d+)/gm)) {
       if (store.jobs.has(name)) store.jobs.get(name).restarts = Number(n);
     }
@@ -149,8 +150,8 @@ export class Sync {
         clearTimeout(timer);
         signal.removeEventListener('abort', end);
       }
-      // It ended, which it does not by itself: then the one of events will, too.
-      if (!stop.signal.aborted) return;
+      // It does not end by itself.
+      if (!stop.signal.aborted) throw new Error('it has ended the feed of figures');
     }
   }
 

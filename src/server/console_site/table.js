@@ -281,7 +281,7 @@ export class Table {
     const row = this.rows[index];
     if (!row) return;
     const page = Math.max(1, Math.floor(this.box.clientHeight / this.heights.job) - 1);
-    const moves = { ArrowDown: 1, ArrowUp: -1, j: 1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     if (event.key in moves) this.focus(index + moves[event.key]);
     else if (event.key === 'ArrowRight' && row.kind === 'job') this.isOpen(row.item) ? this.focus(index + 1) : this.toggle(row.item, true);
     else if (event.key === 'ArrowLeft' && row.kind === 'job') this.toggle(row.item, false);
