@@ -364,9 +364,9 @@ const MAKERS = {
       if (health === 'flapping' && job.retry?.at) {
         const left = job.retry.at - now;
         detail = `try ${job.retry.n} ${left > 0 ? `in ${age(left + 1)}` : 'now'}`;
-      } else if (health === 'crashing') detail = `${job.ends.length} in 1 min`;
+      } else if (health === 'crashing') detail = `${job.ends.length}/min`;
       else if (job.logs.some((log) => log.failing)) detail = 'log file fails';
-      else if (health === 'running' && job.restarts > 0 && now - job.since < FRESH) detail = 'just restarted';
+      else if (health === 'running' && job.restarts > 0 && now - job.since < FRESH) detail = 'back again';
       state.set(health, WORDS[health], detail);
       attribute(element, 'data-state', health);
       text(number, `${job.running}/${job.state === 'stopped' ? 0 : job.wanted}`);

@@ -166,6 +166,17 @@ const scenes = {
     await fetch(`http://${address}/jobs/late`, { method: 'POST', body: '{"name": "comer", "cmd": "sleep 1000"}' });
     await browser.value("($('filter').value = '', $('filter').dispatchEvent(new Event('input')))");
     await browser.until('a new job', "row('late.comer')?.dataset.state === 'running'");
+
+    // Nothing is sampled for a page that nobody sees, and it comes back by itself.
+    const monitors = async () => Number(/^gaffer_monitors (\d+)/m.exec(await (await fetch(`http://${address}/metrics`)).text())[1]);
+    await eventually('samples', async () => (await monitors()) === 1);
+    const hide = (hidden) => browser.value(`(Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }), document.dispatchEvent(new Event('visibilitychange')))`);
+    await hide(true);
+    await eventually('no samples', async () => (await monitors()) === 0);
+    await fetch(`http://${address}/jobs/late/comer`, { method: 'DELETE' });
+    await hide(false);
+    await browser.until('what has changed', `${LIVE} && !row('late.comer')`);
+    await eventually('samples', async () => (await monitors()) === 1);
   },
 
   async output(browser) {
