@@ -53,6 +53,7 @@ mod call;
 mod channel;
 mod config;
 mod conn;
+pub mod console_site;
 mod exchange;
 mod feeds;
 mod hosts;

@@ -8,6 +8,7 @@
 mod access;
 mod browser;
 mod clients;
+mod console;
 mod feeds;
 mod jobs;
 mod processes;

@@ -19,7 +19,7 @@ use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
 use crate::remembered::Remembered;
-use crate::{plugins, webhooks};
+use crate::{plugins, server, webhooks};
 
 /// While it stops, the log says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
@@ -165,6 +165,7 @@ impl Control {
         self.endpoints.follow(cx, &self.config, &new, &self.log);
         webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
         self.guests.sites.set_folder(new.plugins_dir.clone());
+        server::show_console(&self.guests.sites, new.web_console);
         cx.mail(self.guests.plugins, set);
         let jobs = std::mem::take(&mut new.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &jobs);

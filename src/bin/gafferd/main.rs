@@ -116,6 +116,7 @@ impl Running {
         let webhooks = webhooks::open(&config, &log)?;
         let plugins = plugins::open(plugins::read(&config)?, &log);
         let (hooks, sites) = (webhooks.hooks(), Sites::new(config.plugins_dir.clone()));
+        server::show_console(&sites, config.web_console);
         let history = History::new(server::kept(&config));
         manager.add_app(history.recorder());
         let around = Surroundings {
