@@ -194,7 +194,7 @@ impl Http {
         }
     }
 
-    fn timed_out(&self) -> Error {
+    pub(super) fn timed_out(&self) -> Error {
         let what = format!("{} has not answered within {} s", self.address, self.timeout.as_secs_f64());
         Error::new(ErrorKind::TimedOut, what)
     }
