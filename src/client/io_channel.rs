@@ -21,9 +21,6 @@ const MAX_OUTPUT: usize = 16 << 20;
 /// [`io::Write`] sends so much at a time.
 const PIECE: usize = 64 << 10;
 
-/// The most that one message can have: a node takes 16 MiB with the frame's head.
-const MAX_MESSAGE: usize = (16 << 20) - 256;
-
 /// How long [`io::Write`] waits before it tries again where a process does not read.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -232,20 +229,18 @@ impl IoChannel {
         }
     }
 
-    /// Writes to the process, all or nothing, and waits until the node has queued it. At most 16 MiB less 256 bytes.
+    /// Writes to the process, all or nothing, and waits until the node has queued it. At most 1 MiB less 64 bytes; for more
+    /// there is [`io::Write`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Forbidden`] `not_writable` if it was opened for reading only; [`ErrorKind::Full`] while too much is queued at the node since the
+    /// [`ErrorKind::Forbidden`] `not_writable` if it was opened for reading only; [`ErrorKind::Invalid`] for too
+    /// many bytes; [`ErrorKind::Full`] while too much is queued at the node since the
     /// process does not read, or 16 MiB of its output were not read here; [`ErrorKind::Closed`] when it has ended; [`ErrorKind::Io`] with the
     /// node's words; [`ErrorKind::TimedOut`] without an answer within [`timeout`](super::Server::timeout): it may have been written then.
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         if !self.mode.writes() {
             return Err(Error::new(ErrorKind::Forbidden, "not_writable: the channel was opened for reading only"));
-        }
-        if bytes.len() > MAX_MESSAGE {
-            let what = format!("{} bytes at once; a node takes {MAX_MESSAGE}", bytes.len());
-            return Err(Error::new(ErrorKind::Invalid, what));
         }
         let deadline = self.link.deadline();
         let id = self.link.send(deadline, |state| {

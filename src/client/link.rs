@@ -24,6 +24,9 @@ const CHUNKS: usize = 16;
 /// While more than this waits to be sent, nothing is added.
 const MAX_OUT: usize = 16 << 20;
 
+/// The longest message: what a node takes, unless it was told otherwise. A longer one would cost the connection.
+const MAX_MESSAGE: usize = 1 << 20;
+
 /// So many heartbeats may pass without a sign of life before a node is given up.
 const MISSED: u32 = 3;
 
@@ -192,10 +195,12 @@ impl<R: Receive> Link<R> {
 
 impl<R: Receive> State<R> {
     pub(super) fn text(&mut self, text: &str) -> Result<()> {
+        bounded(text.len())?;
         self.connection.text(text, &mut self.out)
     }
 
     pub(super) fn binary(&mut self, bytes: &[u8]) -> Result<()> {
+        bounded(bytes.len())?;
         self.connection.binary(bytes, &mut self.out)
     }
 
@@ -334,6 +339,14 @@ impl<R: Receive> fmt::Debug for Link<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("address", &self.http.address).finish_non_exhaustive()
     }
+}
+
+fn bounded(length: usize) -> Result<()> {
+    if length > MAX_MESSAGE {
+        let what = format!("a message of {length} bytes; a node takes {MAX_MESSAGE}");
+        return Err(Error::new(ErrorKind::Invalid, what));
+    }
+    Ok(())
 }
 
 /// The time `after` from now on, if that is a time.

@@ -83,7 +83,7 @@ impl Socket {
     ///
     /// Those of [`controller::run`](fn@crate::controller::run), as the node has told them; 504 `timed_out` where no answer came within
     /// [`timeout`](super::Server::timeout), and the command may have been carried out; 502 `unreachable` and 503 `stopping` where the connection
-    /// was lost.
+    /// was lost; 400 for more than 1 MiB of arguments.
     pub fn send_command(&self, name: &str, args: &[Value], kwargs: &Map<String, Value>) -> Answer {
         self.post(name, args, kwargs)?.wait()
     }
