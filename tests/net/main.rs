@@ -8,6 +8,7 @@
 mod access;
 mod browser;
 mod clients;
+mod documented;
 mod feeds;
 mod jobs;
 mod processes;
