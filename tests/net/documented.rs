@@ -18,7 +18,7 @@ use crate::util::{DEADLINE, Node, run_script, script, skip, tools};
 
 /// The program of the documentation's examples counts on both of its outputs; the second one is `cat`.
 const CONFIG: &str = "[process:dummy]\n\
-    cmd = n=12; while :; do echo STDOUT $n; echo STDERR $n >&2; n=$((n+1)); sleep 0.02; done\nshell = true\n\
+    cmd = n=12; while :; do echo STDOUT $n; echo STDERR $n >&2; n=$((n+1)); sleep 0.005; done\nshell = true\n\
     numprocesses = 1\nredirect_output = stdout, stderr\n\
     [process:echo]\ncmd = cat\nredirect_input = true\nredirect_output = stdout\n";
 
