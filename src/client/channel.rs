@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::inbox::{self, Inbox};
+use super::inbox::Inbox;
 use super::link::{Link, from_now};
 use super::socket::unsubscription;
 use super::values::Event;
@@ -81,7 +81,7 @@ impl Channel {
     }
 
     fn read(&self, next: Option<Value>) -> Result<Option<Event>> {
-        next.map(|fields| inbox::event(&self.topic, fields)).transpose()
+        next.map(|fields| Event::read(&self.topic, fields)).transpose()
     }
 }
 

@@ -5,12 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::{Value, json};
 
 use super::answer::missing;
-use super::values;
+use super::link::Receive;
 use crate::controller::CommandError;
 use crate::proto::ws::Event;
 use crate::{Error, ErrorKind, Result};
-
-use super::link::Receive;
 
 /// What a node answers.
 pub(super) type Answer = Result<Value, CommandError>;
@@ -225,11 +223,6 @@ fn refused(error: &Value) -> CommandError {
     });
     let message = error["message"].as_str().map_or_else(|| reason.clone(), str::to_owned);
     CommandError::new(errno, reason, message)
-}
-
-/// An event as [`Channel`](super::Channel) yields it.
-pub(super) fn event(topic: &str, fields: Value) -> Result<values::Event> {
-    values::Event::read(topic, fields)
 }
 
 #[cfg(test)]

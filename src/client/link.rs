@@ -98,7 +98,7 @@ impl<R: Receive> Link<R> {
 
     /// When an answer is late.
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.http.timeout
+        self.http.deadline()
     }
 
     /// The error for an answer that did not come in time.
@@ -171,11 +171,11 @@ impl<R: Receive> Link<R> {
         }
     }
 
-    /// Sends what `write` makes; it is told whether there was room before the deadline.
+    /// Sends what `write` makes, as soon as there is room.
     ///
     /// # Errors
     ///
-    /// The connection has ended, or the node takes nothing.
+    /// The connection has ended, the node has taken nothing until the deadline, or `write` has failed.
     pub(super) fn send<T>(&self, deadline: Instant, mut write: impl FnMut(&mut State<R>) -> Result<T>) -> Result<T> {
         let sent = self
             .wait(Some(deadline), |state| (state.end.is_none() && state.out.len() < MAX_OUT).then(|| write(state)))?;

@@ -9,8 +9,8 @@ use super::channel::Channel;
 use super::http::Http;
 use super::inbox::{Answer, Inbox};
 use super::link::Link;
+use crate::Result;
 use crate::controller::{CommandError, Topic};
-use crate::{Error, ErrorKind, Result};
 
 /// A connection for [commands](crate::controller::COMMANDS) and [topics](Topic): `/channel/websocket` of a node. The original's client
 /// calls it `GafferSocket`.
@@ -193,26 +193,6 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         self.link.lock().receiver.forget(self.id);
-    }
-}
-
-/// Of a command that was refused: its kind by its number.
-impl From<CommandError> for Error {
-    fn from(error: CommandError) -> Self {
-        let kind = match error.errno {
-            401 | 403 => ErrorKind::Forbidden,
-            404 => ErrorKind::NotFound,
-            409 => ErrorKind::Conflict,
-            410 => ErrorKind::Closed,
-            501 => ErrorKind::Unsupported,
-            502 => ErrorKind::Unreachable,
-            503 if error.reason == "full" => ErrorKind::Full,
-            503 => ErrorKind::Stopping,
-            408 | 504 => ErrorKind::TimedOut,
-            500.. => ErrorKind::Io,
-            _ => ErrorKind::Invalid,
-        };
-        Self::new(kind, error.message)
     }
 }
 

@@ -48,7 +48,7 @@ impl Stream {
 
     /// Opens a websocket at this path; what came after the node's answer.
     pub(super) fn open(http: &Http, path: &str) -> Result<(Self, Vec<u8>)> {
-        let deadline = Instant::now() + http.timeout;
+        let deadline = http.deadline();
         let (host, prefix) = http.address.authority();
         let mut handshake = Handshake::new(host, format!("{prefix}{path}"), nonce())?;
         if let Some(key) = &http.api_key {
