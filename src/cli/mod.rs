@@ -14,7 +14,6 @@
 
 #![forbid(unsafe_code)]
 
-mod attach;
 mod code;
 mod color;
 mod command;
@@ -34,7 +33,6 @@ pub mod table;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod wait;
 
-pub use attach::{attach_at, attached_socket};
 pub use code::{Code, Failure};
 pub use color::ColorChoice;
 pub use command::{Asked, Command};

@@ -75,7 +75,7 @@ impl Node {
         self.server_or(None)
     }
 
-    /// The same, with the socket of a `gaffer start` (see [`attached_socket`](super::attached_socket)) before the configuration.
+    /// The same, with the socket of a `gaffer start` (see [`attached_socket`](crate::client::attached_socket)) before the configuration.
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// As for [`print`].
+    /// As for [`print()`].
     pub fn print(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
         print(if self.json { format!("{}\n", json()) } else { text() })
     }

@@ -20,6 +20,8 @@ pub struct Opt {
     pub(super) takes: Takes,
     pub(super) default: &'static str,
     pub(super) help: &'static str,
+    /// Only behind the name of its command.
+    pub(super) behind: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub(super) enum Takes {
 
 impl Opt {
     const fn new(long: &'static str, takes: Takes, help: &'static str) -> Self {
-        Self { long, short: None, aliases: &[], takes, default: "", help }
+        Self { long, short: None, aliases: &[], takes, default: "", help, behind: false }
     }
 
     /// An option without a value.
@@ -58,6 +60,13 @@ impl Opt {
     #[must_use]
     pub const fn short(mut self, short: char) -> Self {
         self.short = Some(short);
+        self
+    }
+
+    /// It stands only behind the name of its command, so that its letter may be another option's of other commands.
+    #[must_use]
+    pub const fn behind_command(mut self) -> Self {
+        self.behind = true;
         self
     }
 

@@ -52,7 +52,7 @@ impl<I> Program<I> {
     ///
     /// # Panics
     ///
-    /// An option of the command takes a value where one of the same name in another command takes none, or
+    /// An option of the command that may stand before it takes a value where one of the same name in another command takes none, or
     /// the other way: before the command's name nobody could tell what follows it.
     #[must_use]
     pub fn command<T: Default + 'static>(mut self, command: Command<T>, map: fn(T) -> I) -> Self
@@ -64,7 +64,8 @@ impl<I> Program<I> {
                 let shared =
                     new.short.is_some_and(|short| old.short == Some(short)) || new.names().any(|n| old.named(n));
                 let same = std::mem::discriminant(&new.takes) == std::mem::discriminant(&old.takes);
-                assert!(!shared || same, "--{} and --{} cannot be told apart", new.long, old.long);
+                let apart = new.behind || old.behind;
+                assert!(!shared || same || apart, "--{} and --{} cannot be told apart", new.long, old.long);
             }
         }
         self.commands.push(Box::new(Mapped { command, map }));
@@ -82,7 +83,8 @@ impl<I> Program<I> {
     pub fn parse(&self, args: impl IntoIterator<Item = OsString>) -> Result<Asked<I>, Failure> {
         // Options of one name are alike in that they take a value or not, as `command` asserts; which is meant is
         // known with the command.
-        let options: Vec<&Opt> = self.commands.iter().flat_map(|command| &command.spec().options).collect();
+        let options: Vec<&Opt> =
+            self.commands.iter().flat_map(|command| &command.spec().options).filter(|option| !option.behind).collect();
         let try_help = |failure: Failure| failure.hint(format_args!("Try `{} --help`.", self.name));
         let mut parser = Parser::from_args(args);
         let mut before: Vec<OsString> = Vec::new();

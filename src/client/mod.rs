@@ -61,6 +61,7 @@
 
 mod address;
 mod answer;
+mod attach;
 mod channel;
 mod feed;
 mod http;
@@ -78,6 +79,7 @@ mod unix;
 mod values;
 
 pub use crate::controller::{CommandError, Topic};
+pub use attach::{attach_at, attached_socket};
 pub use channel::Channel;
 pub use feed::{Events, Output, Samples};
 pub use io_channel::{IoChannel, Mode};

@@ -50,8 +50,8 @@ pub use gafferd::GafferdConfig;
 #[cfg(feature = "config")]
 pub(crate) use job::parse_name;
 #[cfg(feature = "config")]
-#[cfg(any(feature = "server", test))]
 pub(crate) use job::write_job;
+#[cfg(feature = "config")]
 pub use job::{Job, job_from_json, job_to_json};
 #[cfg(feature = "config")]
 pub use plan::Plan;

@@ -20,7 +20,7 @@ pub struct TimerId(pub(super) u64);
 pub(super) type IdMap<V> = HashMap<u64, V, BuildHasherDefault<IdHasher>>;
 
 /// The same for those who keep something for each of their sources.
-#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "the core keeps nothing by source"))]
+#[cfg(feature = "server")]
 pub(crate) type SourceMap<V> = HashMap<SourceId, V, BuildHasherDefault<IdHasher>>;
 
 /// Fibonacci hashing. The rotation brings the well mixed upper half to where the table takes its

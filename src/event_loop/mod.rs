@@ -55,6 +55,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "server")]
 pub(crate) use self::id::SourceMap;
 pub use self::id::{SourceId, TimerId};
 pub use self::source::{Interest, Readiness, RegisterError, Source};

@@ -29,10 +29,11 @@
 //! processes; beyond that the oldest goes of the job that has most of them. The notes of when output came count as output does.
 //!
 //! A stream that goes to a log file as it is (`stdout_logfile` …) has no ring: its bytes need not pass through this
-//! process at all, and the file has them.
+//! process at all, and the file has them; [`History::read_with_files`] reads its end.
 
 #![forbid(unsafe_code)]
 
+mod files;
 mod query;
 mod recorder;
 mod ring;
@@ -109,6 +110,26 @@ pub struct Snapshot {
     pub records: Vec<Record>,
     /// There was more than [`Query::bytes`].
     pub is_cut: bool,
+}
+
+impl Snapshot {
+    /// Leaves the newest records that a query allows.
+    fn cut(&mut self, query: &Query) {
+        let (mut room, mut left) = (query.bytes, 0);
+        for record in self.records.iter().rev() {
+            let cost = record.data.len() + store::RECORD;
+            if left == query.lines {
+                break;
+            }
+            if cost > room && left > 0 {
+                self.is_cut = true;
+                break;
+            }
+            room = room.saturating_sub(cost);
+            left += 1;
+        }
+        self.records.drain(..self.records.len() - left);
+    }
 }
 
 /// The last output of all streams. Clones are the same history.

@@ -13,7 +13,7 @@ use crate::process::{JobName, Pid};
 const STREAM: usize = size_of::<Stream>() + 64;
 
 /// What a line of an answer costs beside its bytes.
-const RECORD: usize = 128;
+pub(super) const RECORD: usize = 128;
 
 /// Of a stream that has to give way so many parts are left: the rest of it goes with the next one.
 const GIVE_WAY: usize = 4;

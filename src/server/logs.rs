@@ -102,7 +102,7 @@ impl HttpServer {
     /// Sends what is kept, and subscribes to what follows.
     pub(super) fn subscribe_logs(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, feed: &mut Feed, query: &Query) {
         let kept = Query { bytes: query.bytes.min(self.config.unsent / 4), ..query.clone() };
-        let snapshot = self.provided.get::<History>().map(|logs| logs.read(&kept)).unwrap_or_default();
+        let snapshot = self.provided.get::<History>().map(|logs| logs.read_with_files(cx, &kept)).unwrap_or_default();
         if snapshot.is_cut {
             feed.tell_unknown_gap(&mut conn.out);
         }

@@ -21,7 +21,7 @@ pub mod notify;
 mod null;
 pub mod pidfile;
 pub mod signal;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "client"))]
 pub(crate) mod socket;
 pub mod spawn;
 pub(crate) mod splice;

@@ -1,8 +1,10 @@
 //! What the standard library does not tell of sockets, or does not let us set.
 
+#[cfg(feature = "server")]
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+#[cfg(feature = "server")]
 use super::cvt;
 
 /// The user and the process at the other end of a unix socket, as they were when it connected; `None` where the system
@@ -35,7 +37,9 @@ pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> (Option<u32>, Option<i
     }
 }
 
+#[cfg(feature = "server")]
 /// Sets how many connections may wait to be accepted. The system has a bound of its own (`net.core.somaxconn`).
+#[cfg(feature = "server")]
 pub(crate) fn set_backlog(listener: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
     // SAFETY: a plain system call on an open descriptor; listen(2) may be called again.
     cvt(unsafe { libc::listen(listener.as_raw_fd(), backlog) }).map(drop)

@@ -8,11 +8,13 @@
 mod support;
 
 mod application;
+mod attach;
 mod check;
 mod color;
 mod crowd;
 mod examples;
 mod exits;
+mod export;
 mod flow;
 mod help;
 mod json;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use gaffer::manager::{Sample, Target};
 use gaffer::process::{Pid, ProcessStats, Scale};
 
-use crate::watch::{Running, Watch, sh, sleeper};
+use crate::watch::{Running, Watch, processor_time, sh, sleeper};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -104,15 +104,15 @@ fn two_hundred_processes_do_not_hold_the_loop() {
     let samples = collect(&mut w, Target::All, 100 * MS);
     let mut turns = Vec::new();
     w.until("three rounds", |w| {
-        let began = Instant::now();
+        let before = processor_time();
         let _ = w.manager.turn(Some(Duration::ZERO)).expect("turn");
-        turns.push(began.elapsed());
+        turns.push(processor_time() - before);
         samples.lock().expect("notes").len() >= 600
     });
     turns.sort_unstable();
     let (longest, median) = (turns[turns.len() - 1], turns[turns.len() / 2]);
     println!("{} turns, longest {longest:?}, median {median:?}", turns.len());
-    // A busy machine may take the processor away at any moment; the budget is 1 ms.
+    // The budget is 1 ms.
     assert!(turns[turns.len() * 99 / 100] < 20 * MS, "longest {longest:?}, median {median:?}");
     w.finish();
 }

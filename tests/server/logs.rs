@@ -68,7 +68,7 @@ fn write(node: &Node, pid: u64, text: &'static str) {
 
 #[test]
 fn last_words_of_those_that_have_gone() {
-    let node = Node::api(Config::default());
+    let node = Node::with_history(Config::default());
     node.load("web", "echo one; echo two >&2; printf three; exit 3");
     node.load("shop.web", "printf '\\377\\n'");
     wait_for(&node, "/logs?job=web&stderr=false", "one\nthree");
@@ -111,7 +111,7 @@ fn last_words_of_those_that_have_gone() {
 
 #[test]
 fn what_is_kept_and_then_what_comes() {
-    let node = Node::api(Config::default());
+    let node = Node::with_history(Config::default());
     node.load("web", "printf 'one\\ntwo'; while read -r x; do printf \"$$x\"; done; echo end >&2");
     wait_for(&node, "/logs", "one\ntwo");
     let pid = node.pid("web");
@@ -150,7 +150,7 @@ fn what_is_kept_and_then_what_comes() {
 
 #[test]
 fn no_gap_and_nothing_twice_while_lines_come() {
-    let node = Node::api(Config::default());
+    let node = Node::with_history(Config::default());
     let count = 20_000;
     node.load("numbers", &format!("i=0; while [ $$i -lt {count} ]; do echo $$i; i=$$((i+1)); done; read x"));
     let mut feeds: Vec<Feed> = Vec::new();
@@ -178,7 +178,7 @@ fn no_gap_and_nothing_twice_while_lines_come() {
 
 #[test]
 fn server_sent_events_and_a_job_that_keeps_nothing() {
-    let node = Node::api(Config::default());
+    let node = Node::with_history(Config::default());
     let job = JobConfig::new("silent", "sh -c 'echo secret; read x'").expect("valid").redirect_output(["out"]);
     let job = job.redirect_input(true).restart(Restart::Never).log_history(0);
     node.handle.call(move |cx| cx.load(job, true).map(drop)).expect("it runs").expect("it loads");
@@ -198,7 +198,7 @@ fn server_sent_events_and_a_job_that_keeps_nothing() {
 /// A client that does not read makes nobody wait, and is told what it has missed.
 #[test]
 fn a_slow_client_is_told_how_much_it_has_missed() {
-    let node = Node::api(Config::default().unsent(256 << 10));
+    let node = Node::with_history(Config::default().unsent(256 << 10));
     node.load(
         "flood",
         "read x; i=0; while [ $$i -lt 60 ]; do yes 0123456789abcdefghij | head -n 2000; i=$$((i+1)); done; echo done",
@@ -217,4 +217,29 @@ fn a_slow_client_is_told_how_much_it_has_missed() {
     }
     assert_eq!(lines + missed, 120_001);
     assert!(missed > 0, "socket buffers are smaller than that");
+}
+
+/// A stream that goes to a file as it is has no ring; the end of the file stands for it.
+#[test]
+fn the_end_of_a_log_file() {
+    let node = Node::with_history(Config::default());
+    let folder = std::env::temp_dir().join(format!("gaffer-logs-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a temporary folder");
+    let file = folder.join("web.log");
+    let job = JobConfig::new("web", "sh -c 'echo one; echo two >&2; printf three; read x; echo four; read x'")
+        .expect("valid");
+    let job = job.redirect_output(["out", "err"]).redirect_input(true).restart(Restart::Never).stdout_logfile(&file);
+    node.handle.call(move |cx| cx.load(job, true).map(drop)).expect("it runs").expect("it loads");
+    wait_for(&node, "/logs?label=out", "one\nthree");
+    wait_for(&node, "/logs?label=err", "two\n");
+    assert_eq!(text(&node, "/logs?n=1&label=out"), "three");
+    assert_eq!(records(&node, "/logs").len(), 3);
+    let mut feed = Feed::open(&node, "/logs?feed=continuous&label=out&n=1");
+    assert_eq!(feed.data(), "three");
+    write(&node, node.pid("web"), "\n");
+    assert_eq!(feed.data(), "four\n");
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), "one\nthreefour\n");
+    drop(feed);
+    drop(node);
+    std::fs::remove_dir_all(&folder).expect("ours");
 }

@@ -148,16 +148,25 @@ impl Node {
         })
     }
 
+    /// One with the API of gafferd, which keeps the last output of its programs.
+    pub(crate) fn with_history(config: Config) -> Self {
+        let history = History::new(Limits::default());
+        let recorder = history.recorder();
+        let node = Self::serving(config, |server| {
+            server.provide(history);
+            server.routes(gaffer::server::api::ROUTES).expect("valid routes");
+        });
+        node.handle.call(move |cx| cx.add_app(recorder)).expect("it runs");
+        node
+    }
+
     pub(crate) fn serving(config: Config, and: impl FnOnce(&mut HttpServer)) -> Self {
         let config = config.endpoint("127.0.0.1:0".parse().expect("valid"));
         let mut server = HttpServer::bind(config).expect("a free port");
-        let history = History::new(Limits::default());
-        server.provide(history.clone());
         and(&mut server);
         let addresses = server.local_addrs().to_vec();
         let Some(LocalAddr::Tcp(address)) = addresses.last().cloned() else { panic!("the last one is TCP") };
         let mut manager = Manager::new().expect("a manager");
-        manager.add_app(history.recorder());
         manager.add_app(server);
         let handle = manager.handle();
         let thread = std::thread::spawn(move || manager.run().expect("a sane poller"));

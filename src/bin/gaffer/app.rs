@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gaffer::cli::{ColorChoice, Command, Failure, Opt, Value, attached_socket, parse_duration};
+use gaffer::cli::{ColorChoice, Command, Failure, Opt, Value, parse_duration};
+use gaffer::client::attached_socket;
 use gaffer::config::{Application, Concurrency, Options};
 use gaffer::process::{Flapping, JobConfig};
 

@@ -2,6 +2,7 @@
 
 use gaffer::ErrorKind;
 use gaffer::cli::{self, Code, Failure};
+use gaffer::client::attach_at;
 use gaffer::config::{Address, Application};
 use gaffer::history::{History, Limits, Recorder};
 use gaffer::server::{Config, Endpoint, HttpServer, api};
@@ -16,7 +17,7 @@ pub(crate) fn open(start: &Start, application: &Application) -> Result<Option<(R
     let address = match &start.attach {
         Attach::Nowhere => return Ok(None),
         Attach::At(address) => return serve(address.clone()).map(Some).map_err(asked_for),
-        Attach::Folder => cli::attach_at(&application.root, &application.session).map(Address::Unix),
+        Attach::Folder => attach_at(&application.root, &application.session).map(Address::Unix),
     };
     match address.and_then(serve) {
         Ok(served) => Ok(Some(served)),

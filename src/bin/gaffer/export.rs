@@ -25,9 +25,9 @@ pub(crate) struct Export {
 has_remote!(Export);
 
 const DETAILS: &str = "\
-Without --app the Procfile is written, with the user and the variables that `start`
-would run it with; with --app the jobs that an application has on the node. What the
-target cannot do as gaffer does is said on standard error.
+Without --app the Procfile is written, with the user and the variables that
+`start` would run it with; with --app the jobs that an application has on the
+node. What the target cannot do as gaffer does is said on standard error.
 
 PATH is a file, or a folder where there are several: for systemd. There files of
 the same names are replaced, and others stay.

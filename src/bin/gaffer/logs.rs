@@ -46,8 +46,9 @@ const DETAILS: &str = "\
 The node keeps the last 64 KiB of each stream, also of programs that have ended
 (`log_history`). With --follow what comes is shown behind it, without a gap.
 
-With --app only the jobs of that application are shown; a NAME without one is that
-of the application of this folder. In NAME `*` and `?` match any text and character.
+With --app only the jobs of that application are shown; a NAME without one is
+that of the application of this folder. In NAME `*` and `?` match any text and
+any character.
 
 JSON: an object for each line, as GET /logs has them, and for each event.";
 
@@ -57,9 +58,10 @@ pub(crate) fn command() -> Command<Logs> {
             a.jobs.push(v.string()?);
             Ok(())
         })
-        .option(Opt::switch("follow", "Go on with what they write, until interrupted.").short('f'), |a, _| {
-            set(&mut a.follow, true)
-        })
+        .option(
+            Opt::switch("follow", "Go on with what they write, until interrupted.").short('f').behind_command(),
+            |a, _| set(&mut a.follow, true),
+        )
         .option(Opt::value("lines", "N", "So many of the last lines.").short('n').default("100"), |a, v| {
             set(&mut a.lines, Some(v.parse()?))
         })
@@ -349,6 +351,7 @@ mod tests {
         assert_eq!(jobs(""), [""; 0]);
         assert_eq!(jobs("web blog.web w*"), ["shop.web", "blog.web", "shop.w*"]);
         assert_eq!(jobs("--app shop"), ["shop.*"]);
+        assert_eq!(jobs("-f"), [""; 0]);
         assert_eq!(parse("").query("shop").lines, Some(100));
         assert_eq!((parse("").query("shop").follow, parse("--events").query("shop").follow), (false, true));
     }

@@ -70,7 +70,8 @@ fn service(
     // Writing into a `String` never fails.
     let _ = writeln!(out, "  {}:", quote(name));
     let mut line = |key: &str, value: String| {
-        let _ = writeln!(out, "    {key}: {value}");
+        let line = format!("    {key}: {value}");
+        let _ = writeln!(out, "{}", line.trim_end());
     };
     let words = words(config, &instance.env)?;
     for name in variables(&words) {
@@ -89,7 +90,7 @@ fn service(
     let list: Vec<String> = words.iter().map(|word| quote(&word.iter().map(piece).collect::<String>())).collect();
     line("command", format!("[{}]", list.join(", ")));
     if !instance.env.is_empty() {
-        line("environment", String::new());
+        line("environment", "".to_owned());
         for (name, value) in &instance.env {
             line(&format!("  {}", quote(name)), text(value));
         }

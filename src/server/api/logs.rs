@@ -20,7 +20,7 @@ pub(super) fn read(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let Some(logs) = call.provided.get::<History>() else {
         return Err(refuse(501, "unsupported", "this server keeps no history of output; a feed shows what comes"));
     };
-    let snapshot = logs.read(&query);
+    let snapshot = logs.read_with_files(call.cx, &query);
     let mut body = Vec::new();
     if snapshot.is_cut {
         body.extend_from_slice(b"{\"event\":\"gap\",\"dropped\":null}\n");

@@ -48,6 +48,12 @@ impl Done {
         self
     }
 
+    /// What stands behind the first `|` of each line.
+    pub(crate) fn of_all(&self) -> Vec<String> {
+        let text = self.text();
+        text.lines().filter_map(|line| line.split_once("| ")).map(|(_, rest)| rest.to_owned()).collect()
+    }
+
     /// What stands behind `name |` at the start of lines, without timestamps.
     pub(crate) fn of(&self, name: &str) -> Vec<String> {
         let text = self.text();

@@ -49,11 +49,11 @@ class Channel:
         return data.get("result") or data["error"]
 
     def event(self, **wanted):
+        """The first event like this; those of other topics may come before or after it, and stay."""
         while True:
-            while self.events:
-                event = self.events.pop(0)
+            for i, event in enumerate(self.events):
                 if all(event.get(key) == value for key, value in wanted.items()):
-                    return event
+                    return self.events.pop(i)
             message = json.loads(self.ws.recv(timeout=30))
             expect("an event", message["event"], "gaffer:event")
             self.events.append(message["data"])
@@ -77,6 +77,7 @@ expect("output", channel.event(topic=f"STREAM:{pid}", event="out")["data"], "hel
 expect("stats", channel.command("stats", "Late")["stats"]["name"], "default.Late")
 expect("scale", channel.command("scale", "Late", n="+1"), {"numprocesses": 2})
 later = channel.event(topic="PROCESS:Late", event="spawn")["pid"]
+assert later != pid
 channel.event(topic="STATS:Late", event="stat", pid=later)
 expect("a conflict", channel.command("load", config)["reason"], "process_conflict")
 expect("an unknown one", channel.command("fly")["errno"], 404)

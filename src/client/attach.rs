@@ -22,7 +22,7 @@ const LONGEST_NAME: usize = 24;
 /// The socket of an application that runs in `root`, if somebody serves it who is this user.
 ///
 /// ```
-/// assert_eq!(gaffer::cli::attached_socket("/nonexistent", "shop"), None);
+/// assert_eq!(gaffer::client::attached_socket("/nonexistent", "shop"), None);
 /// ```
 #[must_use]
 pub fn attached_socket(root: impl AsRef<Path>, app: &str) -> Option<PathBuf> {
