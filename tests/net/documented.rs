@@ -94,23 +94,28 @@ impl Drop for Typed {
     }
 }
 
-/// The number after a word.
+/// Lines of a word and a number, one after the other; at least one.
 #[track_caller]
-fn number(line: &str, word: &str) -> u64 {
-    let number = line.strip_prefix(word).and_then(|rest| rest.strip_prefix(' ')).and_then(|rest| rest.parse().ok());
-    number.unwrap_or_else(|| panic!("{line:?}"))
+fn numbers<'a>(lines: impl Iterator<Item = &'a str>, word: &str) {
+    let mut last = None;
+    for line in lines {
+        let number = line.strip_prefix(word).and_then(|rest| rest.strip_prefix(' ')).and_then(|rest| rest.parse().ok());
+        let number: u64 = number.unwrap_or_else(|| panic!("{line:?}"));
+        assert!(last.is_none_or(|last| number == last + 1), "{line:?} after {last:?}");
+        last = Some(number);
+    }
+    assert!(last.is_some());
 }
 
 #[test]
 fn streams() {
     let node = node();
     let mut curl = Typed::new(&node, "curl localhost:5000/streams/1/stderr?feed=continuous");
-    let lines = curl.lines(20);
-    let first = number(lines[0], "STDERR");
-    assert!(lines.iter().zip(first..).all(|(line, n)| number(line, "STDERR") == n), "{lines:?}");
+    numbers(curl.lines(20).into_iter(), "STDERR");
 
     let mut curl = Typed::new(&node, "curl localhost:5000/streams/1/stderr?feed=longpoll");
-    assert!(curl.end().lines().map(|line| number(line, "STDERR")).count() >= 1, "one piece, and the end");
+    // One piece, and the end.
+    numbers(curl.end().lines(), "STDERR");
 
     let mut curl = Typed::new(&node, "curl localhost:5000/streams/1/stderr?feed=eventsource");
     let lines = curl.lines(20);
@@ -123,11 +128,11 @@ fn streams() {
     for event in events {
         let [kind, lines @ .., last] = event else { panic!("{event:?}") };
         assert_eq!((*kind, *last), ("event: stderr", "data: "));
-        assert!(lines.iter().map(|line| number(line, "data: STDERR")).count() >= 1, "{event:?}");
+        numbers(lines.iter().copied(), "data: STDERR");
     }
 
     let mut curl = Typed::new(&node, "curl localhost:5000/streams/1/stdout?feed=longpoll");
-    assert!(curl.end().lines().map(|line| number(line, "STDOUT")).count() >= 1);
+    numbers(curl.end().lines(), "STDOUT");
 }
 
 #[test]
