@@ -9,6 +9,7 @@ mod access;
 mod browser;
 mod clients;
 mod console;
+mod documented;
 mod feeds;
 mod jobs;
 mod processes;
