@@ -13,5 +13,5 @@ pub mod lookup;
 pub mod sockjs;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod sse;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "client"))]
 pub mod ws;
