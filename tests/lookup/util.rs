@@ -68,6 +68,20 @@ impl Daemon {
         daemon
     }
 
+    /// The same at an address that was another's before: somebody may have got that port for a moment.
+    #[track_caller]
+    pub(crate) fn lookupd_again(bind: &str) -> Self {
+        eventually(&format!("a lookup server at {bind}"), || {
+            let mut daemon = Self::spawn(env!("CARGO_BIN_EXE_gaffer_lookupd"), &["--bind", bind]);
+            let is_ready = eventually("it listens, or has ended", || {
+                let ended = daemon.child.try_wait().expect("it is a child").is_some();
+                let ready = daemon.log().iter().any(|line| line.contains("ready: listening on "));
+                (ready || ended).then_some(ready)
+            });
+            is_ready.then_some(daemon)
+        })
+    }
+
     pub(crate) fn gafferd(args: &[&str]) -> Self {
         let mut daemon = Self::spawn(env!("CARGO_BIN_EXE_gafferd"), args);
         daemon.line("ready: ");
