@@ -129,6 +129,8 @@ pub mod substitute;
 pub mod suggest;
 pub mod sys;
 pub mod table;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(feature = "webhooks")]
 pub mod webhooks;
 pub mod words;

@@ -8,6 +8,7 @@ mod control;
 mod endpoints;
 mod plugins;
 mod reaper;
+mod secure;
 mod server;
 mod webhooks;
 
@@ -126,6 +127,7 @@ impl Running {
         };
         manager.add_app(webhooks);
         let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
+        endpoints.warn(&log);
         if config.console != Console::Off {
             manager.add_app(console(config.console)?);
         }

@@ -15,6 +15,8 @@ use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
 use serde_json::{Map, Value};
 
+use crate::secure::{Tls, is_guarded};
+
 /// What is not the configuration's business.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
@@ -29,8 +31,15 @@ pub(crate) struct Surroundings {
 }
 
 /// A server at the addresses of an endpoint.
-pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &Endpoint) -> Result<server::HttpServer> {
-    let mut settings = settings(config, around.insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
+pub(crate) fn bind(
+    config: &GafferdConfig,
+    around: &Surroundings,
+    endpoint: &Endpoint,
+    tls: &Tls,
+) -> Result<server::HttpServer> {
+    let insecure = around.insecure || is_guarded(config, endpoint);
+    let mut settings =
+        tls.apply(settings(config, insecure)).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
         let mut place = server::Endpoint::from(address.clone());
         if let server::Endpoint::Unix { mode, .. } = &mut place {
@@ -47,10 +56,13 @@ pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &End
 pub(crate) fn inherit(
     config: &GafferdConfig,
     around: &Surroundings,
+    endpoint: &Endpoint,
+    tls: &Tls,
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
+    let insecure = around.insecure || is_guarded(config, endpoint);
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    open(places.fold(settings(config, around.insecure), server::Config::endpoint), around)
+    open(places.fold(tls.apply(settings(config, insecure)), server::Config::endpoint), around)
 }
 
 /// How much of the programs' output is kept.
