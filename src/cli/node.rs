@@ -163,7 +163,8 @@ impl Node {
                     (node.certfile.clone(), files.keyfile.or_else(|| node.keyfile.clone()));
             }
         }
-        Ok(server.tls(&tls::Client::load(&files)?))
+        // The authorities of the system are read when the first connection needs them.
+        if files == tls::Files::default() { Ok(server) } else { Ok(server.tls(&tls::Client::load(&files)?)) }
     }
 
     /// Whether standard output gets colours.

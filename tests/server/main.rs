@@ -13,7 +13,12 @@ mod limits;
 mod listen;
 mod logs;
 mod node;
+#[cfg(feature = "tls")]
+#[path = "../pki/mod.rs"]
+mod pki;
 mod sockjs;
 mod stats;
+#[cfg(feature = "tls")]
+mod tls;
 mod websocket;
 mod wsclient;

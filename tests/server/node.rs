@@ -200,7 +200,12 @@ impl Node {
 
     /// Waits until so many connections are open.
     pub(crate) fn wait_connections(&self, want: u64) {
-        let mut client = self.connect();
+        self.wait_connections_with(|| self.connect(), want);
+    }
+
+    /// The same, asked by such a client.
+    pub(crate) fn wait_connections_with<S: Read + Write>(&self, connect: impl FnOnce() -> Client<S>, want: u64) {
+        let mut client = connect();
         let start = Instant::now();
         loop {
             client.send("GET /connections HTTP/1.1\r\nHost: localhost\r\n\r\n");
