@@ -58,6 +58,12 @@ impl Address {
             Self::Unix(_) => "http://localhost",
         }
     }
+
+    /// The host, with its port if it has one, and what stands before all paths.
+    pub(super) fn authority(&self) -> (&str, &str) {
+        let rest = self.base().split_once("://").map_or("", |(_, rest)| rest);
+        rest.split_at(rest.find('/').unwrap_or(rest.len()))
+    }
 }
 
 impl fmt::Display for Address {
@@ -109,6 +115,20 @@ mod tests {
         #[cfg(not(feature = "tls"))]
         assert_eq!(Address::parse("https://x").expect_err("TLS").kind(), ErrorKind::Unsupported);
         assert!(!Address::parse("https:x").is_ok_and(|address| address.is_tls()));
+    }
+
+    #[test]
+    fn hosts_and_prefixes() {
+        let authority = |text| {
+            let address = Address::parse(text).expect("right");
+            let (host, prefix) = address.authority();
+            (host.to_owned(), prefix.to_owned())
+        };
+        assert_eq!(authority("http://[::1]:5000/"), ("[::1]:5000".to_owned(), String::new()));
+        #[cfg(feature = "tls")]
+        assert_eq!(authority("https://h:1/p"), ("h:1".to_owned(), "/p".to_owned()));
+        assert_eq!(authority("proxy/a/b"), ("proxy".to_owned(), "/a/b".to_owned()));
+        assert_eq!(authority("unix:/run/g"), ("localhost".to_owned(), String::new()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Requests and answers.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::Agent;
@@ -25,6 +25,8 @@ const MAX_ANSWER: u64 = 64 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Http {
     agent: Agent,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Client>,
     pub(super) address: Address,
     pub(super) api_key: Option<String>,
     pub(super) timeout: Duration,
@@ -50,14 +52,34 @@ impl Http {
             Address::Unix(path) => Agent::with_parts(config(), UnixConnector(path.clone()), NoResolver),
         };
         let (timeout, heartbeat) = (Duration::from_secs(10), Duration::from_secs(20));
-        Self { agent, address, api_key: None, timeout, heartbeat }
+        Self {
+            agent,
+            #[cfg(feature = "tls")]
+            tls: None,
+            address,
+            api_key: None,
+            timeout,
+            heartbeat,
+        }
     }
 
     #[cfg(feature = "tls")]
     pub(super) fn set_tls(&mut self, tls: crate::tls::Client) {
         if self.address.is_tls() {
-            self.agent = tls_agent(tls.into());
+            self.agent = tls_agent(tls.clone().into());
+            self.tls = Some(tls);
         }
+    }
+
+    /// What was given, or what the system has.
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(&self) -> Result<crate::tls::Client> {
+        self.tls.clone().map_or_else(|| crate::tls::Client::load(&crate::tls::Files::default()), Ok)
+    }
+
+    /// When an answer to what is asked now is late; a time-out of more than a year is one of a year.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout.min(Duration::from_secs(365 * 86_400))
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Value> {
@@ -201,7 +223,7 @@ impl Http {
         }
     }
 
-    fn timed_out(&self) -> Error {
+    pub(super) fn timed_out(&self) -> Error {
         let what = format!("{} has not answered within {} s", self.address, self.timeout.as_secs_f64());
         Error::new(ErrorKind::TimedOut, what)
     }

@@ -18,6 +18,7 @@ mod connector;
 mod explain;
 mod files;
 mod server;
+#[cfg(any(feature = "server", feature = "client"))]
 mod session;
 mod validity;
 
@@ -33,7 +34,7 @@ pub use server::Server;
 pub(crate) use connector::TlsConnector;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 pub(crate) use explain::explain;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use session::Session;
 
 /// The files of a side; PEM.

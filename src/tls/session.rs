@@ -4,11 +4,17 @@
 //! 64 KiB of it. Until the [handshake](Session::is_handshaking) is over, only reading goes on. And nothing that has been decrypted stays here: a read
 //! stops while there is room for another record, so that a poller, which sees the socket only, knows all there is to know.
 
+// Either side alone has no use for what is the other's.
+#![cfg_attr(not(all(feature = "server", feature = "client")), allow(dead_code))]
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustls::Connection;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Connection};
 
 /// The longest record is 16 KiB and 2053 bytes (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
 const ROOM: usize = 20 << 10;
@@ -43,6 +49,39 @@ impl Session {
     pub(crate) fn accepted(tcp: TcpStream, server: &super::Server) -> io::Result<Self> {
         let tls = Connection::Server(server.connection()?);
         Ok(Self { tcp, tls, state: State::Fresh, said_goodbye: false })
+    }
+
+    /// The client's side of a connection, whose socket does not block, to who must be of this name or address.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`: nobody can be called so.
+    pub(crate) fn connected(tcp: TcpStream, client: &super::Client, host: &str) -> io::Result<Self> {
+        let unnamed = |_| io::Error::new(io::ErrorKind::InvalidInput, format!("no certificate can be for {host:?}"));
+        let name = ServerName::try_from(host.to_owned()).map_err(unnamed)?;
+        let tls = ClientConnection::new(Arc::clone(&client.config), name).map_err(io::Error::other)?;
+        Ok(Self { tcp, tls: Connection::Client(tls), state: State::Tls, said_goodbye: false })
+    }
+
+    /// Goes on with the handshake to its end.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`: something has to come first, or to be sent if something is [pending](Self::is_pending). Everything else is as for
+    /// [`read`](Self::read).
+    pub(crate) fn shake(&mut self) -> io::Result<()> {
+        while self.tls.is_handshaking() {
+            self.push()?;
+            if self.tls.is_handshaking() && self.tls.read_tls(&mut self.tcp)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Err(e) = self.tls.process_new_packets() {
+                // The alert; if it is lost, the end tells enough.
+                let _ = self.push();
+                return Err(io::Error::new(io::ErrorKind::InvalidData, e));
+            }
+        }
+        self.push().map(drop)
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
