@@ -49,6 +49,7 @@
 //! | `server` | `server`: the manager over HTTP; `plugins`; `history`, the last output of programs | serde_json, httparse, sha1_smol, base64 |
 //! | `client` | `client`: a blocking client of a node; `config` with it | ureq, serde_json, base64, httparse, sha1_smol |
 //! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
+//! | `tls` | `tls`: TLS for the server, the client and webhooks, where these are | rustls (with ring), rustls-native-certs |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
 //!
