@@ -34,7 +34,7 @@ pub(super) enum Stream {
     Unix(UnixStream),
     /// The socket to wait for, and what reads and writes it.
     #[cfg(feature = "tls")]
-    Tls(TcpStream, Mutex<Session>),
+    Tls(TcpStream, Box<Mutex<Session>>),
 }
 
 impl Stream {
@@ -67,7 +67,7 @@ impl Stream {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let client = http.tls()?;
         let session = tcp.try_clone().and_then(|tcp| Session::connected(tcp, &client, host));
-        let stream = Self::Tls(tcp, Mutex::new(session.map_err(|e| http.broken(e))?));
+        let stream = Self::Tls(tcp, Box::new(Mutex::new(session.map_err(|e| http.broken(e))?)));
         while let Self::Tls(_, session) = &stream {
             let shaken = lock(session).shake();
             match shaken {

@@ -12,10 +12,8 @@ use crate::{Error, ErrorKind, Result};
 /// The authorities that a client believes, and the certificate that it shows where it is asked for one.
 #[derive(Clone)]
 pub struct Client {
-    #[cfg_attr(
-        not(any(feature = "client", feature = "webhooks")),
-        expect(dead_code, reason = "there is nobody to ask")
-    )]
+    // Without a client there is nobody who asks.
+    #[cfg_attr(not(any(feature = "client", feature = "webhooks")), allow(dead_code))]
     pub(super) config: Arc<ClientConfig>,
 }
 

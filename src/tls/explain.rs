@@ -5,7 +5,6 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, Error};
 
 /// A sentence without its subject for an error of TLS, `None` for others.
-#[cfg_attr(not(any(feature = "client", feature = "webhooks")), expect(dead_code, reason = "nobody asks"))]
 pub(crate) fn explain(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     Some(match error {

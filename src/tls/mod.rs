@@ -15,6 +15,7 @@
 mod client;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod connector;
+#[cfg(any(feature = "client", feature = "webhooks"))]
 mod explain;
 mod files;
 mod server;

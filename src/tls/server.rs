@@ -50,7 +50,8 @@ impl Server {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).warnings.clone()
     }
 
-    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "there is nothing to serve"))]
+    // Without the server there is nobody to accept.
+    #[cfg_attr(not(feature = "server"), allow(dead_code))]
     pub(super) fn connection(&self) -> io::Result<ServerConnection> {
         let config = Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner).config);
         ServerConnection::new(config).map_err(io::Error::other)

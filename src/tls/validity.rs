@@ -32,7 +32,8 @@ pub(super) fn warning(der: &[u8], path: &Path) -> Option<String> {
 /// The first and the last second, since 1970 (RFC 5280 section 4.1); `None` for what is no certificate.
 fn validity(der: &[u8]) -> Option<(i64, i64)> {
     const SEQUENCE: u8 = 0x30;
-    let mut certificate = &mut &*item(&mut &*der, SEQUENCE)?;
+    let mut file = der;
+    let mut certificate = item(&mut file, SEQUENCE)?;
     let mut signed = item(&mut certificate, SEQUENCE)?;
     // The version is only there where it is not 1.
     if signed.first() == Some(&0xa0) {

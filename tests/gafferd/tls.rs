@@ -136,6 +136,10 @@ fn a_reload_reads_certificates() {
     let job = server.job("mine").expect("a name");
     assert_eq!(job.pids().expect("pids").len(), 1);
     let socket = server.socket().expect("a websocket");
+    let events = socket.subscribe("EVENTS").expect("a topic");
+    server.unload("mine").expect("it was loaded");
+    let event = events.recv_timeout(Duration::from_secs(30)).expect("it is open").expect("it comes");
+    assert!(format!("{event:?}").contains("mine"), "{event:?}");
     drop(socket);
     let e = client(port, &pki, "other").socket().expect_err("signed by another").to_string();
     assert!(e.contains("no authority that is known here"), "{e}");

@@ -13,6 +13,8 @@ mod limits;
 mod listen;
 mod logs;
 mod node;
+// What these tests have no use for, those of the daemon have.
+#[allow(dead_code)]
 #[cfg(feature = "tls")]
 #[path = "../pki/mod.rs"]
 mod pki;
