@@ -1,6 +1,7 @@
 //! The web console in Chromium, driven by its debugging protocol from a script of node's that needs no package.
 
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::browser::chromium;
 use crate::util::{Node, eventually, run_script, script, skip};
@@ -18,6 +19,9 @@ fn config() -> String {
     )
 }
 
+/// One browser at a time: each is many processes, and has a time limit.
+static BROWSER: Mutex<()> = Mutex::new(());
+
 /// Runs one scene of the script against a node.
 fn scene(name: &str) {
     let Some(chromium) = chromium() else { return skip(name, "there is no chromium") };
@@ -25,6 +29,7 @@ fn scene(name: &str) {
     if !has_node {
         return skip(name, "there is no node");
     }
+    let _alone = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut node = Node::new(&config());
     node.pids("web", 2);
     node.pids("hostile", 1);

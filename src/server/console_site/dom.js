@@ -36,16 +36,25 @@ export function attribute(element, name, value) {
   } else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** Calls `f` once in the next frame, however often it was asked to. */
-export function eachFrame(f) {
-  let asked = false;
+/** Work with a pause rests this many times as long as it took, but at most so many ms: then there is time for keys and clicks. */
+const [REST, LONGEST_REST] = [5, 1000];
+
+/** Calls `f` once in the next frame, however often it was asked to, and with a pause of so many ms after the call before. */
+export function eachFrame(f, pause = 0) {
+  let [asked, last, rest] = [false, -Infinity, pause];
+  const call = () => {
+    asked = false;
+    const start = performance.now();
+    f();
+    last = performance.now();
+    if (pause > 0) rest = Math.max(pause, Math.min(REST * (last - start), LONGEST_REST));
+  };
   return () => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => {
-      asked = false;
-      f();
-    });
+    const wait = last + rest - performance.now();
+    if (wait > 0) setTimeout(() => requestAnimationFrame(call), wait);
+    else requestAnimationFrame(call);
   };
 }
 

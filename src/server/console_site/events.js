@@ -6,6 +6,9 @@ import { clock, count, shortName, signalName } from './format.js';
 /** So many are kept. */
 const MOST = 1000;
 
+/** They are drawn this often, in ms. */
+const PAUSE = 150;
+
 const SAYS = {
   create: () => 'loaded',
   start: () => 'starts',
@@ -42,7 +45,7 @@ export class Events {
   constructor(on) {
     Object.assign(this, { on, all: [], fresh: [], kind: 'all', item: null, alarms: 0 });
     this.box = $('log');
-    this.render = eachFrame(() => this.flush());
+    this.render = eachFrame(() => this.flush(), PAUSE);
     this.chips = chips($('kinds'), [['all', 'All'], ['bad', 'Problems'], ['one', 'Selected job']], 'all', (kind) => {
       this.kind = kind;
       this.again();

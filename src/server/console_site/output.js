@@ -6,10 +6,10 @@ import { $, attribute, chips, eachFrame, h, text } from './dom.js';
 import { clock, count } from './format.js';
 
 /** So many lines are kept here; the oldest go first. */
-const MOST = 5000;
+const MOST = 4000;
 
-/** So many lines wait for the next frame; of a torrent the oldest are left out, and counted. */
-const WAITING = 2000;
+/** So many lines wait to be drawn, which happens this often, in ms; of a torrent the oldest are left out, unread, and counted. */
+const [WAITING, PAUSE] = [500, 150];
 
 /** So much of the past is asked for. */
 const PAST = 500;
@@ -25,7 +25,7 @@ export class Output {
   constructor(on) {
     Object.assign(this, { on, item: null, lines: [], waiting: [], skipped: 0, held: 0, styles: new Map(), test: null, fds: 'all', paused: false, follows: true });
     this.box = $('lines');
-    this.render = eachFrame(() => this.flush());
+    this.render = eachFrame(() => this.flush(), PAUSE);
     this.box.addEventListener('scroll', () => this.scrolled(), { passive: true });
     $('follow').addEventListener('click', () => this.toEnd());
     $('pause').addEventListener('click', () => this.pause());
@@ -97,7 +97,7 @@ export class Output {
       // After a pause what is kept overlaps what is here already.
       this.overlap = this.last;
       try {
-        await feed(`logs?n=${PAST}${this.query}`, { signal, each: (name, data) => !signal.aborted && this.take(name, JSON.parse(data)) });
+        await feed(`logs?n=${PAST}${this.query}`, { signal, each: (name, data) => !signal.aborted && this.put({ name, data }) });
         // That of a process ends with it.
         if (this.item?.pid !== undefined) return;
       } catch {
@@ -107,28 +107,28 @@ export class Output {
     }
   }
 
-  take(name, record) {
+  /** The lines of a piece of the feed. */
+  read({ name, data }) {
+    const record = JSON.parse(data);
     if (name === 'gap') {
-      this.put({ note: record.dropped ? `${count(record.dropped, 'line was', 'lines were')} left out` : 'some lines were left out' });
-      return;
+      return [{ note: record.dropped ? `${count(record.dropped, 'line was', 'lines were')} left out` : 'some lines were left out' }];
     }
     if (this.overlap) {
-      if (record.time <= this.overlap) return;
+      if (record.time <= this.overlap) return [];
       this.overlap = null;
     }
     this.last = Math.max(this.last ?? 0, record.time);
     const key = `${record.pid}:${record.fd}`;
-    const lines = decode(record).replace(/\r?\n$/, '').split('\n');
-    for (const raw of lines) {
+    return decode(record).replace(/\r?\n$/, '').split('\n').map((raw) => {
       const { pieces, plain, style, cut } = parse(raw, this.styles.get(key));
       if (this.styles.size > STREAMS) this.styles.clear();
       this.styles.set(key, style);
-      this.put({ time: record.time, from: `${record.name.replace(/^default\./, '')}.${record.instance}`, err: isError(record), label: record.label, pid: record.pid, pieces, plain, cut });
-    }
+      return { time: record.time, from: `${record.name.replace(/^default\./, '')}.${record.instance}`, err: isError(record), label: record.label, pid: record.pid, pieces, plain, cut };
+    });
   }
 
-  put(line) {
-    this.waiting.push(line);
+  put(piece) {
+    this.waiting.push(piece);
     if (this.waiting.length > (this.paused ? MOST : WAITING)) {
       this.waiting.shift();
       this.skipped++;
@@ -142,7 +142,7 @@ export class Output {
       text($('pause'), n > 0 ? `Resume (${n} new)` : 'Resume');
       return;
     }
-    const fresh = this.waiting;
+    const fresh = this.waiting.flatMap((piece) => this.read(piece));
     this.waiting = [];
     if (this.skipped > 0) {
       fresh.unshift({ note: `${count(this.skipped, 'line was', 'lines were')} too quick to be shown` });

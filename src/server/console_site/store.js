@@ -221,6 +221,8 @@ export class Store {
         break;
       case 'spawn': {
         const process = this.process(event.pid, job);
+        // Until the job is looked at again.
+        job.running = Math.max(job.running, job.processes.size);
         process.state = 'running';
         process.osPid = event.os_pid;
         process.started = event.time;
@@ -237,6 +239,7 @@ export class Store {
       case 'exit': {
         const asked = job.processes.get(event.pid)?.state === 'stopping' || job.state === 'stopped';
         this.forget(event.pid);
+        job.running = Math.min(job.running, job.processes.size);
         if (asked || event.once) return false;
         job.ends.push(event.time);
         if (job.ends.length > 100) job.ends.shift();

@@ -84,8 +84,12 @@ class Browser {
   }
 
   async close() {
-    this.child.kill();
-    if (this.child.exitCode === null && this.child.signalCode === null) await new Promise((done) => this.child.once('exit', done));
+    // It ends its own children then, which would write into the profile for a while.
+    const ended = this.child.exitCode !== null || this.child.signalCode !== null ? null : new Promise((done) => this.child.once('exit', done));
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
+    this.send('Browser.close', {}, undefined).catch(() => {});
+    await ended;
+    clearTimeout(timer);
   }
 }
 
