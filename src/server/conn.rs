@@ -93,6 +93,8 @@ pub(super) struct Conn {
     pub(super) mode: Mode,
     /// The client speaks HTTP where TLS is spoken, and is to be told so.
     pub(super) clear_text: bool,
+    /// TLS has failed, which is to be counted.
+    pub(super) tls_failed: bool,
     /// The client will send nothing more.
     pub(super) eof: bool,
     /// It is to be ended; what hangs on its mode is still there.
@@ -121,6 +123,7 @@ impl Conn {
             sent: 0,
             mode: Mode::Http,
             clear_text: false,
+            tls_failed: false,
             eof: false,
             dead: false,
             dirty: false,
@@ -178,7 +181,12 @@ impl Conn {
                     return None;
                 }
                 // It was told; the rest of what it sends is taken, so that the alert is not lost to a reset.
-                Err(e) if e.kind() == io::ErrorKind::InvalidData && matches!(self.mode, Mode::Http) => {
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                    self.tls_failed = true;
+                    if !matches!(self.mode, Mode::Http) {
+                        self.dead = true;
+                        return None;
+                    }
                     (self.mode, self.sent) = (Mode::Linger, 0);
                     self.out.clear();
                 }

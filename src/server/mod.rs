@@ -397,6 +397,7 @@ impl HttpServer {
             }
         }
         self.buffer = buffer;
+        self.counters.tls_failed += u64::from(mem::take(&mut conn.tls_failed));
         if mem::take(&mut conn.clear_text) {
             let reason = "this is HTTP, but TLS is spoken here: ask with https:// (or wss://)";
             self.refuse_connection(conn, &Refusal::new(400, "tls_required", reason));
@@ -589,7 +590,11 @@ impl HttpServer {
             }
             Clock::Socket => Self::check_socket(conn, now),
             Clock::Answer => self.no_answer(cx, conn, 504, "timed_out"),
-            Clock::Idle | Clock::Handshake | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,
+            Clock::Handshake => {
+                self.counters.tls_failed += 1;
+                conn.dead = true;
+            }
+            Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,
         }
     }
 }
