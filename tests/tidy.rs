@@ -64,6 +64,22 @@ fn layers() {
         ("src/sys", &[&l3[..], &["manager", "table", "event_loop", "events", "proto"]].concat()),
         ("src/manager", &l3),
         ("src/webhooks", &["server", "client", "console", "signals", "config", "cli", "controller", "plugins", "sys"]),
+        (
+            "src/tls",
+            &[
+                "manager",
+                "server",
+                "client",
+                "console",
+                "signals",
+                "config",
+                "cli",
+                "controller",
+                "webhooks",
+                "event_loop",
+                "table",
+            ],
+        ),
         ("src/plugins", &["server", "client", "console", "signals", "config", "cli", "webhooks", "event_loop"]),
         ("src/controller", &["server", "client", "console", "signals", "cli", "event_loop", "sys"]),
         (

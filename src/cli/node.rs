@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::{Code, ColorChoice, Command, Failure, Opt, print};
 use crate::client::{DEFAULT_ENDPOINT, Server};
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, KnownNode};
+#[cfg(feature = "tls")]
+use crate::tls;
 use crate::{Error, ErrorKind};
 
 /// The options of all commands that talk to a node.
@@ -19,6 +21,9 @@ pub struct Node {
     pub endpoint: Option<String>,
     /// `--api-key`.
     pub api_key: Option<String>,
+    /// `--cacert`, `--certfile` and `--keyfile`.
+    #[cfg(feature = "tls")]
+    pub tls: tls::Files,
     /// `--timeout`: for an answer, or for what is waited for.
     pub timeout: Option<Duration>,
     /// `--json`.
@@ -33,12 +38,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Gives a command the options of its node.
 #[must_use]
 pub fn options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
-    let endpoint = Opt::value("endpoint", "URL", "The node: http://HOST:PORT or unix:/PATH.")
+    let endpoint = Opt::value("endpoint", "URL", "The node: http://HOST:PORT, https://HOST:PORT or unix:/PATH.")
         .short('g')
         .aliases(&["connect", "gafferd-http-address"])
         .default("GAFFER_ENDPOINT, else `endpoint` of [gaffer] in ~/.gaffer/gaffer.ini, else http://127.0.0.1:5000");
     let key = Opt::value("api-key", "KEY", "The key to show the node; other users can see it here.")
         .default("GAFFER_API_KEY, else `key` of [node \"URL\"] in ~/.gaffer/gaffer.ini");
+    #[cfg(feature = "tls")]
+    let command = tls_options(command);
     let command = command
         .option(endpoint, |a: &mut T, v| {
             a.as_mut().endpoint = Some(v.string()?);
@@ -71,6 +78,29 @@ pub fn screen<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
         })
 }
 
+#[cfg(feature = "tls")]
+fn tls_options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
+    let cacert =
+        Opt::value("cacert", "FILE", "Believe https nodes whose certificate one of these authorities has signed.")
+            .default("`cacert` of [node \"URL\"], else the system's");
+    let certfile = Opt::value("certfile", "FILE", "The certificate to show https nodes that ask for one.")
+        .default("`certfile` of [node \"URL\"]");
+    let keyfile = Opt::value("keyfile", "FILE", "Its key.").default("in the --certfile");
+    command
+        .option(cacert, |a: &mut T, v| {
+            a.as_mut().tls.cacert = Some(v.path());
+            Ok(())
+        })
+        .option(certfile, |a, v| {
+            a.as_mut().tls.certfile = Some(v.path());
+            Ok(())
+        })
+        .option(keyfile, |a, v| {
+            a.as_mut().tls.keyfile = Some(v.path());
+            Ok(())
+        })
+}
+
 impl Node {
     /// The same with another `--endpoint`.
     #[must_use]
@@ -80,11 +110,11 @@ impl Node {
     }
 
     /// The node, which is not asked anything yet: that of the option, of `GAFFER_ENDPOINT`, of the
-    /// [configuration](ClientConfig::of_user), or [`DEFAULT_ENDPOINT`]; likewise the key.
+    /// [configuration](ClientConfig::of_user), or [`DEFAULT_ENDPOINT`]; likewise the key, and the files of TLS.
     ///
     /// # Errors
     ///
-    /// The address is malformed, a variable is not UTF-8, or the configuration is wrong.
+    /// The address is malformed, a variable is not UTF-8, the configuration is wrong, or a file of TLS is.
     pub fn server(&self) -> Result<Server, Failure> {
         self.server_or(None)
     }
@@ -119,12 +149,36 @@ impl Node {
         let key = match (&self.api_key, text("GAFFER_API_KEY")?) {
             (Some(key), _) => Some(key.clone()),
             (None, Some(key)) => Some(key),
-            (None, None) => known_key(&config, &server)?,
+            (None, None) => known(&config, &server)?.and_then(|node| node.key.clone()),
         };
+        #[cfg(feature = "tls")]
+        let server = self.secured(server, &config)?;
         Ok(match key {
             Some(key) => server.api_key(key),
             None => server,
         })
+    }
+
+    /// What the options leave out, the configuration has.
+    #[cfg(feature = "tls")]
+    fn secured(&self, server: Server, config: &ClientConfig) -> Result<Server, Failure> {
+        let mut files = self.tls.clone();
+        if !server.is_tls() {
+            if files == tls::Files::default() {
+                return Ok(server);
+            }
+            let what = "--cacert, --certfile and --keyfile are for https";
+            return Err(Failure::usage(format!("{what}, which {} is not", server.address())));
+        }
+        if let Some(node) = known(config, &server)? {
+            files.cacert = files.cacert.or_else(|| node.cacert.clone());
+            if files.certfile.is_none() {
+                (files.certfile, files.keyfile) =
+                    (node.certfile.clone(), files.keyfile.or_else(|| node.keyfile.clone()));
+            }
+        }
+        // The authorities of the system are read when the first connection needs them.
+        if files == tls::Files::default() { Ok(server) } else { Ok(server.tls(&tls::Client::load(&files)?)) }
     }
 
     /// Whether standard output gets colours.
@@ -143,11 +197,11 @@ impl Node {
     }
 }
 
-/// The key of the section about this node, however its address is written there.
-fn known_key(config: &ClientConfig, server: &Server) -> Result<Option<String>, Failure> {
+/// The section about this node, however its address is written there.
+fn known<'a>(config: &'a ClientConfig, server: &Server) -> Result<Option<&'a KnownNode>, Failure> {
     for node in &config.nodes {
         match Server::new(&node.address) {
-            Ok(known) if known.address() == server.address() => return Ok(node.key.clone()),
+            Ok(known) if known.address() == server.address() => return Ok(Some(node)),
             Err(e) if e.kind() != ErrorKind::Unsupported => return Err(e.into()),
             // Another node, or one that another build can reach.
             _ => {}
@@ -208,6 +262,14 @@ mod tests {
         }
         assert_eq!(parse("--api-key k").api_key.as_deref(), Some("k"));
         assert_eq!(parse("--timeout 1.5").timeout, Some(Duration::from_millis(1500)));
+        #[cfg(feature = "tls")]
+        {
+            let files = parse("--cacert a --certfile c --keyfile k").tls;
+            assert_eq!(files, tls::Files::default().cacert("a").certfile("c").keyfile("k"));
+            let of = |line: &str| parse(line).server_with(None, |_| None).expect_err(line).to_string();
+            assert!(of("-g http://h:1 --cacert a").contains("are for https, which http://h:1 is not"));
+            assert!(of("-g https://h:1 --cacert /nonexistent/a").contains("cannot read '/nonexistent/a'"));
+        }
         assert_eq!((parse("--json").json, parse("--color never").color), (true, ColorChoice::Never));
         assert!(options(Command::<Only>::new("x", "")).parse(["--timeout=soon".into()]).is_err());
     }

@@ -8,17 +8,18 @@ use crate::{Error, ErrorKind, Result};
 /// The address of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    /// `http://host:port`, perhaps with a path before all others; no slash at its end.
+    /// `http://host:port` or `https://host:port`, perhaps with a path before all others; no slash at its end.
     Http(String),
     /// The path of a socket.
     Unix(PathBuf),
 }
 
 impl Address {
-    /// Reads `http://HOST[:PORT][/PREFIX]`, `HOST:PORT` and `unix:PATH` (also `unix:///PATH`).
+    /// Reads `http://HOST[:PORT][/PREFIX]`, the same with `https`, `HOST:PORT` and `unix:PATH` (also `unix:///PATH`).
     pub(super) fn parse(text: &str) -> Result<Self> {
         let bad = |why: &str| {
-            let what = format!("invalid address {text:?}: {why}; expected http://HOST:PORT or unix:/PATH");
+            let what =
+                format!("invalid address {text:?}: {why}; expected http://HOST:PORT, https://HOST:PORT or unix:/PATH");
             Error::new(ErrorKind::Invalid, what)
         };
         let text = text.trim();
@@ -26,13 +27,13 @@ impl Address {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() { Err(bad("the path is missing")) } else { Ok(Self::Unix(path.into())) };
         }
-        if text.starts_with("https://") {
+        if text.starts_with("https://") && !cfg!(feature = "tls") {
             return Err(Error::new(ErrorKind::Unsupported, format!("{text}: this build has no TLS; use http or unix")));
         }
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
             Some((scheme, _)) => return Err(bad(&format!("unknown scheme {scheme:?}"))),
-            None => text,
+            None => ("http", text),
         };
         let rest = rest.trim_end_matches('/');
         let authority = rest.split('/').next().unwrap_or_default();
@@ -42,7 +43,12 @@ impl Address {
         if rest.contains(|c: char| c.is_whitespace() || c.is_control() || "?#@".contains(c)) {
             return Err(bad("it has a character that does not belong there"));
         }
-        Ok(Self::Http(format!("http://{rest}")))
+        Ok(Self::Http(format!("{scheme}://{rest}")))
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Http(base) if base.starts_with("https://"))
     }
 
     /// What stands before the paths of requests. A socket has no host; the node knows the name `localhost`.
@@ -55,7 +61,7 @@ impl Address {
 
     /// The host, with its port if it has one, and what stands before all paths.
     pub(super) fn authority(&self) -> (&str, &str) {
-        let rest = self.base().trim_start_matches("http://");
+        let rest = self.base().split_once("://").map_or("", |(_, rest)| rest);
         rest.split_at(rest.find('/').unwrap_or(rest.len()))
     }
 }
@@ -93,6 +99,8 @@ mod tests {
             ("http://[::1]:5000/", "http://[::1]:5000"),
             ("node:5000", "http://node:5000"),
             ("localhost", "http://localhost"),
+            #[cfg(feature = "tls")]
+            ("https://node:5000/", "https://node:5000"),
             ("http://proxy/gaffer/", "http://proxy/gaffer"),
             ("unix:/run/g.sock", "unix:/run/g.sock"),
             ("unix:///run/g.sock", "unix:/run/g.sock"),
@@ -104,7 +112,9 @@ mod tests {
         {
             assert_eq!(Address::parse(bad).expect_err(bad).kind(), ErrorKind::Invalid, "{bad}");
         }
+        #[cfg(not(feature = "tls"))]
         assert_eq!(Address::parse("https://x").expect_err("TLS").kind(), ErrorKind::Unsupported);
+        assert!(!Address::parse("https:x").is_ok_and(|address| address.is_tls()));
     }
 
     #[test]
@@ -115,6 +125,8 @@ mod tests {
             (host.to_owned(), prefix.to_owned())
         };
         assert_eq!(authority("http://[::1]:5000/"), ("[::1]:5000".to_owned(), String::new()));
+        #[cfg(feature = "tls")]
+        assert_eq!(authority("https://h:1/p"), ("h:1".to_owned(), "/p".to_owned()));
         assert_eq!(authority("proxy/a/b"), ("proxy".to_owned(), "/a/b".to_owned()));
         assert_eq!(authority("unix:/run/g"), ("localhost".to_owned(), String::new()));
     }

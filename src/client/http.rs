@@ -7,11 +7,15 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{Method, Request, Response};
+#[cfg(feature = "tls")]
+use ureq::unversioned::transport::Connector as _;
 use ureq::unversioned::transport::TcpConnector;
 
 use super::address::Address;
 use super::answer;
 use super::unix::{NoResolver, PlainResolver, UnixConnector};
+#[cfg(feature = "tls")]
+use crate::tls::TlsConnector;
 use crate::{Error, ErrorKind, Result};
 
 /// The longest answer that is read; a node with 10 000 jobs needs some 2 MiB.
@@ -21,6 +25,8 @@ const MAX_ANSWER: u64 = 64 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Http {
     agent: Agent,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Client>,
     pub(super) address: Address,
     pub(super) api_key: Option<String>,
     pub(super) timeout: Duration,
@@ -38,19 +44,37 @@ pub(super) enum Content<'a> {
 
 impl Http {
     pub(super) fn new(address: Address) -> Self {
-        // A proxy of the environment is for the web, not for a node; a redirection would be none of a node's.
-        let config = Config::builder()
-            .proxy(None)
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .user_agent(concat!("gaffer/", env!("CARGO_PKG_VERSION")))
-            .build();
         let agent = match &address {
-            Address::Http(_) => Agent::with_parts(config, TcpConnector::default(), PlainResolver),
-            Address::Unix(path) => Agent::with_parts(config, UnixConnector(path.clone()), NoResolver),
+            #[cfg(feature = "tls")]
+            Address::Http(_) => tls_agent(TlsConnector::default()),
+            #[cfg(not(feature = "tls"))]
+            Address::Http(_) => Agent::with_parts(config(), TcpConnector::default(), PlainResolver),
+            Address::Unix(path) => Agent::with_parts(config(), UnixConnector(path.clone()), NoResolver),
         };
         let (timeout, heartbeat) = (Duration::from_secs(10), Duration::from_secs(20));
-        Self { agent, address, api_key: None, timeout, heartbeat }
+        Self {
+            agent,
+            #[cfg(feature = "tls")]
+            tls: None,
+            address,
+            api_key: None,
+            timeout,
+            heartbeat,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn set_tls(&mut self, tls: crate::tls::Client) {
+        if self.address.is_tls() {
+            self.agent = tls_agent(tls.clone().into());
+            self.tls = Some(tls);
+        }
+    }
+
+    /// What was given, or what the system has.
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(&self) -> Result<crate::tls::Client> {
+        self.tls.clone().map_or_else(|| crate::tls::Client::load(&crate::tls::Files::default()), Ok)
     }
 
     /// When an answer to what is asked now is late; a time-out of more than a year is one of a year.
@@ -211,8 +235,27 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(inner, Some(ureq::Error::Timeout(_))) || error.kind() == io::ErrorKind::TimedOut
 }
 
-/// The system's words without its number.
+/// A proxy of the environment is for the web, not for a node; a redirection would be none of a node's.
+fn config() -> Config {
+    Config::builder()
+        .proxy(None)
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .user_agent(concat!("gaffer/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+#[cfg(feature = "tls")]
+fn tls_agent(tls: TlsConnector) -> Agent {
+    Agent::with_parts(config(), TcpConnector::default().chain(tls), PlainResolver)
+}
+
+/// The system's words without its number, or what TLS has against the other side.
 fn words(error: &io::Error) -> String {
+    #[cfg(feature = "tls")]
+    if let Some(words) = crate::tls::explain(error) {
+        return words;
+    }
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -151,7 +151,10 @@ impl<R: Receive> Link<R> {
             }
             let until = deadline.map_or(state.next_beat(&self.http), |at| at.min(state.next_beat(&self.http)));
             let timeout = until.saturating_duration_since(now);
-            let wait = Wait { read: !state.polling && state.receiver.has_room(), write: !state.out.is_empty() };
+            let wait = Wait {
+                read: !state.polling && state.receiver.has_room(),
+                write: !state.out.is_empty() || self.stream.is_pending(),
+            };
             if !wait.read && !wait.write {
                 state = self.changed.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
@@ -285,7 +288,7 @@ impl<R: Receive> State<R> {
     /// Sends what the socket takes.
     fn write(&mut self, mut stream: &Stream, http: &Http) {
         let mut sent = 0;
-        while sent < self.out.len() {
+        while sent < self.out.len() || stream.is_pending() {
             match stream.write(&self.out[sent..]) {
                 Ok(n) => sent += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -53,7 +53,7 @@
 //! | `Forbidden` | 401, 403, 421; a socket file whose permissions forbid it |
 //! | `Closed` | 410: the process or its stream has ended |
 //! | `Stopping`, `Full` | 503: the node ends, or has reached a bound |
-//! | `Unsupported` | 501; `https` in a build without TLS |
+//! | `Unsupported` | 501; `https` in a build without the feature `tls` |
 //! | `TimedOut` | 408, 504; no answer within [`timeout`](Server::timeout); a feed without a sign of life |
 //! | `Unreachable` | nobody listens there, its name is unknown, or the connection was lost |
 //! | `Io` | 500: something failed in the node |

@@ -50,13 +50,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// The node at `http://HOST:PORT` (also with a path before its own, or without `http://`) or `unix:/PATH`.
+    /// The node at `http://HOST:PORT` (also with a path before its own, or without `http://`), `https://HOST:PORT` or `unix:/PATH`.
+    ///
+    /// A node at `https` needs a certificate that an authority of the system has signed, unless [`tls`](Self::tls) names others.
     ///
     /// Nothing is sent yet.
     ///
     /// # Errors
     ///
-    /// The address is malformed, or is `https`, for which this build has no TLS.
+    /// The address is malformed, or is `https` and this build has no TLS.
     pub fn new(address: &str) -> Result<Self> {
         Ok(Self { http: Http::new(Address::parse(address)?) })
     }
@@ -72,6 +74,20 @@ impl Server {
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.http.api_key.as_deref()
+    }
+
+    /// Whom to believe that it is the node, and the certificate to show it. Default: the authorities of the system, and none.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: &crate::tls::Client) -> Self {
+        self.http.set_tls(tls.clone());
+        self
+    }
+
+    /// Whether the node is asked by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.http.address.is_tls()
     }
 
     /// How long an answer may take, connecting included; for a feed, its beginning. Default: 10 s.

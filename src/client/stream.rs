@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+#[cfg(feature = "tls")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::address::Address;
@@ -13,6 +15,8 @@ use super::http::Http;
 use crate::Result;
 use crate::proto::ws::client::Handshake;
 use crate::sys::writable;
+#[cfg(feature = "tls")]
+use crate::tls::Session;
 
 /// The longest head of an answer.
 const MAX_HEAD: usize = 16 << 10;
@@ -28,6 +32,9 @@ const MAX_REFUSAL: usize = 64 << 10;
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// The socket to wait for, and what reads and writes it.
+    #[cfg(feature = "tls")]
+    Tls(TcpStream, Box<Mutex<Session>>),
 }
 
 impl Stream {
@@ -41,9 +48,43 @@ impl Stream {
         let set = match &stream {
             Self::Tcp(tcp) => tcp.set_nodelay(true).and_then(|()| tcp.set_nonblocking(true)),
             Self::Unix(unix) => unix.set_nonblocking(true),
+            #[cfg(feature = "tls")]
+            Self::Tls(..) => Ok(()),
         };
         set.map_err(|e| http.broken(e))?;
+        #[cfg(feature = "tls")]
+        if let Self::Tcp(tcp) = stream {
+            return if http.address.is_tls() { Self::secured(http, tcp, deadline) } else { Ok(Self::Tcp(tcp)) };
+        }
         Ok(stream)
+    }
+
+    /// The same after a handshake.
+    #[cfg(feature = "tls")]
+    fn secured(http: &Http, tcp: TcpStream, deadline: Instant) -> Result<Self> {
+        let (authority, _) = http.address.authority();
+        let host = authority.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(authority, |(host, _)| host);
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let client = http.tls()?;
+        let session = tcp.try_clone().and_then(|tcp| Session::connected(tcp, &client, host));
+        let stream = Self::Tls(tcp, Box::new(Mutex::new(session.map_err(|e| http.broken(e))?)));
+        while let Self::Tls(_, session) = &stream {
+            let shaken = lock(session).shake();
+            match shaken {
+                Ok(()) => break,
+                Err(e) => stream.again(http, e, Wait { read: true, write: stream.is_pending() }, deadline)?,
+            }
+        }
+        Ok(stream)
+    }
+
+    /// Whether something was taken that is not sent yet; writing nothing sends it.
+    pub(super) fn is_pending(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(_, session) => lock(session).is_pending(),
+            _ => false,
+        }
     }
 
     /// Opens a websocket at this path; what came after the node's answer.
@@ -58,7 +99,7 @@ impl Stream {
         handshake.write(&mut request);
         let stream = Self::connect(http, deadline)?;
         let mut rest = &request[..];
-        while !rest.is_empty() {
+        while !rest.is_empty() || stream.is_pending() {
             match (&stream).write(rest) {
                 Ok(n) => rest = &rest[n..],
                 Err(e) => stream.again(http, e, Wait { read: false, write: true }, deadline)?,
@@ -92,7 +133,8 @@ impl Stream {
 
     /// Reads more; false at the end.
     fn more(&self, http: &Http, to: &mut Vec<u8>, deadline: Instant) -> Result<bool> {
-        let mut chunk = [0; 4096];
+        // A record of TLS finds room.
+        let mut chunk = vec![0; 32 << 10];
         let mut stream = self;
         loop {
             match stream.read(&mut chunk) {
@@ -135,8 +177,10 @@ pub(super) struct Wait {
 /// Each address in its turn; none has more than what is left.
 fn connect(address: &Address, deadline: Instant) -> io::Result<TcpStream> {
     let (authority, _) = address.authority();
-    let port = authority.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-    let addresses = if port { authority.to_socket_addrs()? } else { format!("{authority}:80").to_socket_addrs()? };
+    let port = authority.rsplit_once(':').is_some_and(|(_, port)| is_port(port));
+    let usual = if address.is_tls() { 443 } else { 80 };
+    let addresses =
+        if port { authority.to_socket_addrs()? } else { format!("{authority}:{usual}").to_socket_addrs()? };
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in addresses {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -151,6 +195,16 @@ fn connect(address: &Address, deadline: Instant) -> io::Result<TcpStream> {
     Err(last)
 }
 
+/// What is behind the last colon may also be the end of a numeric address.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(feature = "tls")]
+fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Something nobody foresees: each `RandomState` has a key of its own, drawn from the system.
 fn nonce() -> [u8; 16] {
     let (a, b) = (RandomState::new().hash_one(0), RandomState::new().hash_one(1));
@@ -162,6 +216,8 @@ impl Read for &Stream {
         match self {
             Stream::Tcp(tcp) => (&mut &*tcp).read(buf),
             Stream::Unix(unix) => (&mut &*unix).read(buf),
+            #[cfg(feature = "tls")]
+            Stream::Tls(_, session) => lock(session).read(buf),
         }
     }
 }
@@ -171,6 +227,8 @@ impl Write for &Stream {
         match self {
             Stream::Tcp(tcp) => (&mut &*tcp).write(buf),
             Stream::Unix(unix) => (&mut &*unix).write(buf),
+            #[cfg(feature = "tls")]
+            Stream::Tls(_, session) => lock(session).write(buf),
         }
     }
 
@@ -184,6 +242,8 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(tcp) => tcp.as_fd(),
             Self::Unix(unix) => unix.as_fd(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tcp, _) => tcp.as_fd(),
         }
     }
 }

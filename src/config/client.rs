@@ -36,13 +36,20 @@ pub struct KnownNode {
     pub address: String,
     /// The API key to show it. Default none.
     pub key: Option<String>,
+    /// `certfile`: the certificate to show it, PEM, as below. Default none.
+    pub certfile: Option<PathBuf>,
+    /// `keyfile`: its key. Default: it is in the `certfile`.
+    pub keyfile: Option<PathBuf>,
+    /// `cacert`: the authorities, one of which must have signed the node's. Default: those of the system. A path that is not absolute begins at the
+    /// folder of the configuration.
+    pub cacert: Option<PathBuf>,
 }
 
 /// Those of `[node "ADDRESS"]` that only TLS has a use for.
 const TLS: [&str; 3] = ["certfile", "keyfile", "cacert"];
 
 impl ClientConfig {
-    /// Reads the text of the file; messages begin with `origin`.
+    /// Reads the text of the file `origin`, with which messages begin.
     ///
     /// # Errors
     ///
@@ -105,12 +112,18 @@ fn node_address(section: &str) -> Option<&str> {
 }
 
 fn known_node(section: &Section, address: &str, origin: &str) -> Result<KnownNode> {
-    let mut node = KnownNode { address: address.to_owned(), key: None };
+    let mut node = KnownNode { address: address.to_owned(), key: None, certfile: None, keyfile: None, cacert: None };
     for entry in &section.entries {
         match entry.key.as_str() {
             "key" => node.key = Some(value(entry, origin)?),
-            // They are read where there is somebody who uses them.
-            key if TLS.contains(&key) && address.starts_with("https:") => {}
+            key if TLS.contains(&key) && address.starts_with("https:") => {
+                let path = Some(Path::new(origin).with_file_name("").join(value(entry, origin)?));
+                match key {
+                    "certfile" => node.certfile = path,
+                    "keyfile" => node.keyfile = path,
+                    _ => node.cacert = path,
+                }
+            }
             key if TLS.contains(&key) => {
                 let what = format!("`{key}` is for https, which {address} is not");
                 return Err(fault(origin, entry.line, entry.column, &what));
@@ -154,7 +167,8 @@ mod tests {
             assert!(e.to_string().contains(want), "{e}");
         }
         let good = "[node \"https://h\"]\ncertfile = x\nkey = k\n";
-        assert_eq!(ClientConfig::parse(good, "g").expect("good").nodes[0].key.as_deref(), Some("k"));
+        let node = ClientConfig::parse(good, "/f/g").expect("good").nodes.remove(0);
+        assert_eq!((node.key.as_deref(), node.certfile.as_deref()), (Some("k"), Some(Path::new("/f/x"))));
     }
 
     #[test]

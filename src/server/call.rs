@@ -115,6 +115,8 @@ pub struct Counters {
     pub requests: u64,
     /// Events, samples and pieces of output that feeds did not get because their client was too slow.
     pub dropped: u64,
+    /// Connections that broke by TLS: a side was not trusted, nothing could be agreed upon, or not in time.
+    pub tls_failed: u64,
 }
 
 /// A request whose content is complete; its length is bounded by the route.

@@ -80,6 +80,9 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Whether it may listen at addresses that are not loopback, where nobody is asked for a key. Default: false.
     pub insecure: bool,
+    /// TLS of its TCP endpoints; unix sockets have none. Default: none.
+    #[cfg(feature = "tls")]
+    pub tls: Option<crate::tls::Server>,
     /// Origins whose pages may use the server, as browsers write them (`http://host:port`), or `*`. Default: the server's
     /// own only.
     pub allow_origins: Vec<String>,
@@ -93,7 +96,7 @@ pub struct Config {
     pub max_connections: usize,
     /// Connections that may wait to be accepted. Default: 1024, of which the system may take less.
     pub backlog: i32,
-    /// From the first byte of a head to its end; beyond it 408. Default: 10 s.
+    /// From the first byte of a head to its end; beyond it 408. Likewise for a TLS handshake; beyond it the connection is cut. Default: 10 s.
     pub head_timeout: Duration,
     /// From a head to the end of its content; beyond it 408. Default: 60 s.
     pub body_timeout: Duration,
@@ -119,6 +122,8 @@ impl Default for Config {
         Self {
             endpoints: Vec::new(),
             insecure: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),
             limits: h1::Limits::default(),
@@ -143,6 +148,14 @@ impl Config {
     #[must_use]
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.endpoints.push(endpoint);
+        self
+    }
+
+    /// Sets [`tls`](field@Self::tls).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::tls::Server) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -59,6 +59,8 @@ pub(super) struct Web {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Clock {
     Idle,
+    /// Until it is agreed how to talk (TLS).
+    Handshake,
     Head,
     Body,
     /// An answer is to come.
@@ -89,6 +91,10 @@ pub(super) struct Conn {
     /// How much of `out` was sent.
     pub(super) sent: usize,
     pub(super) mode: Mode,
+    /// The client speaks HTTP where TLS is spoken, and is to be told so.
+    pub(super) clear_text: bool,
+    /// TLS has failed, which is to be counted.
+    pub(super) tls_failed: bool,
     /// The client will send nothing more.
     pub(super) eof: bool,
     /// It is to be ended; what hangs on its mode is still there.
@@ -116,6 +122,8 @@ impl Conn {
             out: Vec::new(),
             sent: 0,
             mode: Mode::Http,
+            clear_text: false,
+            tls_failed: false,
             eof: false,
             dead: false,
             dirty: false,
@@ -152,6 +160,7 @@ impl Conn {
     fn wants_read(&self, config: &Config) -> bool {
         !self.eof
             && match self.mode {
+                _ if self.source.get_ref().is_handshaking() => true,
                 // Nothing is due from it, but its end is to be seen.
                 Mode::Waiting(_) | Mode::Feed(_) | Mode::Sockjs(_) | Mode::Outgoing(_) => self.input.len() < MAX_INPUT,
                 Mode::Closing => false,
@@ -162,11 +171,25 @@ impl Conn {
     /// Reads once into `buffer`; `None` if there is nothing to be done with.
     pub(super) fn read(&mut self, buffer: &mut [u8], config: &Config) -> Option<usize> {
         while self.wants_read(config) {
-            match self.source.get_ref().read(buffer) {
+            match self.source.get_mut().read(buffer) {
                 Ok(0) => self.eof = true,
                 Ok(n) => return Some(n),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+                    self.clear_text = true;
+                    return None;
+                }
+                // It was told; the rest of what it sends is taken, so that the alert is not lost to a reset.
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                    self.tls_failed = true;
+                    if !matches!(self.mode, Mode::Http) {
+                        self.dead = true;
+                        return None;
+                    }
+                    (self.mode, self.sent) = (Mode::Linger, 0);
+                    self.out.clear();
+                }
                 Err(_) => {
                     self.dead = true;
                     return None;
@@ -178,8 +201,8 @@ impl Conn {
 
     /// Sends as much as the client takes, and goes on with goodbye.
     pub(super) fn flush(&mut self, now: Instant) {
-        while self.sent < self.out.len() && !self.blocked && !self.is_dead() {
-            match self.source.get_ref().write(&self.out[self.sent..]) {
+        while (self.sent < self.out.len() || self.source.get_ref().is_pending()) && !self.blocked && !self.is_dead() {
+            match self.source.get_mut().write(&self.out[self.sent..]) {
                 Ok(n) => {
                     self.sent += n;
                     self.blocked = self.sent < self.out.len();
@@ -206,10 +229,10 @@ impl Conn {
             self.out.drain(..self.sent);
             self.sent = 0;
         }
-        let sent = self.out.is_empty();
+        let sent = self.out.is_empty() && !self.source.get_ref().is_pending();
         match self.mode {
             Mode::Closing if sent => {
-                let ended = !self.eof && self.source.get_ref().end().is_ok();
+                let ended = !self.eof && self.source.get_mut().end().is_ok();
                 self.mode = Mode::Linger;
                 self.dead = !ended;
             }
@@ -221,13 +244,16 @@ impl Conn {
 
     /// Asks the poller for what is of use, and sets the deadline.
     pub(super) fn settle(&mut self, config: &Config, now: Instant) {
-        let sends = self.unsent() > 0 || matches!(self.mode, Mode::Outgoing(_));
+        let (handshaking, pending) = (self.source.get_ref().is_handshaking(), self.source.get_ref().is_pending());
+        // In a handshake nothing of ours can be sent, so that asking whether it can would never end.
+        let sends = pending || !handshaking && (self.unsent() > 0 || matches!(self.mode, Mode::Outgoing(_)));
         let interest = Interest::new(self.wants_read(config), sends);
         if self.source.set_interest(interest).is_err() {
             self.dead = true;
         }
         let clock = match &self.mode {
             Mode::Linger => Clock::Linger,
+            _ if handshaking => Clock::Handshake,
             _ if sends => Clock::Stalled,
             Mode::Http => match self.decoder.phase() {
                 Phase::Idle => Clock::Idle,
@@ -247,7 +273,7 @@ impl Conn {
         }
         let after = match (clock, &self.mode) {
             (Clock::Idle, _) => Some(config.idle_timeout),
-            (Clock::Head, _) => Some(config.head_timeout),
+            (Clock::Handshake | Clock::Head, _) => Some(config.head_timeout),
             (Clock::Body, _) => Some(config.body_timeout),
             (Clock::Stalled, _) => Some(config.stall_timeout),
             (Clock::Answer, _) => Some(config.answer_timeout),

@@ -294,6 +294,15 @@ impl HttpServer {
             return;
         }
         let now = Instant::now();
+        #[cfg(feature = "tls")]
+        let stream = match &self.config.tls {
+            None => stream,
+            Some(tls) => match stream.secured(tls) {
+                Ok(stream) => stream,
+                // Out of memory or of randomness.
+                Err(_) => return,
+            },
+        };
         let Ok(source) = cx.register(stream, Interest::READ) else { return };
         let mut conn = Box::new(Conn::new(source, peer, Decoder::new(self.config.limits), now));
         if open >= self.config.max_connections {
@@ -369,6 +378,9 @@ impl HttpServer {
             Mode::Waiting(waiting) => self.give_up(cx, *waiting),
             _ => {}
         }
+        if conn.unsent() == 0 {
+            conn.source.get_mut().say_goodbye();
+        }
         drop(conn);
         self.counters.connections = self.connections.len() as u64;
         self.resume();
@@ -385,6 +397,11 @@ impl HttpServer {
             }
         }
         self.buffer = buffer;
+        self.counters.tls_failed += u64::from(mem::take(&mut conn.tls_failed));
+        if mem::take(&mut conn.clear_text) {
+            let reason = "this is HTTP, but TLS is spoken here: ask with https:// (or wss://)";
+            self.refuse_connection(conn, &Refusal::new(400, "tls_required", reason));
+        }
     }
 
     /// Takes up what came, after what waits already; what cannot be taken up now, waits.
@@ -573,6 +590,10 @@ impl HttpServer {
             }
             Clock::Socket => Self::check_socket(conn, now),
             Clock::Answer => self.no_answer(cx, conn, 504, "timed_out"),
+            Clock::Handshake => {
+                self.counters.tls_failed += 1;
+                conn.dead = true;
+            }
             Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,
         }
     }

@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 use hmac_sha256::HMAC;
 use ureq::Agent;
 use ureq::config::Config;
+use ureq::unversioned::resolver::DefaultResolver;
+#[cfg(feature = "tls")]
+use ureq::unversioned::transport::Connector as _;
+use ureq::unversioned::transport::TcpConnector;
 
 use super::state::{Next, Post};
 use super::{Shared, Stage};
@@ -29,7 +33,11 @@ pub(super) fn agent() -> Agent {
         .max_idle_age(IDLE)
         .user_agent(concat!("gaffer/", env!("CARGO_PKG_VERSION")))
         .build();
-    Agent::new_with_config(config)
+    #[cfg(feature = "tls")]
+    let connector = TcpConnector::default().chain(crate::tls::TlsConnector::default());
+    #[cfg(not(feature = "tls"))]
+    let connector = TcpConnector::default();
+    Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
 /// Posts until there is nothing left and there will be nothing more.
@@ -90,6 +98,8 @@ fn words(error: &ureq::Error, timeout: Duration) -> String {
     match error {
         ureq::Error::Timeout(_) => format!("no answer within {} s", timeout.as_secs_f64()),
         ureq::Error::HostNotFound => "the host is not known".to_owned(),
+        #[cfg(feature = "tls")]
+        ureq::Error::Io(e) if crate::tls::explain(e).is_some() => crate::tls::explain(e).unwrap_or_default(),
         ureq::Error::Io(e) => e.to_string().split(" (os error").next().unwrap_or_default().to_owned(),
         other => other.to_string(),
     }

@@ -8,9 +8,14 @@ mod empty_root;
 mod life;
 mod logs;
 mod manager;
+#[cfg(all(feature = "tls", feature = "gaffer", feature = "gafferctl"))]
+#[path = "../pki/mod.rs"]
+mod pki;
 mod plugins;
 mod receiver;
 mod reload;
 mod sites;
+#[cfg(all(feature = "tls", feature = "gaffer", feature = "gafferctl"))]
+mod tls;
 mod util;
 mod webhooks;

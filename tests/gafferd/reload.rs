@@ -45,7 +45,7 @@ fn a_bad_file_changes_nothing() {
     for (n, (bad, why)) in [
         ("[job:a]\ncmd = sleep 2000\nnumproceses = 2\n", "did you mean `numprocesses`?"),
         ("[job:a]\ncmd = sleep 2000\n[job:b]\ncmd = echo $NO_SUCH_VARIABLE\n", "NO_SUCH_VARIABLE"),
-        ("[job:a]\ncmd = sleep 2000\n[webhooks]\nexit = https://127.0.0.1/\n", "no TLS for webhooks"),
+        ("[job:a]\ncmd = sleep 2000\n[webhooks]\nexti = https://127.0.0.1/\n", "did you mean `exit`"),
     ]
     .into_iter()
     .enumerate()

@@ -299,8 +299,11 @@ fn reload_and_run_time() {
 #[test]
 fn what_cannot_work_is_refused_at_the_start() {
     let folder = Folder::new();
-    let config = folder.write("c.ini", &ini("[webhooks]\nexit = https://127.0.0.1/x?token=1\n"));
+    let config = folder.write("c.ini", &ini("[webhooks]\nexit = https://127.0.0.1/x?token=1#y\n"));
     let (code, _, stderr) = run(&["-c", config.to_str().expect("UTF-8")]);
     assert_eq!(code, 1);
-    assert!(stderr.contains("[webhooks] exit: https://127.0.0.1/x: this version has no TLS for webhooks"), "{stderr}");
+    assert!(
+        stderr.contains("[webhooks] exit: the URL \"https://127.0.0.1/x\" cannot be posted to: a fragment"),
+        "{stderr}"
+    );
 }

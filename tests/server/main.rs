@@ -13,7 +13,14 @@ mod limits;
 mod listen;
 mod logs;
 mod node;
+// What these tests have no use for, those of the daemon have.
+#[allow(dead_code)]
+#[cfg(feature = "tls")]
+#[path = "../pki/mod.rs"]
+mod pki;
 mod sockjs;
 mod stats;
+#[cfg(feature = "tls")]
+mod tls;
 mod websocket;
 mod wsclient;

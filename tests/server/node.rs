@@ -83,6 +83,7 @@ fn routes(server: &mut HttpServer) {
     route("GET", "/missing", |call| Ok(Reply::Json(200, call.cx.info("nope")?.running.into())));
     route("GET", "/big", |_| Ok(Reply::Text(200, "x".repeat(1 << 20))));
     route("GET", "/connections", |call| Ok(Reply::Json(200, call.counters.connections.into())));
+    route("GET", "/tls-failed", |call| Ok(Reply::Json(200, call.counters.tls_failed.into())));
     route("GET", "/socket", |_| Ok(Reply::WebSocket(Box::new(Echo))));
     // Answered when the next job is loaded; who gives up loads one of its own.
     route("GET", "/later/:what", |call| {
@@ -200,7 +201,12 @@ impl Node {
 
     /// Waits until so many connections are open.
     pub(crate) fn wait_connections(&self, want: u64) {
-        let mut client = self.connect();
+        self.wait_connections_with(|| self.connect(), want);
+    }
+
+    /// The same, asked by such a client.
+    pub(crate) fn wait_connections_with<S: Read + Write>(&self, connect: impl FnOnce() -> Client<S>, want: u64) {
+        let mut client = connect();
         let start = Instant::now();
         loop {
             client.send("GET /connections HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -4,11 +4,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use gaffer::cli::{Command, Failure, Opt};
-use gaffer::config::gafferd::{Console, Endpoint};
+use gaffer::config::gafferd::{Console, Endpoint, Ssl};
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::{LogFormat, LogLevel};
 use gaffer::lookup::announcer::check_address;
 use gaffer::{Error, ErrorKind, Result};
+
+use crate::secure::{is_guarded, is_secure};
 
 /// What gafferd is asked to do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +35,8 @@ pub(crate) struct Args {
     pub(crate) log_format: Option<LogFormat>,
     /// `--backlog`.
     pub(crate) backlog: Option<u32>,
+    /// `--certfile`, `--keyfile` and `--cacert`.
+    pub(crate) ssl: Ssl,
     /// `--insecure`.
     pub(crate) insecure: bool,
     /// `--plugins-dir`.
@@ -101,9 +105,22 @@ pub(crate) fn command() -> Command<Args> {
                 .default("the first endpoint"),
             |a, v| set(&mut a.broadcast, Some(v.read(broadcast)?)),
         )
-        .option(Opt::switch("insecure", "Allow addresses that others can reach though no key is asked for."), |a, _| {
-            set(&mut a.insecure, true)
+        .option(
+            Opt::value("certfile", "FILE", "The certificate of all endpoints, PEM: TCP is served by TLS alone.")
+                .default("that of the configuration"),
+            |a, v| set(&mut a.ssl.certfile, Some(v.path())),
+        )
+        .option(Opt::value("keyfile", "FILE", "Its private key.").default("it is in the --certfile"), |a, v| {
+            set(&mut a.ssl.keyfile, Some(v.path()))
         })
+        .option(
+            Opt::value("cacert", "FILE", "Let in only clients whose certificate one of these authorities has signed."),
+            |a, v| set(&mut a.ssl.cacert, Some(v.path())),
+        )
+        .option(
+            Opt::switch("insecure", "Allow addresses that others can reach without a key or without TLS."),
+            |a, _| set(&mut a.insecure, true),
+        )
         .option(Opt::switch("daemon", "Go to the background once it listens."), |a, _| set(&mut a.daemon, true))
         .option(Opt::value("pidfile", "FILE", "Write the process id here, and remove it at the end."), |a, v| {
             set(&mut a.pidfile, Some(v.path()))
@@ -180,7 +197,16 @@ impl Args {
             None => GafferdConfig::default(),
         };
         if !self.bind.is_empty() {
-            config.endpoints = vec![Endpoint::new("bind", self.bind.iter().cloned())];
+            let mut endpoint = Endpoint::new("bind", self.bind.iter().cloned());
+            endpoint.ssl.clone_from(&config.ssl);
+            config.endpoints = vec![endpoint];
+        }
+        if self.ssl != Ssl::default() {
+            if !is_secure(&self.ssl) {
+                return invalid("--keyfile and --cacert are for a --certfile".to_owned());
+            }
+            config.ssl.clone_from(&self.ssl);
+            config.endpoints.iter_mut().for_each(|endpoint| endpoint.ssl.clone_from(&self.ssl));
         }
         if let Some(backlog) = self.backlog {
             config.endpoints.iter_mut().for_each(|endpoint| endpoint.backlog = backlog);
@@ -225,15 +251,21 @@ fn invalid<T>(what: String) -> Result<T> {
     Err(Error::new(ErrorKind::Invalid, what))
 }
 
-/// Whoever reaches the API runs programs as us.
+/// Whoever reaches the API runs programs as us, and whoever hears a key may use it.
 fn refuse_public(config: &GafferdConfig) -> Result<()> {
-    match config.endpoints.iter().flat_map(|endpoint| &endpoint.bind).find(|address| is_public(address)) {
-        None => Ok(()),
-        Some(public) => invalid(format!(
-            "refusing to listen on {public}: whoever reaches it could run any program here. Bind 127.0.0.1 or \
-             unix:PATH and put a proxy that asks who it is before it, or say --insecure"
-        )),
+    for endpoint in config.endpoints.iter().filter(|endpoint| !is_guarded(config, endpoint)) {
+        let Some(public) = endpoint.bind.iter().find(|address| is_public(address)) else { continue };
+        let (why, advice) = match (config.require_key, is_secure(&endpoint.ssl)) {
+            (true, _) => ("whoever is on the way to it could read the keys", "Give it a certificate (certfile)"),
+            (_, true) => ("whoever reaches it could run any program here", "Ask for keys (require_key)"),
+            _ => ("whoever reaches it could run any program here", "Ask for keys (require_key) and by TLS (certfile)"),
+        };
+        return invalid(format!(
+            "refusing to listen on {public}: {why}. {advice}, bind 127.0.0.1 or unix:PATH and put a proxy that does \
+             both before it, or say --insecure"
+        ));
     }
+    Ok(())
 }
 
 /// Whether others than this machine may reach it. A name that is not `localhost` may mean anything tomorrow.
@@ -289,6 +321,11 @@ mod tests {
             (a.backlog, a.insecure, a.daemon, a.pidfile) = (Some(7), true, true, Some("p".into()));
         });
         refused("--backlog 0", "expected 1 to 65535");
+        check("--certfile c --keyfile k --cacert a", |a| {
+            a.ssl.certfile = Some("c".into());
+            a.ssl.keyfile = Some("k".into());
+            a.ssl.cacert = Some("a".into());
+        });
         check("-v", |a| a.verbose = 1);
         check("-vv", |a| a.verbose = 2);
         check("--error-log e --log-level debug --log-format json", |a| {
@@ -321,6 +358,10 @@ mod tests {
         assert_eq!(access_log("--access-log -"), AccessLog::Log);
         assert_eq!(access_log("--access-log x"), AccessLog::File("x".into()));
         assert_eq!(read("").load().expect("a configuration"), GafferdConfig::default());
+        let e = read("--keyfile k").load().expect_err("no certificate").to_string();
+        assert!(e.contains("are for a --certfile"), "{e}");
+        let config = read("--bind unix:/s --certfile c").load().expect("a configuration");
+        assert_eq!(config.endpoints[0].ssl.certfile.as_deref(), Some(std::path::Path::new("c")));
         let e = read("-v --daemon").load().expect_err("no console").to_string();
         assert!(e.starts_with("a daemon has no console"), "{e}");
     }
@@ -332,6 +373,14 @@ mod tests {
             assert!(e.starts_with(&format!("refusing to listen on {public}")), "{e}");
             read(&format!("--insecure --bind {public}")).load().expect(public);
         }
+        let mut config = read("--insecure --bind 0.0.0.0:1 --certfile c").load().expect("insecure");
+        let e = refuse_public(&config).expect_err("no keys").to_string();
+        assert!(e.contains("run any program here. Ask for keys (require_key), bind"), "{e}");
+        config.require_key = true;
+        refuse_public(&config).expect("keys and TLS");
+        config.endpoints[0].ssl = Ssl::default();
+        let e = refuse_public(&config).expect_err("no TLS").to_string();
+        assert!(e.contains("read the keys. Give it a certificate (certfile), bind"), "{e}");
         for private in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "unix:x", "[::ffff:127.0.0.1]:1"] {
             read(&format!("--bind {private}")).load().expect(private);
         }

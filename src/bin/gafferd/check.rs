@@ -8,6 +8,7 @@ use gaffer::manager::Supervisor;
 use gaffer::process::{JobConfig, LogFormat};
 use gaffer::{Error, ErrorKind, Result, words};
 
+use crate::secure::{Tls, is_secure};
 use crate::{lookup, plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
@@ -18,8 +19,11 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
     });
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
     let logs = Supervisor::check_logs(config.jobs.iter().map(|job| &job.config)).err();
+    let tls = config.endpoints.iter().filter_map(|endpoint| {
+        Tls::load(&endpoint.ssl).err().map(|e| e.context(format_args!("endpoint {}", endpoint.name)))
+    });
     let guests = webhooks::faults(config).chain(plugins::faults(config)).chain(lookup::faults(config));
-    unknown.chain(guests).chain(jobs).chain(logs).collect()
+    unknown.chain(tls).chain(guests).chain(jobs).chain(logs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -34,11 +38,9 @@ pub(crate) fn preflight(config: &GafferdConfig) -> Result<()> {
 
 /// Better refused than ignored: somebody relies on it.
 fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
-    let tls = config.endpoints.iter().any(|endpoint| endpoint.ssl != Default::default());
     [
         ("require_key", config.require_key),
         ("[auth]", config.auth != Default::default()),
-        ("certfile (TLS)", tls || config.ssl != Default::default()),
         ("[lookup_ssl]", config.lookup_ssl != Default::default()),
     ]
     .into_iter()
@@ -63,7 +65,16 @@ fn summary(config: &GafferdConfig) -> String {
     }
     for endpoint in &config.endpoints {
         let addresses: Vec<String> = endpoint.bind.iter().map(ToString::to_string).collect();
-        put(&mut text, format_args!("endpoint {}: {}", endpoint.name, addresses.join(", ")));
+        let tls = match &endpoint.ssl {
+            ssl if !is_secure(ssl) => "",
+            ssl if ssl.cacert.is_some() => ", TLS, clients with a certificate",
+            _ => ", TLS",
+        };
+        put(&mut text, format_args!("endpoint {}: {}{tls}", endpoint.name, addresses.join(", ")));
+        // It was loaded just now; what changed since then would be told at the start.
+        for warning in Tls::load(&endpoint.ssl).map(|tls| tls.warnings()).unwrap_or_default() {
+            put(&mut text, format_args!("warning: endpoint {}: {warning}", endpoint.name));
+        }
     }
     for address in &config.lookupd_addresses {
         put(&mut text, format_args!("lookup {address}"));

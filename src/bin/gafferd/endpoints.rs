@@ -4,12 +4,13 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 
 use gaffer::Result;
-use gaffer::config::gafferd::Endpoint;
+use gaffer::config::gafferd::{Endpoint, Ssl};
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::Log;
 use gaffer::manager::{AppId, Cx, Supervisor};
-use gaffer::server::HttpServer;
+use gaffer::server::{HttpServer, LocalAddr};
 
+use crate::secure::{Tls, is_same_place, is_secure};
 use crate::server::{self, Surroundings};
 
 /// The endpoints that listen, each a server of its own, so that one can change without the others.
@@ -24,6 +25,7 @@ pub(crate) struct Endpoints {
 #[derive(Debug)]
 struct Open {
     endpoint: Endpoint,
+    tls: Tls,
     app: AppId,
     addresses: Vec<String>,
 }
@@ -37,14 +39,20 @@ impl Endpoints {
         listeners: Vec<(String, OwnedFd)>,
     ) -> Result<Self> {
         let inherited = !listeners.is_empty();
-        let mut servers: Vec<(Endpoint, HttpServer)> = Vec::new();
+        let mut servers: Vec<(Endpoint, Tls, HttpServer)> = Vec::new();
         if inherited {
-            servers.push((Endpoint::new("inherited", []), server::inherit(config, &around, listeners)?));
+            let mut endpoint = Endpoint::new("inherited", []);
+            endpoint.ssl.clone_from(&config.ssl);
+            let tls = Tls::load(&endpoint.ssl)?;
+            let server = server::inherit(config, &around, &endpoint, &tls, listeners)?;
+            servers.push((endpoint, tls, server));
         }
         for endpoint in wanted(config, inherited) {
-            servers.push((endpoint.clone(), server::bind(config, &around, endpoint)?));
+            let tls = Tls::load(&endpoint.ssl)?;
+            let server = server::bind(config, &around, endpoint, &tls)?;
+            servers.push((endpoint.clone(), tls, server));
         }
-        let open = servers.into_iter().map(|(endpoint, server)| add(manager, endpoint, server)).collect();
+        let open = servers.into_iter().map(|(endpoint, tls, server)| add(manager, endpoint, tls, server)).collect();
         Ok(Self { open, inherited, around })
     }
 
@@ -54,6 +62,15 @@ impl Endpoints {
         let all: Vec<Address> = addresses.collect();
         let tcp = all.iter().find(|address| matches!(address, Address::Tcp { .. }));
         tcp.or(all.first()).cloned()
+    }
+
+    /// Logs what is wrong with the certificates.
+    pub(crate) fn warn(&self, log: &Log) {
+        for open in &self.open {
+            for warning in open.tls.warnings() {
+                log.warning(format_args!("endpoint {}: {warning}", open.endpoint.name));
+            }
+        }
     }
 
     /// Where requests are logged.
@@ -68,7 +85,7 @@ impl Endpoints {
         let wanted = wanted(new, self.inherited);
         // First close: an address may move from one endpoint to another.
         self.open.retain(|open| {
-            let stays = open.endpoint.bind.is_empty() || !settings && wanted.contains(&&open.endpoint);
+            let stays = open.is_inherited() || !settings && wanted.iter().any(|new| is_same_place(&open.endpoint, new));
             if !stays {
                 log.info(format_args!("endpoint {} closes: {}", open.endpoint.name, open.addresses.join(", ")));
                 cx.remove_app(open.app);
@@ -76,24 +93,53 @@ impl Endpoints {
             stays
         });
         for endpoint in wanted {
-            if self.open.iter().any(|open| open.endpoint == *endpoint) {
+            if let Some(open) = self.open.iter_mut().find(|open| is_same_place(&open.endpoint, endpoint)) {
+                open.reload(&endpoint.ssl, log);
                 continue;
             }
-            match server::bind(new, &self.around, endpoint) {
-                Ok(server) => {
-                    let open = add(cx, endpoint.clone(), server);
+            let bound = Tls::load(&endpoint.ssl)
+                .and_then(|tls| server::bind(new, &self.around, endpoint, &tls).map(|server| (tls, server)));
+            match bound {
+                Ok((tls, server)) => {
+                    let open = add(cx, endpoint.clone(), tls, server);
                     log.info(format_args!("endpoint {} listens on {}", endpoint.name, open.addresses.join(", ")));
                     self.open.push(open);
                 }
                 Err(e) => log.error(format_args!("endpoint {}: {e}; it does not listen until a reload", endpoint.name)),
             }
         }
+        if let Some(open) = self.open.iter_mut().find(|open| open.is_inherited()) {
+            if is_secure(&open.endpoint.ssl) == is_secure(&new.ssl) {
+                open.reload(&new.ssl, log);
+            } else {
+                log.warning(
+                    "[ssl] has come or gone, which takes effect for inherited listeners at the next start only",
+                );
+            }
+        }
+        self.warn(log);
     }
 }
 
-fn add(manager: &mut Supervisor, endpoint: Endpoint, server: HttpServer) -> Open {
-    let addresses = server.local_addrs().iter().map(ToString::to_string).collect();
-    Open { endpoint, app: manager.add_app(server), addresses }
+impl Open {
+    fn is_inherited(&self) -> bool {
+        self.endpoint.bind.is_empty()
+    }
+
+    /// Reads the certificate again; what cannot be read leaves the one that is there. Open connections go on.
+    fn reload(&mut self, ssl: &Ssl, log: &Log) {
+        match self.tls.reload(ssl) {
+            Ok(()) => self.endpoint.ssl.clone_from(ssl),
+            Err(e) => log.error(format_args!("endpoint {}: {e}; its certificate stays as it was", self.endpoint.name)),
+        }
+    }
+}
+
+fn add(manager: &mut Supervisor, endpoint: Endpoint, tls: Tls, server: HttpServer) -> Open {
+    let secure = |address: &LocalAddr| is_secure(&endpoint.ssl) && matches!(address, LocalAddr::Tcp(_));
+    let addresses = server.local_addrs().iter();
+    let addresses = addresses.map(|a| if secure(a) { format!("{a} (TLS)") } else { a.to_string() }).collect();
+    Open { endpoint, tls, app: manager.add_app(server), addresses }
 }
 
 /// Inherited listeners stand for the default endpoint, not for others.

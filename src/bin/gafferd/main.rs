@@ -10,6 +10,7 @@ mod lookup;
 mod plugins;
 mod reaper;
 mod remembered;
+mod secure;
 mod server;
 mod webhooks;
 
@@ -130,6 +131,7 @@ impl Running {
         };
         manager.add_app(webhooks);
         let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
+        endpoints.warn(&log);
         if config.console != Console::Off {
             manager.add_app(console(config.console)?);
         }

@@ -17,6 +17,7 @@ use gaffer::{Error, server};
 use serde_json::{Map, Value};
 
 use crate::lookup;
+use crate::secure::{Tls, is_guarded};
 
 /// What is not the configuration's business.
 #[derive(Debug)]
@@ -41,8 +42,15 @@ pub(crate) fn show_console(sites: &Sites, yes: bool) {
 }
 
 /// A server at the addresses of an endpoint.
-pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &Endpoint) -> Result<server::HttpServer> {
-    let mut settings = settings(config, around.insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
+pub(crate) fn bind(
+    config: &GafferdConfig,
+    around: &Surroundings,
+    endpoint: &Endpoint,
+    tls: &Tls,
+) -> Result<server::HttpServer> {
+    let insecure = around.insecure || is_guarded(config, endpoint);
+    let mut settings =
+        tls.apply(settings(config, insecure)).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
         let mut place = server::Endpoint::from(address.clone());
         if let server::Endpoint::Unix { mode, .. } = &mut place {
@@ -59,10 +67,13 @@ pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &End
 pub(crate) fn inherit(
     config: &GafferdConfig,
     around: &Surroundings,
+    endpoint: &Endpoint,
+    tls: &Tls,
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
+    let insecure = around.insecure || is_guarded(config, endpoint);
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
-    open(places.fold(settings(config, around.insecure), server::Config::endpoint), around)
+    open(places.fold(tls.apply(settings(config, insecure)), server::Config::endpoint), around)
 }
 
 /// How much of the programs' output is kept.

@@ -34,6 +34,8 @@ fn server(call: &mut Call<'_, '_>, page: &mut Page) {
     page.one("gaffer_up", "gauge", "", "Whether the manager takes work: 0 while it stops.", !call.cx.is_stopping());
     page.one("gaffer_connections", "gauge", "", "Open connections.", counters.connections);
     page.one("gaffer_connections_accepted", "counter", "", "Connections taken.", counters.accepted);
+    let help = "Connections that broke by TLS: not trusted, nothing in common, or not in time.";
+    page.one("gaffer_tls_failed", "counter", "", help, counters.tls_failed);
     page.one("gaffer_requests", "counter", "", "Requests answered, refused ones included.", counters.requests);
     let help = "Events that were dropped because nobody took them in time.";
     page.one("gaffer_events_dropped", "counter", "", help, call.cx.events().dropped());
