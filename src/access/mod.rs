@@ -299,7 +299,8 @@ impl Access {
     pub fn keys(&self, who: &Who, whole: bool) -> Result<Vec<Value>> {
         self.look(who, |state, caller| {
             admin(caller)?;
-            let show = |(id, key): (&String, &Key)| if whole { state.key_json(id, key, false) } else { id.as_str().into() };
+            let show =
+                |(id, key): (&String, &Key)| if whole { state.key_json(id, key, false) } else { id.as_str().into() };
             Ok(state.keys.iter().map(show).collect())
         })
     }
@@ -526,7 +527,12 @@ impl Access {
     ///
     /// See [`LoginError`].
     pub fn login(&self, name: &str, password: &str, peer: &str) -> std::result::Result<NewKey, LoginError> {
-        let user = lock(&self.inner.known).state.users.get(name).cloned();
+        let user = {
+            let mut known = lock(&self.inner.known);
+            // Another process may have made it.
+            self.refresh(&mut known);
+            known.state.users.get(name).cloned()
+        };
         let hashed = user.as_ref().map_or_else(Hashed::nobodys, |user| user.password.clone());
         if !hashed.verify(password) {
             return Err(LoginError::Wrong);

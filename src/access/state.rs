@@ -131,7 +131,9 @@ impl State {
         let mut gone = vec![id.to_owned()];
         while let Some(id) = gone.pop() {
             self.keys.remove(&id);
-            gone.extend(self.keys.iter().filter(|(_, key)| key.parent.as_deref() == Some(&id)).map(|(id, _)| id.clone()));
+            gone.extend(
+                self.keys.iter().filter(|(_, key)| key.parent.as_deref() == Some(&id)).map(|(id, _)| id.clone()),
+            );
             for user in self.users.values_mut().filter(|user| user.key.as_deref() == Some(&id)) {
                 user.key = None;
             }

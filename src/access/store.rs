@@ -89,8 +89,7 @@ impl Store {
         let text = serde_json::to_vec_pretty(&state.to_json()).expect("a value has text for keys");
         // Only the holder of the lock writes it; what a killed one has left is not read by anybody.
         let temporary = self.beside(".new");
-        let mut file =
-            private(OpenOptions::new().create(true).truncate(true).write(true), &temporary).map_err(fail)?;
+        let mut file = private(OpenOptions::new().create(true).truncate(true).write(true), &temporary).map_err(fail)?;
         let mut write = || {
             file.write_all(&text)?;
             file.sync_all()?;

@@ -142,7 +142,9 @@ fn keys_give_no_more_than_they_have() {
     let admin = access.identify(&make(&Who::Trusted, json!({"admin": true})).unwrap().key).unwrap();
     let maker = make(&admin, json!({"create_key": true, "read": ["shop"]})).unwrap();
     let who = access.identify(&maker.key).unwrap();
-    for beyond in [json!({"admin": true}), json!({"manage": ["*"]}), json!({"write": ["shop"]}), json!({"create_user": true})] {
+    for beyond in
+        [json!({"admin": true}), json!({"manage": ["*"]}), json!({"write": ["shop"]}), json!({"create_user": true})]
+    {
         assert_eq!(make(&who, beyond).unwrap_err().kind(), ErrorKind::Forbidden);
     }
     let child = make(&who, json!({"read": ["shop.web"], "create_key": true})).unwrap();
@@ -158,7 +160,10 @@ fn keys_give_no_more_than_they_have() {
     for key in [&maker, &child, &grandchild] {
         assert!(access.identify(&key.key).is_err());
     }
-    assert!(!access.is_somebody(&who) && access.check(&who, Right::Read, &Scope::Session("shop".into())) != Decision::Allowed);
+    assert!(
+        !access.is_somebody(&who)
+            && access.check(&who, Right::Read, &Scope::Session("shop".into())) != Decision::Allowed
+    );
     let text = std::fs::read_to_string(folder.file()).unwrap();
     assert!(!text.contains(&maker.key) && text.contains(admin_id));
     // Another one reads the same.
@@ -246,7 +251,8 @@ fn whoever_is_killed_while_writing_loses_nothing() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
-        let mut keys = lines.map_while(|line| line.ok()).filter_map(|line| line.strip_prefix("made ").map(str::to_owned));
+        let mut keys =
+            lines.map_while(|line| line.ok()).filter_map(|line| line.strip_prefix("made ").map(str::to_owned));
         made.extend(keys.by_ref().take(2 + random.next(8) as usize));
         // At whatever moment of the next write this is.
         std::thread::sleep(Duration::from_micros(random.next(1500)));

@@ -45,7 +45,8 @@ impl Throttle {
     ///
     /// How long to wait, if one of them must; nothing is counted then.
     pub fn attempt(&mut self, names: &[String], now: Instant) -> Result<(), Duration> {
-        let waits = names.iter().filter_map(|name| self.failures.get(name)).map(|f| f.until().saturating_duration_since(now));
+        let waits =
+            names.iter().filter_map(|name| self.failures.get(name)).map(|f| f.until().saturating_duration_since(now));
         match waits.max() {
             Some(wait) if wait > Duration::ZERO => return Err(wait),
             _ => {}

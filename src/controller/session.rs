@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Access, Command, CommandError, Scope, Subscriptions, Topic};
 use super::shapes::hide_env;
+use super::{Access, Command, CommandError, Scope, Subscriptions, Topic};
 use crate::manager::Cx;
 
 /// Who is asked before a [`Session`] does something.

@@ -73,7 +73,9 @@ impl Topic {
             Self::Job(name) | Self::Process(Subject::Job(name)) | Self::Stats(Subject::Job(name)) => {
                 Scope::Job(name.clone())
             }
-            Self::Process(Subject::Process(pid)) | Self::Stats(Subject::Process(pid)) | Self::Stream(pid, _) => process(pid),
+            Self::Process(Subject::Process(pid)) | Self::Stats(Subject::Process(pid)) | Self::Stream(pid, _) => {
+                process(pid)
+            }
         }
     }
 }

@@ -312,7 +312,8 @@ mod tests {
         for (method, pattern) in
             [("GET", "x"), ("GET", "/:"), ("GET", "/*a/b"), ("HEAD", "/a"), ("OPTIONS", "/a"), ("BREW", "/pot")]
         {
-            let error = Router::default().add(method, pattern, Box::new(|_| Ok(Reply::Empty(204))), None, Needs::Nothing);
+            let error =
+                Router::default().add(method, pattern, Box::new(|_| Ok(Reply::Empty(204))), None, Needs::Nothing);
             assert_eq!(error.map_err(|e| e.kind()), Err(ErrorKind::Invalid), "{method} {pattern}");
         }
     }

@@ -4,6 +4,7 @@
 mod access_log;
 mod background;
 mod empty_root;
+mod keys;
 mod life;
 mod logs;
 mod manager;

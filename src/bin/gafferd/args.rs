@@ -9,6 +9,8 @@ use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::{LogFormat, LogLevel};
 use gaffer::{Error, ErrorKind, Result};
 
+use crate::access::is_guarded;
+
 /// What gafferd is asked to do.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Args {
@@ -38,6 +40,16 @@ pub(crate) struct Args {
     pub(crate) plugins_dir: Option<PathBuf>,
     /// `--check`.
     pub(crate) check: bool,
+    /// `--require-key`.
+    pub(crate) require_key: bool,
+    /// `--create-admin-user`.
+    pub(crate) create_admin_user: bool,
+    /// `--list-admins`.
+    pub(crate) list_admins: bool,
+    /// `--username`.
+    pub(crate) username: Option<String>,
+    /// `--password`.
+    pub(crate) password: Option<String>,
     /// `--subreaper`.
     pub(crate) subreaper: bool,
 }
@@ -86,6 +98,18 @@ pub(crate) fn command() -> Command<Args> {
         .option(Opt::switch("insecure", "Allow addresses that others can reach though no key is asked for."), |a, _| {
             set(&mut a.insecure, true)
         })
+        .option(Opt::switch("require-key", "Ask everybody for a key."), |a, _| set(&mut a.require_key, true))
+        .option(Opt::switch("create-admin-user", "Make an administrator, show its key, and end."), |a, _| {
+            set(&mut a.create_admin_user, true)
+        })
+        .option(Opt::value("username", "NAME", "The administrator's name.").default("it is asked for"), |a, v| {
+            set(&mut a.username, Some(v.parse()?))
+        })
+        .option(
+            Opt::value("password", "PASSWORD", "Its password, which others may see in ps.").default("it is asked for"),
+            |a, v| set(&mut a.password, Some(v.parse()?)),
+        )
+        .option(Opt::switch("list-admins", "Name the administrators, and end."), |a, _| set(&mut a.list_admins, true))
         .option(Opt::switch("daemon", "Go to the background once it listens."), |a, _| set(&mut a.daemon, true))
         .option(Opt::value("pidfile", "FILE", "Write the process id here, and remove it at the end."), |a, v| {
             set(&mut a.pidfile, Some(v.path()))
@@ -173,6 +197,7 @@ impl Args {
             config.endpoints.iter_mut().for_each(|endpoint| endpoint.backlog = backlog);
         }
         config.daemonize |= self.daemon;
+        config.require_key |= self.require_key;
         if self.pidfile.is_some() {
             config.pidfile.clone_from(&self.pidfile);
         }
@@ -208,11 +233,13 @@ fn invalid<T>(what: String) -> Result<T> {
 
 /// Whoever reaches the API runs programs as us.
 fn refuse_public(config: &GafferdConfig) -> Result<()> {
-    match config.endpoints.iter().flat_map(|endpoint| &endpoint.bind).find(|address| is_public(address)) {
+    let unguarded = config.endpoints.iter().filter(|endpoint| !is_guarded(config, endpoint));
+    match unguarded.flat_map(|endpoint| &endpoint.bind).find(|address| is_public(address)) {
         None => Ok(()),
         Some(public) => invalid(format!(
-            "refusing to listen on {public}: whoever reaches it could run any program here. Bind 127.0.0.1 or \
-             unix:PATH and put a proxy that asks who it is before it, or say --insecure"
+            "refusing to listen on {public}: whoever reaches it could run any program here. Set require_key and a \
+             certfile for TLS, or bind 127.0.0.1 or unix:PATH and put a proxy that asks who it is before it, or say \
+             --insecure"
         )),
     }
 }
@@ -282,6 +309,10 @@ mod tests {
         for line in ["-p x", "--plugins-dir x"] {
             check(line, |a| a.plugins_dir = Some("x".into()));
         }
+        check("--create-admin-user --username al --password x:y", |a| {
+            (a.create_admin_user, a.username, a.password) = (true, Some("al".into()), Some("x:y".into()));
+        });
+        check("--list-admins --require-key", |a| (a.list_admins, a.require_key) = (true, true));
         check("--check --subreaper", |a| (a.check, a.subreaper) = (true, true));
     }
 

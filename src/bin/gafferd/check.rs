@@ -8,7 +8,7 @@ use gaffer::manager::Supervisor;
 use gaffer::process::{JobConfig, LogFormat};
 use gaffer::{Error, ErrorKind, Result, words};
 
-use crate::{plugins, webhooks};
+use crate::{access, plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
@@ -19,7 +19,7 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
     let logs = Supervisor::check_logs(config.jobs.iter().map(|job| &job.config)).err();
     let guests = webhooks::faults(config).chain(plugins::faults(config));
-    unknown.chain(guests).chain(jobs).chain(logs).collect()
+    unknown.chain(access::fault(config)).chain(guests).chain(jobs).chain(logs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -36,8 +36,6 @@ pub(crate) fn preflight(config: &GafferdConfig) -> Result<()> {
 fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
     let tls = config.endpoints.iter().any(|endpoint| endpoint.ssl != Default::default());
     [
-        ("require_key", config.require_key),
-        ("[auth]", config.auth != Default::default()),
         ("certfile (TLS)", tls || config.ssl != Default::default()),
         ("lookupd_address", !config.lookupd_addresses.is_empty()),
         ("broadcast_address", config.broadcast_address.is_some()),

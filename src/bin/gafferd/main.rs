@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod args;
 mod check;
 mod control;
@@ -42,6 +43,12 @@ fn main() -> ExitCode {
         Asked::Print(text) => cli::print(text).map(|()| Code::Ok),
         Asked::Run(args) => {
             let config = args.load().map_err(failed)?;
+            if args.create_admin_user {
+                return access::create_admin(&args, &config).map_err(failed);
+            }
+            if args.list_admins {
+                return access::list_admins(&args, &config).map_err(failed);
+            }
             if args.check {
                 return check::check(&config);
             }
@@ -116,7 +123,9 @@ impl Running {
         let (hooks, sites) = (webhooks.hooks(), Sites::new(config.plugins_dir.clone()));
         let history = History::new(server::kept(&config));
         manager.add_app(history.recorder());
+        let guard = access::guard(&args, &config, &log)?;
         let around = Surroundings {
+            guard,
             insecure: args.insecure,
             access_log,
             hooks: hooks.clone(),

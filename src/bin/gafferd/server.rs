@@ -13,6 +13,8 @@ use gaffer::server::{Answered, Peer};
 use gaffer::sys::users;
 use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
+
+use crate::access::is_guarded;
 use serde_json::{Map, Value};
 
 /// What is not the configuration's business.
@@ -20,6 +22,8 @@ use serde_json::{Map, Value};
 pub(crate) struct Surroundings {
     /// `--insecure`.
     pub(crate) insecure: bool,
+    /// Asks for keys.
+    pub(crate) guard: Option<server::Guard>,
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
     pub(crate) hooks: Hooks,
@@ -30,7 +34,8 @@ pub(crate) struct Surroundings {
 
 /// A server at the addresses of an endpoint.
 pub(crate) fn bind(config: &GafferdConfig, around: &Surroundings, endpoint: &Endpoint) -> Result<server::HttpServer> {
-    let mut settings = settings(config, around.insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
+    let insecure = around.insecure || is_guarded(config, endpoint);
+    let mut settings = settings(config, insecure).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
         let mut place = server::Endpoint::from(address.clone());
         if let server::Endpoint::Unix { mode, .. } = &mut place {
@@ -66,7 +71,14 @@ fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpS
     server.provide(around.invalid_lines.clone());
     server.provide(around.history.clone());
     server.routes(server::api::ROUTES)?;
-    server.sockjs("/channel", server::sockjs::Config::default(), |_| server::channel_socket())?;
+    let guard = around.guard.clone();
+    server.sockjs("/channel", server::sockjs::Config::default(), move |request| match &guard {
+        Some(guard) => server::guarded_channel(guard, request),
+        None => server::channel_socket(),
+    })?;
+    if let Some(guard) = around.guard.clone() {
+        server.guard(guard);
+    }
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
     }

@@ -32,8 +32,8 @@ mod wstreams;
 #[cfg(test)]
 mod tests;
 
-pub use crate::controller::shapes;
 use crate::access::Right;
+pub use crate::controller::shapes;
 use crate::server::{Needs, Route, delete, get, post, put, site};
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.

@@ -323,7 +323,11 @@ fn query_parameter(query: Query) -> Value {
         Query::Since => {
             ("since", "Of what is kept only lines of the last so many seconds", json!({"type": "number", "minimum": 0}))
         }
-        Query::IncludeKeys => ("include_keys", "The keys themselves instead of their ids; of one key those it has made", json!({"type": "boolean"})),
+        Query::IncludeKeys => (
+            "include_keys",
+            "The keys themselves instead of their ids; of one key those it has made",
+            json!({"type": "boolean"}),
+        ),
         Query::IncludeUser => ("include_user", "The users instead of their names", json!({"type": "boolean"})),
         Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
     };

@@ -67,7 +67,9 @@ impl Node {
                 *hit.lock().expect("not poisoned") = Some(route);
                 (route.handler)(call)
             };
-            router.add(route.method, route.pattern, Box::new(handler), route.body_limit, route.needs).expect(route.pattern);
+            router
+                .add(route.method, route.pattern, Box::new(handler), route.body_limit, route.needs)
+                .expect(route.pattern);
         }
         let provided = Provided::default();
         Self { manager, metrics, observer, answers, provided, document: description::describe(ROUTES), router, hit }
