@@ -48,12 +48,18 @@
 //! | `access` | [`access`]: keys, users and their rights | argon2, hmac-sha256, serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
 //! | `server` | `server`: the manager over HTTP; `plugins`; `history`, the last output of programs | serde_json, httparse, sha1_smol, base64 |
-//! | `client` | `client`: a blocking client of a node | ureq, serde_json |
+//! | `client` | `client`: a blocking client of a node; `config` with it | ureq, serde_json, base64, httparse, sha1_smol |
 //! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |
 //!
 //! All are on by default; a library user turns them off and gets the core alone.
+//!
+//! # Apps
+//!
+//! What the original ships as applications of its manager has its names here too, as [`App`](manager::App)s: `signals::SigHandler`,
+//! `console::ConsoleOutput`, `webhooks::WebHooks`, `server::HttpServer` (also called `HttpHandler`) and `plugins::Plugins`.
+//! `controller::Controller` is none: it needs no place in the loop and works through a [`Handle`](manager::Handle).
 //!
 //! # Theory of operation
 //!

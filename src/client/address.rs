@@ -52,6 +52,12 @@ impl Address {
             Self::Unix(_) => "http://localhost",
         }
     }
+
+    /// The host, with its port if it has one, and what stands before all paths.
+    pub(super) fn authority(&self) -> (&str, &str) {
+        let rest = self.base().trim_start_matches("http://");
+        rest.split_at(rest.find('/').unwrap_or(rest.len()))
+    }
 }
 
 impl fmt::Display for Address {
@@ -99,6 +105,18 @@ mod tests {
             assert_eq!(Address::parse(bad).expect_err(bad).kind(), ErrorKind::Invalid, "{bad}");
         }
         assert_eq!(Address::parse("https://x").expect_err("TLS").kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn hosts_and_prefixes() {
+        let authority = |text| {
+            let address = Address::parse(text).expect("right");
+            let (host, prefix) = address.authority();
+            (host.to_owned(), prefix.to_owned())
+        };
+        assert_eq!(authority("http://[::1]:5000/"), ("[::1]:5000".to_owned(), String::new()));
+        assert_eq!(authority("proxy/a/b"), ("proxy".to_owned(), "/a/b".to_owned()));
+        assert_eq!(authority("unix:/run/g"), ("localhost".to_owned(), String::new()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Requests and answers.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::Agent;
@@ -51,6 +51,11 @@ impl Http {
         };
         let (timeout, heartbeat) = (Duration::from_secs(10), Duration::from_secs(20));
         Self { agent, address, api_key: None, timeout, heartbeat }
+    }
+
+    /// When an answer to what is asked now is late; a time-out of more than a year is one of a year.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout.min(Duration::from_secs(365 * 86_400))
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Value> {
@@ -194,7 +199,7 @@ impl Http {
         }
     }
 
-    fn timed_out(&self) -> Error {
+    pub(super) fn timed_out(&self) -> Error {
         let what = format!("{} has not answered within {} s", self.address, self.timeout.as_secs_f64());
         Error::new(ErrorKind::TimedOut, what)
     }

@@ -11,6 +11,29 @@ use crate::Result;
 use crate::process::{JobName, Pid, Signal};
 
 /// A job of a node, by its name.
+///
+/// ```
+/// # #[cfg(feature = "server")] include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/example.rs"));
+/// # #[cfg(feature = "server")] fn main() -> Result<(), Box<dyn std::error::Error>> { let node = Node::start()?; let address = node.address();
+/// use gaffer::client::Server;
+/// use gaffer::process::Signal;
+/// use serde_json::json;
+///
+/// let server = Server::new(address)?;
+/// let job = server.load(&json!({"name": "web", "cmd": "sleep 100"}), None, true, false)?;
+/// assert!(job.active()?);
+/// assert_eq!((job.scale("+2")?, job.numprocesses()?, job.pids()?.len()), (3, 3, 3));
+/// let once = job.commit(None, [("ONCE", "yes")])?; // outside of the count
+/// let info = job.info()?;
+/// assert_eq!((info.committed(), info.running_out, info.kept().len()), (&[once][..], 1, 3));
+/// assert_eq!(job.config()?["cmd"], "sleep 100");
+/// job.kill(Signal::CONT)?;
+/// job.restart()?;
+/// job.stop()?;
+/// assert!(!job.active()?);
+/// # Ok(()) }
+/// # #[cfg(not(feature = "server"))] fn main() {}
+/// ```
 #[derive(Clone, Debug)]
 pub struct Job {
     http: Http,

@@ -1,20 +1,45 @@
 //! A blocking client for a node: what the HTTP API offers, as methods.
 //!
-//! ```no_run
+//! ```
+//! # #[cfg(feature = "server")] include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/example.rs"));
+//! # #[cfg(feature = "server")] fn main() -> Result<(), Box<dyn std::error::Error>> { let node = Node::start()?; let address = node.address();
 //! use gaffer::client::Server;
+//! use serde_json::json;
 //!
-//! let node = Server::new("unix:/run/gafferd.sock")?;
-//! let web = node.get_job("web")?;
-//! web.scale("+1")?;
-//! for event in node.watch("proc.web.exit")? {
-//!     println!("{:?}", event?.fields["exit_code"]);
+//! let server = Server::new(address)?; // or unix:/run/gafferd.sock
+//! let exits = server.watch("proc.web.exit")?;
+//! let web = server.load(&json!({"name": "web", "cmd": "sh -c 'exit 3'", "restart": "never"}), None, true, false)?;
+//! for event in exits {
+//!     assert_eq!(event?.fields["exit_code"], 3);
+//!     break;
 //! }
-//! # Ok::<(), gaffer::Error>(())
+//! web.scale("=2")?;
+//! assert_eq!(server.get_job("web")?.numprocesses()?, 2);
+//! # Ok(()) }
+//! # #[cfg(not(feature = "server"))] fn main() {}
 //! ```
 //!
 //! A [`Server`] is an address and a pool of idle connections; nothing is sent before the first call, and no thread is
 //! started. [`Job`] and [`Process`] are names with the way to their node, so they are cheap, and what they are called for may have gone
 //! meanwhile. Feeds ([`Events`], [`Samples`], [`Output`]) are iterators over a connection of their own, which ends when they are dropped.
+//! [`Socket`] has commands and topics over one connection, [`IoChannel`] the input and output of a process. Everything here is `Send`; what is
+//! shared (`Server`, `Job`, `Process`, `Socket`, `Channel`, `IoChannel`) is `Sync` too.
+//!
+//! Waiting has its bounds: [`timeout`](Server::timeout) for connecting and for each answer, three [heartbeats](Server::heartbeat) for a
+//! node that should say something. Without a bound are only the look-up of a host's name, which has those of the system, and connecting to a
+//! unix socket whose owner accepts nothing and whose queue is full.
+//!
+//! # The original's names
+//!
+//! | gaffer.httpclient | here |
+//! |---|---|
+//! | `Server`, `Job`, `Process` | the same; `ProcessId` is [`Process`] |
+//! | `GafferSocket`: `subscribe`, `unsubscribe`, `send_command` | [`Socket`] |
+//! | `GafferCommand`: `done`, `result`, `error`, `add_done_callback` | [`Pending`]: `is_done`, `wait` |
+//! | `Channel`: `bind(event, f)`, `bind_all(f)` | [`Channel`], an iterator; [`Event::event`] says which |
+//! | `IOChannel`: `start_read`, `write` | [`IoChannel`]: an iterator and `io::Read`, `send` and `io::Write` |
+//! | 0.4 `Server::get_watcher`, `EventsourceClient` | [`Server::watch`] |
+//! | `Keys`, `Users`, `Server::authenticate`, `LookupServer` | not yet: this version has neither keys nor lookups |
 //!
 //! # Errors
 //!
@@ -37,22 +62,32 @@
 mod address;
 mod answer;
 mod attach;
+mod channel;
 mod feed;
 mod http;
+mod inbox;
+mod io_channel;
 mod job;
 mod legacy;
+mod link;
 mod logs;
 mod process;
 mod server;
+mod socket;
+mod stream;
 mod unix;
 mod values;
 
+pub use crate::controller::{CommandError, Topic};
 pub use attach::{attach_at, attached_socket};
+pub use channel::Channel;
 pub use feed::{Events, Output, Samples};
+pub use io_channel::{IoChannel, Mode};
 pub use job::Job;
 pub use logs::{LogOutput, LogPiece, LogQuery, Logs};
 pub use process::Process;
 pub use server::Server;
+pub use socket::{MAX_QUEUE, Pending, Socket};
 pub use values::{Event, JobInfo, JobStatus, ProcessInfo};
 
 /// Where a node listens by default.

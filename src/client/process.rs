@@ -5,11 +5,39 @@ use serde_json::{Value, json};
 use super::address::encode;
 use super::feed::Output;
 use super::http::{Content, Http};
+use super::io_channel::{IoChannel, Mode};
 use super::values::ProcessInfo;
 use crate::process::{Pid, ProcessState, Signal};
 use crate::{ErrorKind, Result};
 
 /// A process of a node, by its number.
+///
+/// ```
+/// # #[cfg(feature = "server")] include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/example.rs"));
+/// # #[cfg(feature = "server")] fn main() -> Result<(), Box<dyn std::error::Error>> { let node = Node::start()?; let address = node.address();
+/// use gaffer::client::Server;
+/// use gaffer::process::{ProcessState, Signal};
+/// use serde_json::json;
+///
+/// let server = Server::new(address)?;
+/// let started = server.watch("spawn")?;
+/// let ended = server.watch("exit")?;
+/// let cat = json!({"name": "cat", "cmd": "cat", "redirect_input": true, "redirect_output": ["out"], "restart": "never"});
+/// server.load(&cat, None, true, false)?;
+/// let pid = started.take(1).next().expect("it goes on")?.pid.expect("a process");
+///
+/// let process = server.get_process(pid)?;
+/// assert_eq!(process.info()?.state, ProcessState::Running);
+/// assert!(process.stats()?["rss"].is_u64());
+/// let mut output = process.stream("out")?;
+/// process.send(b"hello")?;
+/// assert_eq!(output.next().expect("it goes on")?, b"hello");
+/// process.kill(Signal::KILL)?;
+/// assert_eq!(ended.take(1).next().expect("it goes on")?.fields["term_signal"], 9);
+/// assert!(output.next().is_none() && !process.active()?);
+/// # Ok(()) }
+/// # #[cfg(not(feature = "server"))] fn main() {}
+/// ```
 #[derive(Clone, Debug)]
 pub struct Process {
     http: Http,
@@ -75,5 +103,16 @@ impl Process {
     /// What it writes under one of the labels of its `redirect_output` or `custom_streams`, from now on.
     pub fn stream(&self, label: &str) -> Result<Output> {
         Output::open(&self.http, &format!("/streams/{}/{}", self.pid, encode(label)))
+    }
+
+    /// Its input and output over one connection: its first output stream and standard input; with the label of an output stream, that
+    /// one and standard input; with the label of a custom stream, that one both ways.
+    ///
+    /// # Errors
+    ///
+    /// Those of the [module](super#errors): `NotFound` if there is no such process or stream, `Forbidden` if what `mode` needs is not
+    /// redirected.
+    pub fn socket(&self, mode: Mode, stream: Option<&str>) -> Result<IoChannel> {
+        IoChannel::open(&self.http, self.pid, mode, stream)
     }
 }

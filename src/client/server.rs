@@ -10,13 +10,40 @@ use super::feed::{Events, Output, Samples};
 use super::http::{Content, Http};
 use super::logs::{LogQuery, Logs};
 use super::values::JobStatus;
-use super::{Job, Process};
+use super::{Job, Process, Socket};
 use crate::process::{DEFAULT_SESSION, Pid};
 use crate::{Error, ErrorKind, Result};
 
 /// A node, by its address.
 ///
 /// Methods that take a job's name understand `label`, `session.label`, `session:label` and `session/label`.
+///
+/// ```
+/// # #[cfg(feature = "server")] include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/example.rs"));
+/// # #[cfg(feature = "server")] fn main() -> Result<(), Box<dyn std::error::Error>> { let node = Node::start()?; let address = node.address();
+/// use gaffer::ErrorKind;
+/// use gaffer::client::Server;
+/// use serde_json::json;
+///
+/// let server = Server::new(address)?;
+/// server.ping()?;
+/// let web = json!({"name": "web", "cmd": "sleep 100"});
+/// server.load(&web, Some("shop"), false, false)?;
+/// assert_eq!(server.load(&web, Some("shop"), false, false).unwrap_err().kind(), ErrorKind::Conflict);
+/// server.load(&web, Some("shop"), true, true)?; // replaces it, and starts it
+///
+/// assert_eq!((server.sessions()?, server.jobs(Some("shop"))?), (vec!["shop".to_owned()], vec!["shop.web".to_owned()]));
+/// assert!(server.job_exists("shop.web")? && !server.job_exists("web")?);
+/// assert_eq!(server.pids()?, server.get_job("shop:web")?.pids()?);
+/// for job in server.jobs_walk(None)? {
+///     job.reload()?;
+/// }
+/// assert_eq!((server.groups()?, server.processes()?), (vec!["shop".to_owned()], vec!["shop:web".to_owned()])); // of 0.4
+/// server.unload("shop.web")?;
+/// assert!(server.statuses()?.is_empty());
+/// # Ok(()) }
+/// # #[cfg(not(feature = "server"))] fn main() {}
+/// ```
 #[derive(Clone, Debug)]
 pub struct Server {
     pub(super) http: Http,
@@ -218,6 +245,27 @@ impl Server {
     }
 
     /// The events under a pattern of topics: `.` for all, `exit`, `proc.web`, `proc.*.exit`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "server")] include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/example.rs"));
+    /// # #[cfg(feature = "server")] fn main() -> Result<(), Box<dyn std::error::Error>> { let node = Node::start()?; let address = node.address();
+    /// use gaffer::client::Server;
+    /// use serde_json::json;
+    ///
+    /// let server = Server::new(address)?;
+    /// let mut events = server.watch("proc.web")?;
+    /// server.load(&json!({"name": "web", "cmd": "sleep 100"}), None, false, false)?;
+    /// let created = events.next().expect("it goes on")?;
+    /// assert_eq!((created.topic.as_str(), created.event.as_str()), ("proc.web.create", "create"));
+    /// // After a connection that broke, what was missed comes first.
+    /// let id = events.last_id().to_owned();
+    /// drop(events);
+    /// server.unload("web")?;
+    /// let missed = server.watch_after("proc.web", &id)?.next().expect("it goes on")?;
+    /// assert_eq!(missed.event, "delete");
+    /// # Ok(()) }
+    /// # #[cfg(not(feature = "server"))] fn main() {}
+    /// ```
     pub fn watch(&self, pattern: &str) -> Result<Events> {
         self.watch_after(pattern, "")
     }
@@ -252,6 +300,11 @@ impl Server {
     /// What programs have written lately, as far as the node has kept it, and what they write.
     pub fn logs(&self, query: &LogQuery) -> Result<Logs> {
         Logs::open(&self.http, query)
+    }
+
+    /// A connection for commands and topics; the key is sent when it is opened.
+    pub fn socket(&self) -> Result<Socket> {
+        Socket::open(&self.http)
     }
 
     /// The output of a process under one of the labels of its `redirect_output` or `custom_streams`.

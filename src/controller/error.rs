@@ -69,6 +69,26 @@ impl From<Error> for CommandError {
     }
 }
 
+/// The kind follows the number; the word is lost, the sentence stays.
+impl From<CommandError> for Error {
+    fn from(error: CommandError) -> Self {
+        let kind = match error.errno {
+            401 | 403 => ErrorKind::Forbidden,
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            410 => ErrorKind::Closed,
+            501 => ErrorKind::Unsupported,
+            502 => ErrorKind::Unreachable,
+            503 if error.reason == "full" => ErrorKind::Full,
+            503 => ErrorKind::Stopping,
+            408 | 504 => ErrorKind::TimedOut,
+            500.. => ErrorKind::Io,
+            _ => ErrorKind::Invalid,
+        };
+        Self::new(kind, error.message)
+    }
+}
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} {})", self.message, self.errno, self.reason)
@@ -76,3 +96,21 @@ impl fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_there_and_back() {
+        use ErrorKind::*;
+        for kind in
+            [NotFound, Conflict, Invalid, Forbidden, Stopping, Full, Closed, TimedOut, Unreachable, Unsupported, Io]
+        {
+            let there = CommandError::from(Error::new(kind, "why"));
+            let back = Error::from(there.clone());
+            assert_eq!((back.kind(), back.to_string()), (kind, "why".to_owned()), "{there:?}");
+        }
+        assert_eq!(Error::from(CommandError::new(418, "teapot", "no")).kind(), Invalid);
+    }
+}

@@ -35,7 +35,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// The children by our number.
 #[derive(Debug, Default)]
 pub(super) struct Children {
-    map: BTreeMap<Pid, Child>,
+    map: BTreeMap<Pid, Box<Child>>,
     spawner: Option<Spawner>,
     /// Looked through once in a turn at most.
     groups: Groups,
@@ -56,7 +56,7 @@ struct Child {
     tty: bool,
     /// The terminal, once nobody writes to it any more. To close it hangs up, and would kill a program
     /// that has closed its output and is about to end well; so it stays until the process has ended.
-    terminal: Option<Stream>,
+    terminal: Option<Box<Stream>>,
     inlets: Vec<Inlet>,
     group: GroupState,
 }
@@ -103,7 +103,7 @@ impl Children {
             let ended = child.streams[index].take();
             if let (Some(mut terminal), true) = (ended, child.tty && child.watch.is_some()) {
                 terminal.silence();
-                child.terminal = Some(terminal);
+                child.terminal = Some(Box::new(terminal));
             }
             self.forget_if_over(pid);
         }
@@ -120,7 +120,7 @@ impl Children {
     /// A child is kept until its group is gone and its output has ended.
     fn forget_if_over(&mut self, pid: Pid) {
         let over = |child: &Child| child.group == GroupState::Gone && child.streams.iter().all(Option::is_none);
-        if self.map.get(&pid).is_some_and(over) {
+        if self.map.get(&pid).is_some_and(|child| over(child)) {
             self.map.remove(&pid);
         }
     }
@@ -282,7 +282,7 @@ impl Supervisor {
                         }
                     }
                 }
-                self.children.map.insert(pid, child);
+                self.children.map.insert(pid, Box::new(child));
                 Ok(os_pid)
             }
             Err((exit, e)) => {

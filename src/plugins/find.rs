@@ -105,10 +105,11 @@ pub(crate) fn site(plugin: &Path) -> io::Result<Folder> {
     if has_program { Err(io::ErrorKind::NotFound.into()) } else { Ok(folder) }
 }
 
-/// The faults of plugins that want others which are not there.
+/// The faults of plugins that want others which are not there, nor among the sites that are embedded.
 #[must_use]
-pub fn missing(plugins: &[Plugin]) -> Vec<Error> {
-    let names: BTreeSet<&str> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+pub fn missing(plugins: &[Plugin], embedded: &[&str]) -> Vec<Error> {
+    let names: BTreeSet<&str> =
+        plugins.iter().map(|plugin| plugin.name.as_str()).chain(embedded.iter().copied()).collect();
     let mut faults = Vec::new();
     for plugin in plugins {
         for wanted in plugin.manifest.mandatory.iter().filter(|wanted| !names.contains(wanted.as_str())) {
@@ -148,8 +149,9 @@ mod tests {
         assert_eq!(seen, [("both", true, true), ("plain", true, false), ("prog", false, true), ("site", true, false)]);
         let job = plugins[0].job().expect("a name").expect("a program");
         assert_eq!((job.name.as_str(), job.cmd.as_str()), ("plugins.both", "./run"));
-        let faults: Vec<String> = missing(&plugins).iter().map(Error::to_string).collect();
+        let faults: Vec<String> = missing(&plugins, &[]).iter().map(Error::to_string).collect();
         assert_eq!(faults, ["the plugin prog needs the plugin plian, which is not there; did you mean `plain`?"]);
+        assert!(missing(&plugins, &["plian"]).is_empty());
         for (path, text, why) in [
             ("bad/plugin.json", "{", "bad/plugin.json: EOF"),
             ("bad/plugin.json", r#"{"name": "good"}"#, r#"bad/plugin.json: name: expected "bad""#),

@@ -11,5 +11,5 @@ pub mod lines;
 pub mod sockjs;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod sse;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "client"))]
 pub mod ws;

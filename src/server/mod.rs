@@ -53,6 +53,7 @@ mod call;
 mod channel;
 mod config;
 mod conn;
+pub mod console_site;
 mod exchange;
 mod feeds;
 mod guard;
@@ -77,6 +78,8 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// What the original calls [`HttpServer`].
+pub use self::HttpServer as HttpHandler;
 pub use crate::controller::json;
 pub use answered::Answered;
 pub use call::{

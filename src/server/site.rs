@@ -9,17 +9,27 @@
 //! - `ETag`, from the file's inode, size and time of change, with `If-None-Match`; `Last-Modified` with `If-Modified-Since`, if it has just
 //!   the time that was told; one range of bytes, with `If-Range` by tag; several ranges are answered with the whole.
 //! - A folder without a slash is redirected (302) to that with one, which gives its `index.html`.
+//! - A program may [bring sites along](Sites::embed). The site of a folder goes before one of the same name.
+//! - `X-Content-Type-Options: nosniff` goes with every file. A `Content-Security-Policy` goes with those of an embedded site that has
+//!   one; a site on disk has none, for what a plugin's page loads and where it may be framed is the plugin's own affair. It may
+//!   say it in a `<meta http-equiv>`.
 
+mod embedded;
+
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use embedded::Embedded;
 
 use super::{Call, Refusal, Reply, Streamed};
 use crate::plugins;
 use crate::proto::h1::{HttpDate, Method, Range, RequestHead, if_none_match, if_range, path_segments};
 use crate::sys::beneath::Folder;
+use embedded::Tagged;
 
 /// So many files of sites are open at a time, in all connections together.
 pub const MAX_OPEN: usize = 256;
@@ -29,25 +39,51 @@ pub const MAX_OPEN: usize = 256;
 /// [Give](super::HttpServer::provide) it to a server.
 #[derive(Clone, Debug)]
 pub struct Sites {
-    folder: Arc<Mutex<Option<PathBuf>>>,
+    state: Arc<Mutex<State>>,
     /// Each open file has one of these.
     open: Arc<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    folder: Option<PathBuf>,
+    embedded: BTreeMap<String, Arc<Tagged>>,
 }
 
 impl Sites {
     /// The sites in this folder; there are none without.
     #[must_use]
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder: Arc::new(Mutex::new(folder)), open: Arc::new(()) }
+        let state = State { folder, embedded: BTreeMap::new() };
+        Self { state: Arc::new(Mutex::new(state)), open: Arc::new(()) }
     }
 
     /// Serves those of another folder from now on.
     pub fn set_folder(&self, folder: Option<PathBuf>) {
-        *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = folder;
+        self.state().folder = folder;
     }
 
-    fn folder(&self) -> Option<PathBuf> {
-        self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Serves this one, too, at `/_plugin/NAME/`; one that was embedded under this name is replaced.
+    ///
+    /// A plugin of this name in the folder that has a site goes before it.
+    pub fn embed(&self, name: impl Into<String>, site: Embedded) {
+        let site = Arc::new(Tagged::new(site));
+        self.state().embedded.insert(name.into(), site);
+    }
+
+    /// Serves the embedded site of this name no longer; whether there was one.
+    pub fn withdraw(&self, name: &str) -> bool {
+        self.state().embedded.remove(name).is_some()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The folder of all, and the embedded site of this name.
+    fn look_up(&self, name: &str) -> (Option<PathBuf>, Option<Arc<Tagged>>) {
+        let state = self.state();
+        (state.folder.clone(), state.embedded.get(name).cloned())
     }
 }
 
@@ -68,7 +104,6 @@ pub(super) fn serve(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let head = &call.request.head;
     let nothing = || Refusal::not_found(format!("there is nothing at {}", head.path()));
     let sites = call.provided.get::<Sites>().ok_or_else(nothing)?;
-    let folder_of_all = sites.folder().ok_or_else(nothing)?;
     // The router joins segments, and one of them may hold a slash.
     let segments = path_segments(head.path())?;
     let Some((name, path)) = segments.get(1..).and_then(<[_]>::split_first) else { return Err(nothing()) };
@@ -81,7 +116,15 @@ pub(super) fn serve(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         }
     }
     let fail = |e: io::Error| refusal(&e, head);
-    let mut folder = plugins::site(&folder_of_all.join(&**name)).map_err(fail)?;
+    let (folder_of_all, embedded) = sites.look_up(name);
+    let on_disk = folder_of_all.map(|folder| plugins::site(&folder.join(&**name)));
+    let mut folder = match (on_disk, embedded) {
+        // What is there but cannot be read is not passed over in silence.
+        (None, Some(site)) => return site.serve(path, head),
+        (Some(Err(e)), Some(site)) if e.kind() == io::ErrorKind::NotFound => return site.serve(path, head),
+        (None, None) => return Err(nothing()),
+        (Some(folder), _) => folder.map_err(fail)?,
+    };
     let has_slash = head.path().ends_with('/');
     let Some((last, between)) = path.split_last() else {
         return if has_slash { index(sites, &folder, head) } else { redirect(head) };
@@ -145,55 +188,86 @@ fn send(sites: &Sites, file: File, metadata: &Metadata, name: &str, head: &Reque
         return Err(Refusal::not_found(format!("{} is no file", head.path())));
     }
     let length = metadata.len();
-    let tag = format!("\"{:x}-{length:x}-{:x}.{:x}\"", metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
-    let modified = metadata.modified().ok().map(|time| HttpDate::new(time).to_string());
-    let describe = |streamed: Streamed| {
-        let streamed = streamed.header("ETag", tag.clone()).header("Cache-Control", "no-cache");
-        match &modified {
-            Some(modified) => streamed.header("Last-Modified", modified.clone()),
-            None => streamed,
+    let entity = Entity {
+        name,
+        length,
+        tag: format!("\"{:x}-{length:x}-{:x}.{:x}\"", metadata.ino(), metadata.mtime(), metadata.mtime_nsec()),
+        modified: metadata.modified().ok().map(|time| HttpDate::new(time).to_string()),
+        policy: None,
+    };
+    entity.answer(head, |start| {
+        if Arc::strong_count(&sites.open) > MAX_OPEN {
+            return Err(full());
         }
-    };
-    let fields = head.headers();
-    let fresh = if fields.get("if-none-match").is_some() {
-        !if_none_match(fields.all("if-none-match"), Some(&tag))
-    } else {
-        modified.is_some() && fields.text("if-modified-since") == modified.as_deref()
-    };
-    if fresh {
-        return Ok(Reply::Streamed(describe(Streamed::empty(304))));
-    }
-    let range = match fields.get("range") {
-        // RFC 9110 section 14.2: of a GET alone, and never of several fields.
-        Some(range) if head.method() == Method::Get && fields.all("range").count() == 1 => {
-            if if_range(fields.get("if-range"), &tag) { Range::parse(range, length) } else { Range::Whole }
+        let mut source = Counted { file, _open: Arc::clone(&sites.open) };
+        if start > 0 {
+            source.file.seek(SeekFrom::Start(start)).map_err(|e| refusal(&e, head))?;
         }
-        _ => Range::Whole,
-    };
-    let (status, start, length_sent) = match range {
-        Range::Whole => (200, 0, length),
-        Range::Part { start, last } => (206, start, last - start + 1),
-        Range::Unsatisfiable => {
-            let reason = format!("{} has {length} bytes", head.path());
-            let refusal = Refusal::new(416, "range_not_satisfiable", reason);
-            return Err(refusal.header("Content-Range", format!("bytes */{length}")));
+        Ok(source)
+    })
+}
+
+/// What is known of a file before it is read.
+struct Entity<'a> {
+    name: &'a str,
+    length: u64,
+    tag: String,
+    modified: Option<String>,
+    policy: Option<&'static str>,
+}
+
+impl Entity<'_> {
+    /// The answer to a request for it. `open` gives its bytes from this one on, if they are wanted.
+    fn answer<R: Read + Send + 'static>(
+        self,
+        head: &RequestHead,
+        open: impl FnOnce(u64) -> Result<R, Refusal>,
+    ) -> Result<Reply, Refusal> {
+        let Self { name, length, tag, modified, policy } = self;
+        let describe = |mut streamed: Streamed| {
+            streamed = streamed.header("ETag", tag.clone()).header("Cache-Control", "no-cache");
+            if let Some(modified) = &modified {
+                streamed = streamed.header("Last-Modified", modified.clone());
+            }
+            match policy {
+                Some(policy) => streamed.header("Content-Security-Policy", policy),
+                None => streamed,
+            }
+        };
+        let fields = head.headers();
+        let fresh = if fields.get("if-none-match").is_some() {
+            !if_none_match(fields.all("if-none-match"), Some(&tag))
+        } else {
+            modified.is_some() && fields.text("if-modified-since") == modified.as_deref()
+        };
+        if fresh {
+            return Ok(Reply::Streamed(describe(Streamed::empty(304))));
         }
-    };
-    if Arc::strong_count(&sites.open) > MAX_OPEN {
-        return Err(full());
+        let range = match fields.get("range") {
+            // RFC 9110 section 14.2: of a GET alone, and never of several fields.
+            Some(range) if head.method() == Method::Get && fields.all("range").count() == 1 => {
+                if if_range(fields.get("if-range"), &tag) { Range::parse(range, length) } else { Range::Whole }
+            }
+            _ => Range::Whole,
+        };
+        let (status, start, length_sent) = match range {
+            Range::Whole => (200, 0, length),
+            Range::Part { start, last } => (206, start, last - start + 1),
+            Range::Unsatisfiable => {
+                let reason = format!("{} has {length} bytes", head.path());
+                let refusal = Refusal::new(416, "range_not_satisfiable", reason);
+                return Err(refusal.header("Content-Range", format!("bytes */{length}")));
+            }
+        };
+        let mut streamed = describe(Streamed::new(status, length_sent, open(start)?))
+            .header("Content-Type", media_type(name))
+            .header("X-Content-Type-Options", "nosniff")
+            .header("Accept-Ranges", "bytes");
+        if let Some(content_range) = range.content_range(length) {
+            streamed = streamed.header("Content-Range", content_range);
+        }
+        Ok(Reply::Streamed(streamed))
     }
-    let mut source = Counted { file, _open: Arc::clone(&sites.open) };
-    if start > 0 {
-        source.file.seek(SeekFrom::Start(start)).map_err(|e| refusal(&e, head))?;
-    }
-    let mut streamed = describe(Streamed::new(status, length_sent, source))
-        .header("Content-Type", media_type(name))
-        .header("X-Content-Type-Options", "nosniff")
-        .header("Accept-Ranges", "bytes");
-    if let Some(content_range) = range.content_range(length) {
-        streamed = streamed.header("Content-Range", content_range);
-    }
-    Ok(Reply::Streamed(streamed))
 }
 
 /// By the end of the name; what is unknown is bytes. RFC 9239 for scripts, the IANA registry for the others.

@@ -44,7 +44,7 @@ impl ProcessTable {
         let job = Job::new(config);
         self.names.insert(job.name.clone(), id);
         self.events.push_back((job.name.clone(), What::Create));
-        self.jobs.insert(id, job);
+        self.jobs.insert(id, Box::new(job));
         if start {
             self.activate(id, now);
         }
@@ -355,7 +355,8 @@ impl ProcessTable {
     }
 
     fn known(&self, pid: Pid) -> Result<&Process> {
-        self.processes.get(&pid).ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no process {pid}")))
+        let process = self.processes.get(&pid).map(|process| &**process);
+        process.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no process {pid}")))
     }
 
     fn send(&mut self, pid: Pid, signal: Signal) {

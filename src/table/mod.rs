@@ -103,6 +103,9 @@ pub const MAX_ATTEMPTS: u32 = 1_000;
 /// The shortest pause after the second failed spawn in a row: 0.1 s, whatever the job's rules say.
 pub const SPAWN_PAUSE: Duration = Duration::from_millis(100);
 
+/// So much room for events is kept when all have been taken.
+const KEPT_EVENTS: usize = 64;
+
 /// Sessions, jobs and processes, and what is to be done about them.
 ///
 /// ```
@@ -128,9 +131,9 @@ pub const SPAWN_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub struct ProcessTable {
     /// Every job that is loaded, in load order, and unloaded ones until their processes are gone.
-    jobs: BTreeMap<JobId, Job>,
+    jobs: BTreeMap<JobId, Box<Job>>,
     names: HashMap<Arc<JobName>, JobId>,
-    processes: BTreeMap<Pid, Process>,
+    processes: BTreeMap<Pid, Box<Process>>,
     timers: Timers,
     /// Processes whose spawn action was not fetched yet.
     spawns: BTreeSet<Pid>,
@@ -210,7 +213,12 @@ impl ProcessTable {
 
     /// The next event, in the order in which they happened.
     pub fn next_event(&mut self) -> Option<(Arc<JobName>, What)> {
-        self.events.pop_front()
+        let next = self.events.pop_front();
+        if self.events.is_empty() && self.events.capacity() > KEPT_EVENTS {
+            // The start of hundreds of jobs is not to be paid for ever after.
+            self.events = VecDeque::new();
+        }
+        next
     }
 }
 

@@ -57,7 +57,7 @@ impl ProcessTable {
                 roll.pending.insert(pid);
             }
         }
-        self.processes.insert(pid, process);
+        self.processes.insert(pid, Box::new(process));
         self.spawns.insert(pid);
         pid
     }

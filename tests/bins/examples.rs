@@ -53,6 +53,11 @@ fn embed() {
 }
 
 #[test]
+fn custom_channel() {
+    example("custom_channel").says("you said: hello\nyou said: goodbye\n");
+}
+
+#[test]
 fn threads() {
     let done = example("threads").says("default.echo: through a pipe and back\n");
     assert_eq!(done.text().matches("spawn: Some(").count(), 3, "{done}");

@@ -161,6 +161,35 @@ fn watching() {
     reader.join().expect("a reader").expect("all was sent");
 }
 
+/// The sessions of the documentation; the times and the order of the sessions are ours.
+#[test]
+fn watching_as_documented() {
+    let node = Real::new();
+    for (pattern, want) in [
+        ("", &["exit dummy", "proc.dummy.exit dummy", "spawn dummy", "proc.dummy.spawn dummy"][..]),
+        (" proc.dummy", &["proc.dummy.exit dummy", "proc.dummy.spawn dummy"]),
+        (" proc.dummy.spawn", &["proc.dummy.spawn dummy"]),
+    ] {
+        let mut watch =
+            command(&node.address, &format!("watch{pattern}")).stdout(Stdio::piped()).spawn().expect("the tool");
+        let mut lines = BufReader::new(watch.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        // It ends by itself, again and again.
+        node.run("add_process --start dummy sleep 0.3").says("ok\n");
+        // What is said before it ends for the first time is about its start.
+        let mut said = lines.by_ref().map(|line| {
+            let (time, text) = line.split_once(' ').expect("a time");
+            assert!(time.len() == 8 && time.bytes().all(|b| b.is_ascii_digit() || b == b':'), "{line}");
+            text.strip_prefix("dummy | ").unwrap_or_else(|| panic!("{line}")).to_owned()
+        });
+        let first = said.by_ref().find(|text| text == want[0]).expect("it goes on");
+        let two_rounds: Vec<String> = std::iter::once(first).chain(said).take(2 * want.len()).collect();
+        assert_eq!(two_rounds, [want, want].concat(), "{pattern}");
+        watch.kill().expect("it runs");
+        watch.wait().expect("it is a child");
+        node.run("del_process dummy --wait").says("ok\n");
+    }
+}
+
 #[test]
 fn output_and_input() {
     let node = Real::new();

@@ -27,21 +27,21 @@ pub(crate) fn write(folder: &Folder, path: &str, bytes: impl AsRef<[u8]>) {
     fs::write(path, bytes).expect("a file");
 }
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 }
 
 /// The path goes as it is, which no client would do.
-fn ask(address: &str, method: &str, path: &str, fields: &str) -> Answer {
+pub(crate) fn ask(address: &str, method: &str, path: &str, fields: &str) -> Answer {
     let mut stream = TcpStream::connect(address).expect("it listens");
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}\r\n");
     stream.write_all(request.as_bytes()).expect("it reads");

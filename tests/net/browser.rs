@@ -91,10 +91,14 @@ fn serve(mut stream: TcpStream, done: &Done) -> Option<()> {
     stream.write_all((head + text).as_bytes()).ok()
 }
 
+pub(crate) fn chromium() -> Option<&'static str> {
+    let names = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    names.into_iter().find(|name| Path::new(name).exists())
+}
+
 #[test]
 fn a_page() {
-    let names = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-    let Some(chromium) = names.into_iter().find(|name| Path::new(name).exists()) else {
+    let Some(chromium) = chromium() else {
         return skip("a_page", "there is no chromium");
     };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -8,6 +8,8 @@
 mod access;
 mod browser;
 mod clients;
+mod console;
+mod documented;
 mod feeds;
 mod jobs;
 mod processes;

@@ -9,6 +9,7 @@ mod library;
 mod load;
 mod node;
 mod ps;
+mod sockets;
 mod streams;
 // What these tests have no use for, those of the tool alone have.
 #[allow(dead_code, unused_imports)]

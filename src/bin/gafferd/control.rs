@@ -18,7 +18,8 @@ use gaffer::webhooks::Hooks;
 use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
-use crate::{plugins, webhooks};
+use crate::remembered::Remembered;
+use crate::{plugins, server, webhooks};
 
 /// While it stops, the log says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
@@ -43,8 +44,10 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Control {
     pub(crate) args: Args,
-    /// The configuration that runs. Its jobs are those that were loaded from it.
+    /// The configuration that runs, without its jobs.
     pub(crate) config: GafferdConfig,
+    /// The jobs that were loaded from it.
+    remembered: Remembered,
     pub(crate) log: Log,
     pub(crate) notifier: Option<Notifier>,
     pub(crate) endpoints: Endpoints,
@@ -72,13 +75,13 @@ struct State {
 impl Control {
     pub(crate) fn new(
         args: Args,
-        config: GafferdConfig,
+        (config, remembered): (GafferdConfig, Remembered),
         log: Log,
         notifier: Option<Notifier>,
         endpoints: Endpoints,
         guests: Guests,
     ) -> Self {
-        Self { args, config, log, notifier, endpoints, guests, state: State::default() }
+        Self { args, config, remembered, log, notifier, endpoints, guests, state: State::default() }
     }
 
     fn notify(&self, state: &str) {
@@ -141,6 +144,7 @@ impl Control {
         let mut new = self.args.load()?;
         check::preflight(&new)?;
         let set = plugins::read(&new)?;
+        let old_jobs = self.remembered.jobs()?;
         let old = &self.config;
         for (key, changed) in [
             ("daemonize", old.daemonize != new.daemonize),
@@ -166,11 +170,12 @@ impl Control {
         self.endpoints.follow(cx, &self.config, &new, &self.log);
         webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
         self.guests.sites.set_folder(new.plugins_dir.clone());
+        server::show_console(&self.guests.sites, new.web_console);
         cx.mail(self.guests.plugins, set);
-        let old_jobs = std::mem::take(&mut self.config.jobs);
-        let failed = self.follow_jobs(cx, &old_jobs, &new.jobs);
+        let jobs = std::mem::take(&mut new.jobs);
+        let failed = self.follow_jobs(cx, &old_jobs, &jobs);
         // What is not there is not remembered, so that the next reload tries again.
-        new.jobs.retain(|job| !failed.contains(&job.config.name));
+        self.remembered = Remembered::new(jobs.iter().filter(|job| !failed.contains(&job.config.name)));
         self.config = new;
         Ok(())
     }

@@ -9,6 +9,7 @@ mod control;
 mod endpoints;
 mod plugins;
 mod reaper;
+mod remembered;
 mod server;
 mod webhooks;
 
@@ -34,6 +35,7 @@ use args::Args;
 use control::{Control, Guests, Message};
 use endpoints::Endpoints;
 use reaper::{Look, Reaper};
+use remembered::Remembered;
 use server::Surroundings;
 
 fn main() -> ExitCode {
@@ -98,7 +100,7 @@ struct Running {
 
 impl Running {
     /// Opens, binds and loads everything, or fails and leaves nothing behind.
-    fn start(args: Args, config: GafferdConfig, passed: Passed) -> Result<Self> {
+    fn start(args: Args, mut config: GafferdConfig, passed: Passed) -> Result<Self> {
         let pidfile = config.pidfile.as_ref().map(Pidfile::create).transpose()?;
         let log = match &config.error_log {
             Some(path) => Log::file(path, config.daemonize, config.log_level, config.log_format)?,
@@ -121,6 +123,7 @@ impl Running {
         let webhooks = webhooks::open(&config, &log)?;
         let plugins = plugins::open(plugins::read(&config)?, &log);
         let (hooks, sites) = (webhooks.hooks(), Sites::new(config.plugins_dir.clone()));
+        server::show_console(&sites, config.web_console);
         let history = History::new(server::kept(&config));
         manager.add_app(history.recorder());
         let guard = access::guard(&args, &config, &log)?;
@@ -148,9 +151,11 @@ impl Running {
             None
         };
         let plugins = manager.add_app(plugins);
-        let jobs = config.jobs.clone();
+        let jobs = std::mem::take(&mut config.jobs);
+        let remembered = Remembered::new(&jobs);
         let guests = Guests { hooks, sites, plugins };
-        let control = manager.add_app(Control::new(args, config, log.clone(), passed.notifier, endpoints, guests));
+        let control =
+            manager.add_app(Control::new(args, (config, remembered), log.clone(), passed.notifier, endpoints, guests));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));

@@ -6,6 +6,7 @@ use gaffer::config::GafferdConfig;
 use gaffer::log::Log;
 use gaffer::manager::Supervisor;
 use gaffer::plugins::{self, Notice, Plugin, Plugins, Set};
+use gaffer::server::console_site;
 use gaffer::suggest;
 use gaffer::{Error, ErrorKind, Result};
 
@@ -25,7 +26,8 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
         Ok(set) => set,
         Err(e) => return vec![e],
     };
-    let mut faults = plugins::missing(&set.plugins);
+    let embedded: &[&str] = if config.web_console { &[console_site::NAME] } else { &[] };
+    let mut faults = plugins::missing(&set.plugins, embedded);
     let names: BTreeSet<&str> = set.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
     for name in set.settings.keys().filter(|name| !names.contains(name.as_str())) {
         let hint = match &config.plugins_dir {

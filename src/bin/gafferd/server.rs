@@ -8,6 +8,7 @@ use gaffer::config::{Address, GafferdConfig};
 use gaffer::history::{History, Limits};
 use gaffer::log::{Log, LogLevel};
 use gaffer::plugins::InvalidLines;
+use gaffer::server::console_site::{self, CONSOLE};
 use gaffer::server::site::Sites;
 use gaffer::server::{Answered, Peer};
 use gaffer::sys::users;
@@ -30,6 +31,15 @@ pub(crate) struct Surroundings {
     pub(crate) sites: Sites,
     pub(crate) invalid_lines: InvalidLines,
     pub(crate) history: History,
+}
+
+/// Serves the web console, or does not.
+pub(crate) fn show_console(sites: &Sites, yes: bool) {
+    if yes {
+        sites.embed(console_site::NAME, CONSOLE);
+    } else {
+        sites.withdraw(console_site::NAME);
+    }
 }
 
 /// A server at the addresses of an endpoint.

@@ -7,7 +7,7 @@
 //!
 //! | section | what it has |
 //! |---|---|
-//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `access_log` `log_level` `log_format` `console` `require_key` `allow_origins` `allow_hosts` `log_history` `log_history_total` `include` `include_dir` |
+//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `access_log` `log_level` `log_format` `console` `web_console` `require_key` `allow_origins` `allow_hosts` `log_history` `log_history_total` `include` `include_dir` |
 //! | `[endpoint:NAME]` | where to listen: `bind` `backlog` `mode` `owner` `certfile` `keyfile` `cacert` |
 //! | `[process:NAME]` = `[job:NAME]` | a job, see below; NAME is `label`, `session.label`, `session:label` or `session/label` |
 //! | `[env:NAME]` | variables of the job NAME; their names are upper-cased, as they always were |
@@ -24,6 +24,7 @@
 //!   the environment of the job's own processes, when they start.
 //! - Lists have commas, blanks or lines between their items. Durations are seconds, sizes bytes or `16 KiB`, `1 MiB`.
 //! - Relative paths of `include` and `include_dir` start at the file they stand in, all others where gafferd was started.
+//! - `console` is what the terminal shows: `off`, `events` or `output`. `console = true` and `console = false` mean `web_console`.
 //! - `include` names files to be read after this one; `include_dir` folders whose `*.ini` and `*.json` are, sorted, the files of a
 //!   folder before its sub-folders, without those whose names begin with a dot and those that were read already.
 //!
@@ -108,6 +109,8 @@ pub struct GafferdConfig {
     pub log_format: LogFormat,
     /// What is shown on the console. Default nothing.
     pub console: Console,
+    /// Whether the web console is served at `/_plugin/console/`. Default true. `console = false` says no as well.
+    pub web_console: bool,
     /// Whether requests need a key. Default false.
     pub require_key: bool,
     /// Origins that browsers may call from; `*` for all. Default none.
@@ -372,6 +375,7 @@ impl Default for GafferdConfig {
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             console: Console::default(),
+            web_console: true,
             require_key: false,
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),

@@ -88,8 +88,10 @@ pub(super) static GAFFER: &[Key<Gaffer>] = table! {
         |g| name_of(LOG_LEVEL, &g.config.log_level).filter(|_| g.config.log_level != LogLevel::default());
     "log_format": |g, _, v| v.one_of(LOG_FORMAT).map(|format| g.config.log_format = format),
         |g| name_of(LOG_FORMAT, &g.config.log_format).filter(|_| g.config.log_format != LogFormat::default());
-    "console": |g, _, v| v.one_of(CONSOLE).map(|console| g.config.console = console),
+    "console": |g, _, v| console(&mut g.config, v),
         |g| name_of(CONSOLE, &g.config.console).filter(|_| g.config.console != Console::default());
+    "web_console": |g, _, v| v.boolean().map(|yes| g.config.web_console = yes),
+        |g| unless(&g.config.web_console, &true);
     "require_key": |g, _, v| v.boolean().map(|yes| g.config.require_key = yes),
         |g| unless(&g.config.require_key, &false);
     "allow_origins": |g, _, v| v.list().map(|origins| g.config.allow_origins = origins),
@@ -153,6 +155,16 @@ pub(super) static WEBHOOKS: &[Key<Webhooks>] = table! {
     "timeout": |w, _, v| v.some_seconds().map(|t| w.timeout = t), |w| time(w.timeout, Webhooks::default().timeout);
     "queue": |w, _, v| v.number(1, 1_000_000).map(|n| w.queue = n), |w| unless(&w.queue, &Webhooks::default().queue);
 };
+
+/// What the terminal shows. `true` and `false` are of the web console, which has a key of its own.
+fn console(config: &mut GafferdConfig, given: Given<'_>) -> Parsed<()> {
+    match given {
+        Given::Text("true") | Given::Json(Value::Bool(true)) => config.web_console = true,
+        Given::Text("false") | Given::Json(Value::Bool(false)) => config.web_console = false,
+        _ => config.console = given.one_of(CONSOLE)?,
+    }
+    Ok(())
+}
 
 fn time(value: Duration, default: Duration) -> Option<Value> {
     (value != default).then(|| seconds(value))

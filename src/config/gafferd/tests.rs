@@ -122,6 +122,10 @@ fn every_key_of_gaffer() {
     gaffer("log_level", "debug", json!("debug"), |c| c.log_level = LogLevel::Debug);
     gaffer("log_format", "json", json!("json"), |c| c.log_format = LogFormat::Json);
     gaffer("console", "events", json!("events"), |c| c.console = Console::Events);
+    gaffer("web_console", "no", json!(false), |c| c.web_console = false);
+    gaffer("console", "false", json!(false), |c| c.web_console = false);
+    gaffer("console", "true", json!(true), |_| {});
+    gaffer("console", "off", json!("off"), |_| {});
     gaffer("require_key", "On", json!(true), |c| c.require_key = true);
     gaffer("allow_origins", "*", json!(["*"]), |c| c.allow_origins = strings(&["*"]));
     gaffer("allow_hosts", "a, b", json!(["a", "b"]), |c| c.allow_hosts = strings(&["a", "b"]));
@@ -129,7 +133,7 @@ fn every_key_of_gaffer() {
     gaffer("log_history", "0", json!(0), |c| c.log_history = 0);
     gaffer("log_history_total", "1 MiB", json!(1 << 20), |c| c.log_history_total = 1 << 20);
     // With `http_endpoints`, `include` and `include_dir`, which have tests of their own.
-    assert_eq!(tables::GAFFER.len(), 23);
+    assert_eq!(tables::GAFFER.len(), 24);
     assert_eq!(
         read("[gaffer]\nDaemonize = true\nLookupd_Address_B = http://b\nlookupd_addressA: http://a")
             .expect("case")

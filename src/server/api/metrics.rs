@@ -92,6 +92,9 @@ fn jobs(call: &Call<'_, '_>, page: &mut Page) {
     each("gaffer_job_flaps", "counter", "Times the job crashed too often.", &|info| {
         counted(info).map_or(0, |job| job.flaps())
     });
+    each("gaffer_job_given_up", "gauge", "Whether the job stopped because it crashed too often.", &|info| {
+        (info.state == JobState::Stopped && counted(info).is_some_and(|job| job.is_given_up())).into()
+    });
     page.family("gaffer_job_state", "stateset", "", "What the job is doing.");
     for info in &infos {
         let states = [("active", JobState::Active), ("flapping", JobState::Flapping), ("stopped", JobState::Stopped)];

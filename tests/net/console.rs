@@ -1,0 +1,66 @@
+//! The web console in Chromium, driven by its debugging protocol from a script of node's that needs no package.
+
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use crate::browser::chromium;
+use crate::util::{Node, eventually, run_script, script, skip};
+
+/// A program that writes what would be markup, an escape sequence, a colour, and to standard error.
+const HOSTILE: &str = r#"sh -c 'printf "<img src=x onerror=document.title=1><script>document.title=2</script>\n\033]0;title\007\033[31mred\033[0m plain \033[38;2;250;250;0myellow\033[0m\n"; echo needle in a haystack; echo trouble >&2; exec sleep 1000'"#;
+
+fn config() -> String {
+    format!(
+        "[process:web]\ncmd = sleep 1000\nnumprocesses = 2\n\
+         [process:idle]\ncmd = sleep 1000\nstart = false\n\
+         [process:hostile]\ncmd = {HOSTILE}\nredirect_output = out, err\n\
+         [process:shop:crash]\ncmd = false\nflapping = 2, 30, 1000, 5\n\
+         [process:shop:gone]\ncmd = /nonexistent/program\nflapping = 1, 30, 0.1, 1\n"
+    )
+}
+
+/// One browser at a time: each is many processes, and has a time limit.
+static BROWSER: Mutex<()> = Mutex::new(());
+
+/// Runs one scene of the script against a node.
+fn scene(name: &str) {
+    let Some(chromium) = chromium() else { return skip(name, "there is no chromium") };
+    let has_node = Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
+    if !has_node {
+        return skip(name, "there is no node");
+    }
+    let _alone = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut node = Node::new(&config());
+    node.pids("web", 2);
+    node.pids("hostile", 1);
+    for job in ["crash", "gone"] {
+        eventually("a job that crashes", || {
+            let (_, body) = node.get(&format!("/status/shop.{job}"))?;
+            String::from_utf8_lossy(&body).contains(r#""active":false"#).then_some(())
+        });
+    }
+    let profile = node.path("profile");
+    let mut command = Command::new("node");
+    run_script(command.arg(script("console.mjs")).args([name, chromium, &node.address]).arg(profile));
+    node.stop();
+}
+
+#[test]
+fn jobs_are_listed_and_controlled() {
+    scene("control");
+}
+
+#[test]
+fn output_is_text_whatever_it_is() {
+    scene("output");
+}
+
+#[test]
+fn narrow_and_wide_light_and_dark() {
+    scene("looks");
+}
+
+#[test]
+fn a_node_that_goes_away_and_comes_back() {
+    scene("gone");
+}
