@@ -32,8 +32,8 @@ pub enum Needs {
     Named(Right),
     /// This right on the session of the definition in the content.
     Definition(Right),
-    /// Nothing yet: the socket asks for a key itself, by its first message, unless the request has one.
-    Socket,
+    /// Nothing yet: the handler asks, with [`Call::check`](super::Call::check), or the socket it makes, by its first message.
+    Handler,
 }
 
 /// A call that was refused, or that has changed or may change something.
@@ -177,7 +177,7 @@ impl Needs {
         let param = |name: &str| params.get(name).unwrap_or("");
         let job = |name: Result<JobName, _>| name.map_or(Scope::Node, Scope::Job);
         Some(match self {
-            Self::Nothing | Self::Key | Self::Socket => return None,
+            Self::Nothing | Self::Key | Self::Handler => return None,
             Self::Node(right) => (right, Scope::Node),
             Self::Session(right) => {
                 let session = params.get("session").or_else(|| params.get("group")).unwrap_or("");

@@ -86,7 +86,8 @@ fn trusted_users_need_no_key_on_a_unix_socket() {
     let socket = folder.path("s");
     let uid = std::fs::metadata(&folder.0).expect("ours").uid();
     for (trusted, want) in [(uid, "HTTP/1.1 200 "), (uid + 1, "HTTP/1.1 401 ")] {
-        let text = format!("[gaffer]\nbind = unix:{}\nrequire_key = true\n[auth]\ntrust_uid = {trusted}\n", socket.display());
+        let text =
+            format!("[gaffer]\nbind = unix:{}\nrequire_key = true\n[auth]\ntrust_uid = {trusted}\n", socket.display());
         let config = folder.write("c.ini", &text);
         let mut gafferd = Gafferd::start(&config, &[]);
         let answer = ask(UnixStream::connect(&socket).expect("it listens"), "GET /jobs", "");

@@ -226,7 +226,10 @@ fn every_route_asks() {
         match route.needs {
             Needs::Nothing if path == "/auth" => assert_eq!((nobody.status, powerless, unknown), (401, 401, 401)),
             Needs::Nothing => assert_eq!((nobody.status, powerless, unknown), (200, 200, 200), "{route:?}"),
-            Needs::Socket => assert_eq!((nobody.status, unknown), (426, 403), "{route:?}"),
+            Needs::Handler if path.starts_with("/_plugin") => {
+                assert_eq!((nobody.status, powerless, unknown), (404, 404, 403), "there are no sites here");
+            }
+            Needs::Handler => assert_eq!((nobody.status, unknown), (426, 403), "{route:?}"),
             _ => {
                 assert_eq!((nobody.status, unknown), (401, 403), "{route:?}");
                 assert_eq!(nobody.field("www-authenticate"), Some("Bearer"), "{route:?}");

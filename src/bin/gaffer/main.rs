@@ -10,7 +10,9 @@ mod check;
 mod commit;
 mod engine;
 mod export;
+mod keys;
 mod load;
+mod login;
 mod logs;
 mod policy;
 mod ps;
@@ -24,9 +26,11 @@ mod recv;
 mod reload;
 mod remote;
 mod run;
+mod secret;
 mod send;
 mod start;
 mod unload;
+mod users;
 
 use std::process::ExitCode;
 
@@ -56,6 +60,15 @@ enum Task {
     Recv(recv::Recv),
     Logs(logs::Logs),
     Export(export::Export),
+    Login(login::Login),
+    Key(keys::Keys),
+    KeyCreate(keys::Keys),
+    KeyDelete(keys::Keys),
+    User(users::Users),
+    UserAdd(users::Users),
+    UserDel(users::Users),
+    UserSetPassword(users::Users),
+    UserSetKey(users::Users),
 }
 
 fn program() -> Program<Task> {
@@ -79,6 +92,15 @@ fn program() -> Program<Task> {
         .command(recv::command(), Task::Recv)
         .command(logs::command(), Task::Logs)
         .command(export::command(), Task::Export)
+        .command(login::command(), Task::Login)
+        .command(keys::show_command(), Task::Key)
+        .command(keys::create_command(), Task::KeyCreate)
+        .command(keys::delete_command(), Task::KeyDelete)
+        .command(users::show_command(), Task::User)
+        .command(users::add_command(), Task::UserAdd)
+        .command(users::del_command(), Task::UserDel)
+        .command(users::set_password_command(), Task::UserSetPassword)
+        .command(users::set_key_command(), Task::UserSetKey)
 }
 
 fn main() -> ExitCode {
@@ -108,6 +130,15 @@ fn perform(task: &Task) -> Result<Code, Failure> {
         Task::Send(asked) => send::run(asked),
         Task::Recv(asked) => recv::run(asked),
         Task::Logs(asked) => logs::run(asked),
+        Task::Login(asked) => login::run(asked),
+        Task::Key(asked) => keys::show(asked),
+        Task::KeyCreate(asked) => keys::create(asked),
+        Task::KeyDelete(asked) => keys::delete(asked),
+        Task::User(asked) => users::show(asked),
+        Task::UserAdd(asked) => users::add(asked),
+        Task::UserDel(asked) => users::del(asked),
+        Task::UserSetPassword(asked) => users::set_password(asked),
+        Task::UserSetKey(asked) => users::set_key(asked),
         Task::Export(asked) => export::run(asked),
     }
 }

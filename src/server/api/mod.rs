@@ -74,9 +74,9 @@ pub const ROUTES: &[Route] = &[
     post("/:pid/signal", pids::signal, "Sends a signal to a process").needs(Needs::Process(Right::Manage)),
     get("/:pid/stats", pids::stats, "What a process uses").needs(Needs::Process(Right::Read)),
 
-    get("/channel/websocket", channel::open, "Commands, and topics to subscribe, by websocket").needs(Needs::Socket),
-    get("/:pid/channel", channel::of_process, "Input and output of a process in frames, by websocket").needs(Needs::Socket),
-    get("/:pid/channel/:stream", channel::of_process, "A stream of a process in frames, by websocket").needs(Needs::Socket),
+    get("/channel/websocket", channel::open, "Commands, and topics to subscribe, by websocket").needs(Needs::Handler),
+    get("/:pid/channel", channel::of_process, "Input and output of a process in frames, by websocket").needs(Needs::Handler),
+    get("/:pid/channel/:stream", channel::of_process, "A stream of a process in frames, by websocket").needs(Needs::Handler),
 
     // The generation of 0.4. A name is `label`, `session.label` or `session:label`, or the number of a process.
     get("/processes", processes::all, "The names of all jobs, or with `running` the numbers of all processes").needs(Needs::Node(Right::Manage)),
@@ -131,7 +131,7 @@ pub const ROUTES: &[Route] = &[
     put("/users/:user/password", users::set_password, "Sets a user's password").needs(Needs::Key),
     put("/users/:user/key", users::set_key, "Sets a user's key by its id").needs(Needs::Key),
 
-    get("/_plugin/*path", site::serve, "The files of plugins' sites").needs(Needs::Node(Right::Read)),
+    get("/_plugin/*path", site::serve, "The files of plugins' sites").needs(Needs::Handler),
 
     #[cfg(feature = "webhooks")]
     get("/webhooks", webhooks::list, "The webhooks, and how their URLs fare").needs(Needs::Node(Right::Manage)),
