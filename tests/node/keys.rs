@@ -65,7 +65,7 @@ fn keys_and_users() {
     // The library logs in likewise, and is no more than its user.
     let login = node.server().authenticate("bob", "pw").expect("the password");
     let bob = node.server().api_key(&login.key);
-    assert_eq!(bob.job("app.web").expect("a name").info().expect("it may").name.as_str(), "app.web");
+    assert_eq!(bob.job("app.web").expect("a name").info().expect("it may").status.name.as_str(), "app.web");
     assert_eq!(bob.users().list().expect_err("no administrator").kind(), ErrorKind::Forbidden);
     assert_eq!(bob.users().set_password("al", "x").expect_err("no administrator").kind(), ErrorKind::Forbidden);
     assert_eq!(run("user:setpassword bob -p other", &admin).expect(0).text(), "bob's password changed\n");

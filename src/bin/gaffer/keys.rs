@@ -56,7 +56,7 @@ pub(crate) fn delete_command() -> Command<Keys> {
     node::options(command).details("JSON: {\"ok\": true}.")
 }
 
-fn one_word(asked: &mut Keys, value: gaffer::cli::Value<'_>) -> Result<(), Failure> {
+fn one_word(asked: &mut Keys, value: gaffer::cli::Value) -> Result<(), Failure> {
     let word = value.string()?;
     if !asked.words.is_empty() {
         return Err(Failure::usage(format!("unexpected argument `{word}`")));
