@@ -117,11 +117,11 @@ mod tests {
     fn nothing_is_ignored() {
         let mut config = GafferdConfig::default();
         assert!(faults(&config).is_empty());
-        config.require_key = true;
+        config.broadcast_address = Some("http://x".to_owned());
         config.lookupd_addresses.push("http://x".to_owned());
         let texts: Vec<String> = faults(&config).iter().map(Error::to_string).collect();
         assert!(
-            texts[0].starts_with("require_key is set, but") && texts[1].starts_with("lookupd_address"),
+            texts[0].starts_with("lookupd_address is set, but") && texts[1].starts_with("broadcast_address"),
             "{texts:?}"
         );
         let e = preflight(&config).expect_err("refused").to_string();

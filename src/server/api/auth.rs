@@ -1,5 +1,6 @@
 //! `/auth`: a key for a password; and what `/keys` and `/users` have in common.
 
+use std::net::IpAddr;
 use std::thread;
 use std::time::Instant;
 
@@ -10,14 +11,14 @@ use serde_json::{Map, Value, json};
 use super::params::{bad, refuse};
 use crate::access::{Access, LoginError, Who};
 use crate::server::guard::{Guard, place, scheme};
-use crate::server::{Call, Refusal, Reply};
+use crate::server::{Call, Peer, Refusal, Reply};
 use crate::{Error, ErrorKind};
 
 /// Basic authentication (RFC 7617) in, a new key out, which is good until the user has logged in sixteen times more.
 pub(super) fn login(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let guard = guard(call)?;
     let (name, password) = credentials(call).ok_or_else(|| wrong("expected Authorization: Basic"))?;
-    let peer = place(&call.request.peer);
+    let peer = counted(&call.request.peer);
     guard.access().attempt(&name, &peer, Instant::now()).map_err(|wait| {
         let seconds = wait.as_secs() + 1;
         let reason = format!("too many wrong passwords: try again in {seconds} s");
@@ -34,6 +35,17 @@ pub(super) fn login(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         Err(LoginError::Failed(e)) => Err(e.into()),
         Err(_) => Err(wrong("the name or the password is wrong")),
     })
+}
+
+/// Who is counted as one: of IPv6 a whole /64, for that is what one customer has.
+fn counted(peer: &Peer) -> String {
+    match peer {
+        Peer::Tcp(address) => match address.ip().to_canonical() {
+            IpAddr::V6(ip) => format!("{:x?}", &ip.segments()[..4]),
+            ip @ IpAddr::V4(_) => ip.to_string(),
+        },
+        Peer::Unix { .. } => place(peer),
+    }
 }
 
 fn wrong(reason: &str) -> Refusal {
