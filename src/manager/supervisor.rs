@@ -367,6 +367,15 @@ impl Supervisor {
         self.table.job(self.job_id(job)?).map(|info| self.with_logs(info)).ok_or_else(|| gone(job))
     }
 
+    /// The same by a name that was read already.
+    #[cfg(feature = "server")]
+    pub(crate) fn info_of(&self, job: &JobName) -> Result<JobInfo> {
+        match self.table.find(job).and_then(|id| self.table.job(id)) {
+            Some(info) => Ok(self.with_logs(info)),
+            None => self.info(job.as_str()),
+        }
+    }
+
     fn with_logs(&self, info: JobInfo) -> JobInfo {
         JobInfo { logs: self.logs.status(&info.name), ..info }
     }

@@ -158,6 +158,10 @@ fn every_get_has_a_head_and_every_route_a_slash() {
                 assert_eq!(node.ask(&format!("GET {path}/"), "").status, 200, "{path}/");
             }
         }
+        if path.starts_with("/channel") {
+            // SockJS wants refusals to be empty; it has tests of its own.
+            continue;
+        }
         let refused = node.refused(&format!("PATCH {path}"), "", 405, "method_not_allowed");
         let allowed = refused.field("allow").expect("Allow");
         for method in &methods {

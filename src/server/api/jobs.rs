@@ -26,7 +26,7 @@ pub(super) fn load(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 
 pub(super) fn info(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name = job(call)?;
-    Ok(Reply::JsonText(200, shapes::job_text(&call.cx.info(name.as_str())?)))
+    Ok(Reply::JsonText(200, shapes::job_text(&call.cx.info_of(&name)?)))
 }
 
 pub(super) fn update(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
