@@ -347,61 +347,77 @@ fn without_require_key_there_are_neither_keys_nor_users() {
 #[test]
 fn the_channel_asks_message_by_message() {
     let node = Guarded::new();
-    for path in ["/channel/websocket", "/channel/0/x/websocket"] {
-        if path != "/channel/websocket" {
-            continue;
+    let mut ws = Ws::new(&node.node, "/channel/websocket");
+    // Defects 1 and 2 of the original: nothing before a key, nothing after a bad one, nothing after a weak one.
+    let refused = |ws: &mut Ws, errno: u16| {
+        for (name, args) in [
+            ("jobs", json!([])),
+            ("load", json!([{"name": "evil", "cmd": "true"}])),
+            ("unload", json!(["a"])),
+            ("kill", json!([1, 9])),
+            ("kill", json!([999, 9])),
+            ("send", json!([1, "x"])),
+            ("fly", json!([])),
+        ] {
+            assert_eq!(ws.command(name, args)["error"]["errno"], errno, "{name}");
         }
-        let mut ws = Ws::new(&node.node, path);
-        // Defects 1 and 2 of the original: nothing before a key, nothing after a bad one, nothing after a weak one.
-        let refused = |ws: &mut Ws, errno: u16| {
-            for (name, args) in [
-                ("jobs", json!([])),
-                ("load", json!([{"name": "evil", "cmd": "true"}])),
-                ("unload", json!(["a"])),
-                ("kill", json!([1, 9])),
-                ("kill", json!([999, 9])),
-                ("send", json!([1, "x"])),
-                ("fly", json!([])),
-            ] {
-                assert_eq!(ws.command(name, args)["error"]["errno"], errno, "{name}");
-            }
-            for topic in ["EVENTS", "JOB:a", "STATS", "STATS:1", "STREAM:1", "PROCESS:1", "STREAM:999", "X"] {
-                let answer = ws.say("SUB", json!({"topic": topic}));
-                assert_eq!(
-                    (&answer["event"], &answer["data"]["errno"]),
-                    (&json!("gaffer:subscription_error"), &json!(errno))
-                );
-            }
-            assert!(!node.node.handle.call(|cx| cx.is_loaded("evil") || !cx.is_loaded("a")).expect("it runs"));
-        };
-        refused(&mut ws, 401);
-        ws.text("AUTH:nonsense");
-        assert_eq!(ws.json()["data"]["error"], "forbidden");
-        refused(&mut ws, 401);
-        ws.text(&format!("AUTH:{}", node.keys[10].0));
-        refused(&mut ws, 403);
-        // One that reads a job reads that one only, without its environment.
-        let key = &node.keys[7].0;
-        ws.text(&json!({"event": "AUTH", "data": {"key": key}}).to_string());
-        let info = ws.command("info", json!(["a"]));
-        assert_eq!(
-            (&info["result"]["info"]["name"], info.to_string().contains("hidden")),
-            (&json!("default.a"), false)
-        );
-        assert_eq!(ws.command("info", json!(["b"]))["error"]["errno"], 403);
-        assert_eq!(ws.command("process_info", json!([2]))["error"]["errno"], 403);
-        assert_eq!(ws.command("stop_process", json!([1]))["error"]["errno"], 403);
-        ws.subscribe("JOB:a");
-        ws.text(&format!("AUTH:{}", node.keys[4].0));
-        assert!(ws.command("info", json!(["a"])).to_string().contains("hidden"));
-        let job = json!({"name": "c", "cmd": "true", "start": false});
-        assert_eq!(ws.command("load", json!([job]))["result"], json!({"ok": true}));
-        let job = json!({"name": "shop.c", "cmd": "true", "start": false});
-        assert_eq!(ws.command("load", json!([job]))["error"]["errno"], 403);
-        let lines = node.audit.lock().expect("fine");
-        assert!(lines.iter().any(|line| line.contains("allowed") && line.contains("load on default")), "{lines:#?}");
-        assert!(!lines.iter().any(|line| node.keys.iter().any(|(key, _)| line.contains(key.as_str()))));
-    }
+        for topic in ["EVENTS", "JOB:a", "STATS", "STATS:1", "STREAM:1", "PROCESS:1", "STREAM:999", "X"] {
+            let answer = ws.say("SUB", json!({"topic": topic}));
+            assert_eq!(
+                (&answer["event"], &answer["data"]["errno"]),
+                (&json!("gaffer:subscription_error"), &json!(errno))
+            );
+        }
+        assert!(!node.node.handle.call(|cx| cx.is_loaded("evil") || !cx.is_loaded("a")).expect("it runs"));
+    };
+    refused(&mut ws, 401);
+    ws.text("AUTH:nonsense");
+    assert_eq!(ws.json()["data"]["error"], "forbidden");
+    refused(&mut ws, 401);
+    ws.text(&format!("AUTH:{}", node.keys[10].0));
+    refused(&mut ws, 403);
+    // One that reads a job reads that one only, without its environment.
+    let key = &node.keys[7].0;
+    ws.text(&json!({"event": "AUTH", "data": {"key": key}}).to_string());
+    let info = ws.command("info", json!(["a"]));
+    assert_eq!((&info["result"]["info"]["name"], info.to_string().contains("hidden")), (&json!("default.a"), false));
+    assert_eq!(ws.command("info", json!(["b"]))["error"]["errno"], 403);
+    assert_eq!(ws.command("process_info", json!([2]))["error"]["errno"], 403);
+    assert_eq!(ws.command("stop_process", json!([1]))["error"]["errno"], 403);
+    ws.subscribe("JOB:a");
+    ws.text(&format!("AUTH:{}", node.keys[4].0));
+    assert!(ws.command("info", json!(["a"])).to_string().contains("hidden"));
+    let job = json!({"name": "c", "cmd": "true", "start": false});
+    assert_eq!(ws.command("load", json!([job]))["result"], json!({"ok": true}));
+    let job = json!({"name": "shop.c", "cmd": "true", "start": false});
+    assert_eq!(ws.command("load", json!([job]))["error"]["errno"], 403);
+    let lines = node.audit.lock().expect("fine");
+    assert!(lines.iter().any(|line| line.contains("allowed") && line.contains("load on default")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| node.keys.iter().any(|(key, _)| line.contains(key.as_str()))));
+}
+
+#[test]
+fn sessions_of_sockjs_ask_too() {
+    let node = Guarded::new();
+    let say = |message: Value| {
+        let body = json!([message.to_string()]).to_string();
+        assert_eq!(node.ask("POST", "/channel/0/abcd/xhr_send", "", &body).status, 204);
+        node.ask("POST", "/channel/0/abcd/xhr", "", "").text()
+    };
+    assert_eq!(node.ask("POST", "/channel/0/abcd/xhr", "", "").text(), "o\n");
+    let unload = json!({"event": "CMD", "data": {"identity": 1, "name": "unload", "args": ["a"]}});
+    assert!(say(unload.clone()).contains("401"));
+    let key = json!(["AUTH:".to_owned() + &node.keys[7].0]).to_string();
+    assert_eq!(node.ask("POST", "/channel/0/abcd/xhr_send", "", &key).status, 204);
+    assert!(say(unload).contains("403"));
+    assert!(node.node.handle.call(|cx| cx.is_loaded("a")).expect("it runs"));
+    // One with a key in its request needs no message; a bad key has no session.
+    let field = format!("X-Api-Key: {}\r\n", node.keys[0].0);
+    assert_eq!(node.ask("POST", "/channel/0/admin/xhr", &field, "").status, 200);
+    let jobs = json!([json!({"event": "CMD", "data": {"identity": 1, "name": "jobs"}}).to_string()]).to_string();
+    assert_eq!(node.ask("POST", "/channel/0/admin/xhr_send", "", &jobs).status, 204);
+    assert!(node.ask("POST", "/channel/0/admin/xhr", "", "").text().contains("default.a"));
+    assert_eq!(node.ask("POST", "/channel/0/bad/xhr", "X-Api-Key: x\r\n", "").status, 403);
 }
 
 #[test]
