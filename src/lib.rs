@@ -45,6 +45,7 @@
 //! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON; [`controller`]: commands and topics as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
 //! | `log` | [`log`]: log lines, and what happens as such | serde_json |
+//! | `access` | [`access`]: keys, users and their rights | argon2, hmac-sha256, serde_json |
 //! | `cli` | [`cli`]: what the binaries share | lexopt |
 //! | `server` | `server`: the manager over HTTP; `plugins`; `history`, the last output of programs | serde_json, httparse, sha1_smol, base64 |
 //! | `client` | `client`: a blocking client of a node; `config` with it | ureq, serde_json, base64, httparse, sha1_smol |
@@ -108,6 +109,8 @@
 //! then the zombie is reaped, and once the group is empty a replacement may start: its port is free.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "access")]
+pub mod access;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "client")]

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::config::Config;
@@ -29,6 +31,8 @@ pub(super) struct Http {
     tls: Option<crate::tls::Client>,
     pub(super) address: Address,
     pub(super) api_key: Option<String>,
+    /// Name and password, encoded.
+    basic: Option<String>,
     pub(super) timeout: Duration,
     pub(super) heartbeat: Duration,
 }
@@ -58,6 +62,7 @@ impl Http {
             tls: None,
             address,
             api_key: None,
+            basic: None,
             timeout,
             heartbeat,
         }
@@ -102,6 +107,14 @@ impl Http {
     pub(super) fn text(&self, path: &str) -> Result<String> {
         let bytes = self.call(Method::GET, path, Content::None)?;
         String::from_utf8(bytes).map_err(|_| self.strange(path, "text"))
+    }
+
+    /// A request with a name and a password (RFC 7617) instead of the key.
+    pub(super) fn login(&self, method: Method, path: &str, name: &str, password: &str) -> Result<Value> {
+        let mut http = self.clone();
+        http.api_key = None;
+        http.basic = Some(STANDARD.encode(format!("{name}:{password}")));
+        http.json(method, path, Content::None)
     }
 
     fn json(&self, method: Method, path: &str, content: Content<'_>) -> Result<Value> {
@@ -151,6 +164,9 @@ impl Http {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.address.base()));
         if let Some(key) = &self.api_key {
             request = request.header("X-Api-Key", key);
+        }
+        if let Some(basic) = &self.basic {
+            request = request.header("Authorization", format!("Basic {basic}"));
         }
         if let Some(feed) = feed.as_ref().filter(|feed| !feed.last_id.is_empty()) {
             request = request.header("Last-Event-ID", feed.last_id);

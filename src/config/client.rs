@@ -1,6 +1,9 @@
 //! What the command line tools remember of nodes: `~/.gaffer/gaffer.ini`.
 
 use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::files::read;
@@ -93,7 +96,7 @@ impl ClientConfig {
     ///
     /// As for [`load`](Self::load).
     pub fn of_user(var: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
-        let named = |name| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let named = |name| named(&var, name);
         if let Some(path) = named("GAFFER_CONFIG") {
             return Self::load(&path);
         }
@@ -103,6 +106,69 @@ impl ClientConfig {
             _ => Ok(Self::default()),
         }
     }
+}
+
+fn named(var: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
+    var(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+impl ClientConfig {
+    /// The file that [`of_user`](Self::of_user) reads, whether it is there or not; `None` if the environment names none.
+    #[must_use]
+    pub fn file_of_user(var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+        named(&var, "GAFFER_CONFIG").or_else(|| named(&var, "HOME").map(|home| home.join(".gaffer/gaffer.ini")))
+    }
+
+    /// Writes a key into the file: into the section of the node `is_node` says yes to, else into a new one for `address`. Everything else
+    /// stays as it is; the file is replaced as a whole, and nobody but its owner may read it from then on.
+    ///
+    /// # Errors
+    ///
+    /// A file that is wrong already, as for [`load`](Self::load), or cannot be written.
+    pub fn remember(path: &Path, address: &str, is_node: impl Fn(&str) -> bool, key: &str) -> Result<()> {
+        // Whoever keeps it elsewhere and has a link here wants it there.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let fail = |e| Error::io(format!("cannot write '{}'", path.display()), e);
+        let text = match read(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+            text => text?,
+        };
+        let origin = path.display().to_string();
+        Self::parse(&text, &origin)?;
+        let text = with_key(&text, &origin, address, is_node, key)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(fail)?;
+        let mut temporary = path.clone().into_os_string();
+        temporary.push(format!(".{}", std::process::id()));
+        let mut open = OpenOptions::new();
+        let mut file = open.write(true).create_new(true).mode(0o600).open(&temporary).map_err(fail)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        written.and_then(|()| fs::rename(&temporary, &path)).map_err(|e| {
+            // Nobody needs half of it.
+            let _ = fs::remove_file(&temporary);
+            fail(e)
+        })
+    }
+}
+
+/// The text with this key in it.
+fn with_key(text: &str, origin: &str, address: &str, is_node: impl Fn(&str) -> bool, key: &str) -> Result<String> {
+    let sections = Ini::parse(text, origin)?.sections;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let line = format!("key = {key}");
+    match sections.iter().find(|section| node_address(&section.name).is_some_and(&is_node)) {
+        Some(section) => match section.entries.iter().find(|entry| entry.key == "key") {
+            Some(entry) => lines[entry.line - 1] = line,
+            None => lines.insert(section.line, line),
+        },
+        None => {
+            if !lines.is_empty() {
+                lines.push(String::new());
+            }
+            lines.extend([format!("[node \"{address}\"]"), line]);
+        }
+    }
+    Ok(lines.join("\n") + "\n")
 }
 
 /// The address in `node "ADDRESS"`.
@@ -152,6 +218,17 @@ fn fault(origin: &str, line: usize, column: usize, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_finds_its_place() {
+        let with = |text: &str| with_key(text, "g", "http://h:1", |known| known.ends_with("h:1"), "k").expect("an ini");
+        assert_eq!(with(""), "[node \"http://h:1\"]\nkey = k\n");
+        let other = "[gaffer]\nendpoint = x\n# mine\n[node \"y\"]\nkey = 1\n";
+        assert_eq!(with(other), format!("{other}\n[node \"http://h:1\"]\nkey = k\n"));
+        let known = "[node \"h:1\"]\n# old\nkey: old\n[node \"y\"]\nkey = 1\n";
+        assert_eq!(with(known), known.replace("key: old", "key = k"));
+        assert_eq!(with("[node \"h:1\"]\n[gaffer]\n"), "[node \"h:1\"]\nkey = k\n[gaffer]\n");
+    }
 
     #[test]
     fn what_is_wrong_has_its_place() {

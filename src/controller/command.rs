@@ -69,6 +69,8 @@ pub enum On {
     Job(usize),
     /// The session of a definition that is new.
     New(usize),
+    /// The session of a job by the job's name.
+    SessionOf(usize),
     /// The job of a definition.
     Definition(usize),
     /// The job of a process by its number.
@@ -164,6 +166,7 @@ impl Command {
             On::Session(i) => args.text(i)?.map_or(Scope::Node, |session| Scope::Session(session.to_owned())),
             On::Job(i) if args.get(i).is_none() => Scope::Node,
             On::Job(i) => Scope::Job(args.job(i, self.session_param())?),
+            On::SessionOf(i) => Scope::Session(args.job(i, self.session_param())?.session().to_owned()),
             On::New(i) | On::Definition(i) => {
                 let session = self.session_param().map_or(Ok(None), |i| args.text(i))?;
                 let config = args.get(i).unwrap_or(&Value::Null);

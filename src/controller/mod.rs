@@ -33,7 +33,7 @@ use crate::{Error, ErrorKind, Result, suggest};
 
 pub use command::{Access, Command, On, Param, Scope};
 pub use error::CommandError;
-pub use session::Session;
+pub use session::{Gate, Session};
 pub use subscriptions::{MAX_QUEUE, MAX_TOPICS, Subscriptions};
 pub use table::{COMMANDS, is_stdin};
 pub use topic::{Subject, Topic};

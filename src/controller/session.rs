@@ -1,12 +1,37 @@
 //! The protocol of the channel, whatever carries it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Command, CommandError, Subscriptions};
+use super::shapes::hide_env;
+use super::{Access, Command, CommandError, Scope, Subscriptions, Topic};
 use crate::manager::Cx;
+
+/// Who is asked before a [`Session`] does something.
+pub trait Gate: Send {
+    /// The client has shown a key; it is somebody else from now on, or nobody.
+    ///
+    /// # Errors
+    ///
+    /// The key is nobody's.
+    fn authenticate(&mut self, key: &str) -> Result<(), CommandError>;
+
+    /// Whether the client may do `what`, which needs `access` on `on`.
+    ///
+    /// # Errors
+    ///
+    /// 401 `unauthorized`, 403 `forbidden`.
+    fn check(&mut self, what: &str, access: Access, on: &Scope) -> Result<(), CommandError>;
+
+    /// Whether the client may see the environments of `on`.
+    fn may_see_environment(&self, on: &Scope) -> bool;
+
+    /// Whether the client is still somebody; what it has subscribed ends where not.
+    fn is_alive(&self) -> bool;
+}
 
 /// The longest interval between samples.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -22,7 +47,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// | `{"event": "SUB", "data": {"topic": T}}`, for `STATS` also `"interval": seconds` | `gaffer:subscription_success` with the topic, or `gaffer:subscription_error` |
 /// | `{"event": "UNSUB", "data": {"topic": T}}` | `gaffer:unsubscription_success`, or `gaffer:subscription_error` |
 /// | `{"event": "CMD", "data": {"identity": I, "name": N, "args": [..], "kwargs": {..}}}` | `gaffer:command_success` with `{"id": I, "result": {..}}`, or `gaffer:command_error` with `{"id": I, "error": {"errno", "reason", "message"}}` |
-/// | `{"event": "AUTH", "data": {"key": K}}`, `AUTH:K` | none: no key is asked for, so each is good enough |
+/// | `{"event": "AUTH", "data": {"key": K}}`, `AUTH:K` | none if the key is good, or nobody [asks](Self::guarded) for one; else `gaffer:error` with `{"error": "forbidden", "reason": …}` |
 /// | anything else | `gaffer:error` with `{"error": "invalid_msg", "reason": R, "message": …}` |
 ///
 /// Topics are those of [`Topic`](super::Topic), commands those of [`COMMANDS`](super::COMMANDS). What is subscribed comes as
@@ -41,11 +66,11 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// session.close(&mut manager.cx());
 /// # Ok::<(), gaffer::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Session {
     subscriptions: Subscriptions,
     /// One reference more for each command that waits for its answer.
     pending: Arc<()>,
+    gate: Option<Box<dyn Gate>>,
 }
 
 /// Commands of one client that may wait for their answers.
@@ -63,7 +88,14 @@ impl Session {
     /// The same with other bounds than the default ones.
     #[must_use]
     pub fn with(subscriptions: Subscriptions) -> Self {
-        Self { subscriptions, pending: Arc::new(()) }
+        Self { subscriptions, pending: Arc::new(()), gate: None }
+    }
+
+    /// Asks somebody before anything is done.
+    #[must_use]
+    pub fn guarded(mut self, gate: Box<dyn Gate>) -> Self {
+        self.gate = Some(gate);
+        self
     }
 
     /// What is subscribed.
@@ -75,7 +107,10 @@ impl Session {
     /// Takes a message up. It is answered before this returns, with at most one message; what has to be sampled first (`stats`,
     /// `process_stats`) is answered by [`next`](Self::next), at most 64 at a time.
     pub fn message(&mut self, cx: &mut Cx<'_>, text: &str, out: &mut dyn FnMut(String)) {
-        if text.starts_with("AUTH:") {
+        if let Some(key) = text.strip_prefix("AUTH:") {
+            if let Some(answer) = self.authenticate(key) {
+                out(answer.to_string());
+            }
             return;
         }
         let answer = self.answer(cx, text).unwrap_or_else(|Invalid(reason, message)| {
@@ -89,6 +124,11 @@ impl Session {
 
     /// The next message that waits.
     pub fn next(&mut self, cx: &mut Cx<'_>) -> Option<Arc<str>> {
+        if self.gate.as_ref().is_some_and(|gate| !gate.is_alive()) {
+            // The key was removed.
+            self.close(cx);
+            return None;
+        }
         self.subscriptions.next(cx)
     }
 
@@ -106,8 +146,12 @@ impl Session {
         let Some(event) = message.get("event").and_then(Value::as_str) else {
             return Err(Invalid("event_missing", "expected an `event`: NOP, SUB, UNSUB or CMD".to_owned()));
         };
-        if matches!(event, "NOP" | "AUTH") {
+        if event == "NOP" {
             return Ok(None);
+        }
+        if event == "AUTH" {
+            let key = message.get("data").and_then(|data| data.get("key")).and_then(Value::as_str);
+            return Ok(self.authenticate(key.unwrap_or("")));
         }
         if !matches!(event, "SUB" | "UNSUB" | "CMD") {
             let reason = format!("there is no event {event:?}: expected NOP, SUB, UNSUB or CMD");
@@ -136,6 +180,13 @@ impl Session {
         }))
     }
 
+    /// What there is to say to a key; nothing if it is good.
+    fn authenticate(&mut self, key: &str) -> Option<Value> {
+        let refused = self.gate.as_mut()?.authenticate(key).err()?;
+        // What the one before was allowed to see does not go on.
+        Some(json!({"event": "gaffer:error", "data": {"error": "forbidden", "reason": refused.message}}))
+    }
+
     fn command(&mut self, cx: &mut Cx<'_>, data: &Map<String, Value>) -> Result<Option<Value>, Invalid> {
         let Some(identity) = data.get("identity") else {
             let reason = "expected an `identity`, which comes back as `id`";
@@ -148,8 +199,26 @@ impl Session {
             Ok(found) => found,
             Err(e) => return Ok(Some(outcome(identity, Err(e)))),
         };
+        let (mut hides, mut allowed) = (false, Ok(()));
+        if let Some(gate) = &mut self.gate {
+            // What cannot be is for those to know who could do everything of the kind.
+            match super::required(cx, name, &args, &kwargs) {
+                Ok((access, on)) => {
+                    hides = !gate.may_see_environment(&on);
+                    allowed = gate.check(name, access, &on);
+                }
+                Err(e) => allowed = gate.check(name, Access::Manage, &Scope::Node).and(Err(e)),
+            }
+        }
+        if let Err(e) = allowed {
+            return Ok(Some(outcome(identity, Err(e))));
+        }
         if !super::command(name).is_ok_and(Command::is_later) {
-            return Ok(Some(outcome(identity, super::run(cx, name, &args, &kwargs))));
+            let mut answer = super::run(cx, name, &args, &kwargs);
+            if let (true, Ok(value)) = (hides, &mut answer) {
+                hide_env(value);
+            }
+            return Ok(Some(outcome(identity, answer)));
         }
         if Arc::strong_count(&self.pending) > MAX_PENDING {
             let e = CommandError::new(503, "full", format!("{MAX_PENDING} commands wait for their answers already"));
@@ -165,6 +234,15 @@ impl Session {
     }
 
     fn subscribe(&mut self, cx: &mut Cx<'_>, topic: &str, interval: Option<&Value>) -> Result<(), CommandError> {
+        if let Some(gate) = &mut self.gate {
+            // A topic that is none is told so to everybody: it says nothing of what there is.
+            let parsed = topic.parse::<Topic>().ok();
+            if let Some(parsed) = parsed {
+                gate.check(&format!("SUB {parsed}"), Access::Read, &parsed.scope(cx))?;
+            } else {
+                gate.check("SUB", Access::Read, &Scope::Node)?;
+            }
+        }
         let interval = match interval {
             None | Some(Value::Null) => None,
             Some(value) => {
@@ -204,4 +282,10 @@ fn arguments(data: &Map<String, Value>) -> Result<(Vec<Value>, Map<String, Value
         Some(other) => return Err(CommandError::bad(format!("kwargs: expected an object, found {other}"))),
     };
     Ok((args, kwargs))
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("subscriptions", &self.subscriptions).finish_non_exhaustive()
+    }
 }

@@ -68,7 +68,7 @@ pub static COMMANDS: &[Command] = table! {
         "Stops a job's processes, which are replaced: `{ok}`";
     "killall" (NAME, SIGNAL) Manage On::Job(0), Now killall,
         "Sends a signal to a job's processes: `{ok}`";
-    "commit" (NAME, optional(&["graceful_timeout"]), ENV) Manage On::Job(0), Now commit,
+    "commit" (NAME, optional(&["graceful_timeout"]), ENV) Manage On::SessionOf(0), Now commit,
         "Runs one more process of a job, once: `{ok, pid}`";
     "process_info" (PID) Read On::Process(0), Now |cx, a| Ok(json!({"info": shapes::process(&cx.process(a.pid(0)?)?)})),
         "A process as it stands: `{info}`";

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Scope;
 use super::values::job_name;
+use crate::manager::Cx;
 use crate::process::{JobName, Pid};
 use crate::{Error, ErrorKind, Result, suggest};
 
@@ -60,6 +62,23 @@ const SOURCES: [&str; 5] = ["EVENTS", "JOB", "PROCESS", "STATS", "STREAM"];
 
 /// The longest pattern of segments that makes sense: no topic has more.
 const MAX_SEGMENTS: usize = 16;
+
+impl Topic {
+    /// Whom one must be allowed to read for it. Events of a pattern may be those of every job; a process that is not there is nobody's.
+    #[must_use]
+    pub fn scope(&self, cx: &Cx<'_>) -> Scope {
+        let process = |pid: &Pid| cx.process(*pid).map_or(Scope::Node, |found| Scope::Job(JobName::clone(&found.name)));
+        match self {
+            Self::Events(_) | Self::Process(Subject::All) | Self::Stats(Subject::All) => Scope::Node,
+            Self::Job(name) | Self::Process(Subject::Job(name)) | Self::Stats(Subject::Job(name)) => {
+                Scope::Job(name.clone())
+            }
+            Self::Process(Subject::Process(pid)) | Self::Stats(Subject::Process(pid)) | Self::Stream(pid, _) => {
+                process(pid)
+            }
+        }
+    }
+}
 
 impl FromStr for Topic {
     type Err = Error;

@@ -5,15 +5,19 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::guard::Guard;
 use super::later::Later;
 use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
 use super::sockjs::Services;
 use super::streamed::Streamed;
+use crate::access::{Right, Who};
+use crate::controller::Scope;
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
 use crate::proto::h1::{self, Query, RequestHead};
@@ -36,6 +40,9 @@ pub struct Call<'a, 'cx> {
     pub metrics: &'a Metrics,
     /// What the embedder has [given](super::HttpServer::provide) to the handlers.
     pub provided: &'a Provided,
+    /// Who asks; [`Who::Trusted`] where nobody is asked for a key.
+    pub who: &'a Who,
+    pub(super) guard: Option<&'a Guard>,
     pub(super) query: Query<'a>,
     pub(super) sockjs: &'a Services,
     pub(super) later: Later,
@@ -80,6 +87,15 @@ impl Call<'_, '_> {
     #[must_use]
     pub const fn later(&self) -> Later {
         self.later
+    }
+
+    /// Whether whoever asks may do what needs `right` on `on`, beside what the route [needs](super::Route::needs).
+    ///
+    /// # Errors
+    ///
+    /// 401 without a key, 403 with one that has not the right.
+    pub fn check(&self, right: Right, on: &Scope) -> Result<(), Refusal> {
+        self.guard.map_or(Ok(()), |guard| guard.check(self.who, right, on))
     }
 
     /// The content as JSON.
@@ -146,13 +162,13 @@ pub enum Peer {
 
 /// What the variable segments of a pattern have matched, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Params<'a>(pub(super) Vec<(&'a str, Cow<'a, str>)>);
+pub struct Params<'a>(pub(super) Vec<(Arc<str>, Cow<'a, str>)>);
 
 impl Params<'_> {
     /// The value of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| &**value)
+        self.0.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
     }
 }
 
@@ -162,6 +178,8 @@ pub enum Reply {
     Json(u16, Value),
     /// The same, written already.
     JsonText(u16, Vec<u8>),
+    /// A status, JSON that nobody may keep, and fields of the answer.
+    Private(u16, Value, Vec<(&'static str, String)>),
     /// A status and `text/plain; charset=utf-8`.
     Text(u16, String),
     /// A status and bytes.
@@ -193,6 +211,8 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(status, value) => write!(f, "Json({status}, {value})"),
+            // It may be a secret.
+            Self::Private(status, ..) => write!(f, "Private({status})"),
             Self::JsonText(status, text) => write!(f, "JsonText({status}, {})", String::from_utf8_lossy(text)),
             Self::Text(status, text) => write!(f, "Text({status}, {text:?})"),
             Self::Bytes { status, content_type, body, .. } => {

@@ -2,9 +2,11 @@
 
 use std::any::Any;
 
-use super::call::Socket;
+use super::call::{Request, Socket};
+use super::guard::Guard;
 use super::socket::{Message, SocketOut};
-use crate::controller::Session;
+use crate::access::Who;
+use crate::controller::{Gate, Session};
 use crate::manager::Cx;
 
 /// A socket that speaks the protocol of [`Session`]: what `/channel/websocket` is.
@@ -13,12 +15,26 @@ use crate::manager::Cx;
 /// queue, which says what it leaves out.
 #[must_use]
 pub fn channel_socket() -> Box<dyn Socket> {
-    Box::new(Channel { session: None })
+    Box::new(Channel { session: None, gate: None })
+}
+
+/// The same, for whoever has the rights: by the key of the request, or that of an `AUTH:` message.
+#[must_use]
+pub fn guarded_channel(guard: &Guard, request: &Request) -> Box<dyn Socket> {
+    // A request with a key that is not known is refused before, where that can be; here it is nobody's.
+    let who = guard.who(&request.head, &request.peer).unwrap_or(Who::Nobody);
+    with_gate(Some(guard.gate(who, request.peer.clone())))
+}
+
+pub(super) fn with_gate(gate: Option<Box<dyn Gate>>) -> Box<dyn Socket> {
+    Box::new(Channel { session: None, gate })
 }
 
 struct Channel {
     /// From its opening on.
     session: Option<Session>,
+    /// Until then.
+    gate: Option<Box<dyn Gate>>,
 }
 
 /// Messages wait.
@@ -45,7 +61,11 @@ impl Channel {
 impl Socket for Channel {
     fn open(&mut self, _: &mut Cx<'_>, out: &mut SocketOut<'_>) {
         let address = out.address();
-        self.session = Some(Session::new(move |cx| address.send(cx, Ready)));
+        let session = Session::new(move |cx| address.send(cx, Ready));
+        self.session = Some(match self.gate.take() {
+            Some(gate) => session.guarded(gate),
+            None => session,
+        });
     }
 
     fn message(&mut self, cx: &mut Cx<'_>, message: Message, out: &mut SocketOut<'_>) {

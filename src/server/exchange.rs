@@ -7,10 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::Value;
 
 use super::HttpServer;
-use super::call::{Call, FeedSpec, Refusal, Reply, Request};
+use super::call::{Call, FeedSpec, Params, Peer, Refusal, Reply, Request};
 use super::conn::{Conn, Mode};
 use super::feeds::Feed;
+use super::guard::{Guard, Needs, no_key};
 use super::later::Later;
+use crate::access::{Right, Who};
+use crate::controller::Scope;
+use crate::controller::shapes::hide_env;
 use crate::manager::Cx;
 use crate::proto::h1::{
     Body, CONTINUE, Event, Exchange, Framing, Method, Query, RequestHead, ResponseHead, if_none_match, path_segments,
@@ -61,7 +65,7 @@ impl HttpServer {
                 }
                 return false;
             }
-            Event::Head(head) => self.head(conn, head),
+            Event::Head(head) => self.head(cx, conn, head),
             Event::Body(piece) => conn.body.extend_from_slice(piece),
             Event::End(_) => {
                 if let Some(head) = conn.head.take() {
@@ -75,11 +79,11 @@ impl HttpServer {
     }
 
     /// What can be refused is refused before its content comes.
-    fn head(&mut self, conn: &mut Conn, head: RequestHead) {
+    fn head(&mut self, cx: &Cx<'_>, conn: &mut Conn, head: RequestHead) {
         self.clock_in(conn);
         let has_content = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
         if has_content {
-            match self.check(conn, &head) {
+            match self.check(cx, conn, &head) {
                 Ok(Some(limit)) => conn.decoder.set_body_limit(limit as u64),
                 Ok(None) => {}
                 Err(refusal) => {
@@ -95,7 +99,7 @@ impl HttpServer {
     }
 
     /// Whether a request may be made and there is somebody to answer it; the limit of its content.
-    fn check(&self, conn: &Conn, head: &RequestHead) -> Result<Option<usize>, Refusal> {
+    fn check(&self, cx: &Cx<'_>, conn: &Conn, head: &RequestHead) -> Result<Option<usize>, Refusal> {
         self.check_access(conn, head)?;
         if let Some(limit) = self.sockjs.body_limit(head.path()) {
             return Ok(limit);
@@ -103,7 +107,40 @@ impl HttpServer {
         if head.method() == Method::Options {
             return Ok(None);
         }
-        Ok(self.router.find(head.method(), &path_segments(head.path())?)?.body_limit)
+        let path = path_segments(head.path())?;
+        let found = self.router.find(head.method(), &path)?;
+        if found.needs.is_early() {
+            let params = self.router.params(found, &path);
+            self.admit_request(cx, found.needs, &params, (head, &conn.peer, &[]))?;
+        }
+        Ok(found.body_limit)
+    }
+
+    /// Who asks, if that may be. The right comes before anything is said about whether something is there.
+    fn admit_request(
+        &self,
+        cx: &Cx<'_>,
+        needs: Needs,
+        params: &Params<'_>,
+        (head, peer, body): (&RequestHead, &Peer, &[u8]),
+    ) -> Result<Who, Refusal> {
+        let Some(guard) = &self.guard else { return Ok(Who::Trusted) };
+        if needs == Needs::Nothing {
+            return Ok(Who::Nobody);
+        }
+        let mut who = Who::Nobody;
+        let outcome = guard.who(head, peer).and_then(|found| {
+            who = found;
+            match needs.resolve(cx, params, body) {
+                Some((right, on)) => guard.check(&who, right, &on),
+                None if needs == Needs::Key && who == Who::Nobody => Err(no_key()),
+                None => Ok(()),
+            }
+        });
+        if let Err(refusal) = &outcome {
+            guard.audit(&who, &what(head), peer, Some(&refusal.reason));
+        }
+        outcome.map(|()| who)
     }
 
     pub(super) fn check_access(&self, conn: &Conn, head: &RequestHead) -> Result<(), Refusal> {
@@ -138,6 +175,9 @@ impl HttpServer {
         let content = match reply {
             Ok(Reply::Json(status, value)) => Content::json(status, &value),
             Ok(Reply::JsonText(status, text)) => Content::new(status, JSON, text),
+            Ok(Reply::Private(status, value, headers)) => {
+                Content { etag: false, cache: Some("no-store"), headers, ..Content::json(status, &value) }
+            }
             Ok(Reply::Text(status, text)) => Content::new(status, "text/plain; charset=utf-8", text.into_bytes()),
             Ok(Reply::Bytes { status, content_type, body, cache }) => Content {
                 etag: cache,
@@ -172,14 +212,33 @@ impl HttpServer {
         let path = path_segments(request.head.path())?;
         let found = self.router.find(request.head.method(), &path)?;
         let query = Query::parse(request.head.query().unwrap_or(""))?;
-        let (handler, params) = self.router.open(found, &path);
+        let params = self.router.params(found, &path);
+        let who = self.admit_request(cx, found.needs, &params, (&request.head, &request.peer, &request.body))?;
+        let hides = match &self.guard {
+            Some(guard) => {
+                let on = found.needs.resolve(cx, &params, &[]).map_or(Scope::Node, |(_, on)| on);
+                guard.check(&who, Right::Manage, &on).is_err()
+            }
+            None => false,
+        };
+        let guard = self.guard.as_ref();
+        let handler = self.router.handler(found);
         let later = Later { server: cx.app_id(), number };
         let (metrics, provided, sockjs) = (&self.metrics, &self.provided, &self.sockjs);
-        let mut call = Call { cx, request, params, counters: self.counters, metrics, provided, query, sockjs, later };
-        catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
+        let counters = self.counters;
+        let mut call =
+            Call { cx, request, params, counters, metrics, provided, who: &who, guard, query, sockjs, later };
+        let mut reply = catch_unwind(AssertUnwindSafe(|| handler(&mut call))).unwrap_or_else(|_| {
             let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
             Err(Refusal::new(500, "internal_error", reason))
-        })
+        });
+        if let Some(guard) = &self.guard {
+            audit(guard, &who, request, &reply);
+        }
+        if hides {
+            hide_environments(&mut reply);
+        }
+        reply
     }
 
     /// Writes an answer that is complete.
@@ -268,6 +327,39 @@ impl HttpServer {
         self.subscribe(cx, conn, &mut feed, head);
         conn.mode = Mode::Feed(feed);
         self.end_feed_if_over(cx, conn);
+    }
+}
+
+/// What was asked for, without the query.
+fn what(head: &RequestHead) -> String {
+    format!("{} {}", head.method(), head.path())
+}
+
+/// What a handler has refused for lack of a right, and what has changed something. What is answered later tells it itself.
+fn audit(guard: &Guard, who: &Who, request: &Request, reply: &Result<Reply, Refusal>) {
+    let head = &request.head;
+    match reply {
+        Err(refusal) if matches!(refusal.status, 401 | 403) => {
+            guard.audit(who, &what(head), &request.peer, Some(&refusal.reason));
+        }
+        Ok(Reply::Later(_)) | Err(_) => {}
+        Ok(reply) if matches!(reply, Reply::WebSocket(_)) || !matches!(head.method(), Method::Get | Method::Head) => {
+            guard.audit(who, &what(head), &request.peer, None);
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Environments often have secrets in them.
+fn hide_environments(reply: &mut Result<Reply, Refusal>) {
+    match reply {
+        Ok(Reply::Json(_, value)) => hide_env(value),
+        Ok(Reply::JsonText(status, text)) => {
+            let mut value = serde_json::from_slice(text).unwrap_or(Value::Null);
+            hide_env(&mut value);
+            *reply = Ok(Reply::Json(*status, value));
+        }
+        _ => {}
     }
 }
 

@@ -56,6 +56,7 @@ mod conn;
 pub mod console_site;
 mod exchange;
 mod feeds;
+mod guard;
 mod hosts;
 mod later;
 mod listen;
@@ -84,8 +85,9 @@ pub use answered::Answered;
 pub use call::{
     Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
 };
-pub use channel::channel_socket;
+pub use channel::{channel_socket, guarded_channel};
 pub use config::{Config, Endpoint};
+pub use guard::{Audit, Guard, Needs};
 pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
@@ -103,6 +105,7 @@ use socket::{Place, SocketMail};
 use sockjs::Services;
 
 use crate::Result;
+use crate::access::Right;
 use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
@@ -140,6 +143,8 @@ pub struct HttpServer {
     history: History,
     sockjs: Services,
     observer: Option<answered::Observer>,
+    /// Asks for keys.
+    guard: Option<Guard>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -191,6 +196,7 @@ impl HttpServer {
             history,
             sockjs: Services::default(),
             observer: None,
+            guard: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -221,7 +227,28 @@ impl HttpServer {
         pattern: &str,
         handler: impl FnMut(&mut Call<'_, '_>) -> Result<Reply, Refusal> + Send + 'static,
     ) -> Result<()> {
-        self.router.add(method, pattern, Box::new(handler), None)
+        self.route_for(Needs::Node(Right::Manage), method, pattern, handler)
+    }
+
+    /// The same for others than those who may manage all of the node, where keys are asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`route`](Self::route).
+    pub fn route_for(
+        &mut self,
+        needs: Needs,
+        method: &str,
+        pattern: &str,
+        handler: impl FnMut(&mut Call<'_, '_>) -> Result<Reply, Refusal> + Send + 'static,
+    ) -> Result<()> {
+        self.router.add(method, pattern, Box::new(handler), None, needs)
+    }
+
+    /// Asks for a key from now on, wherever a route [needs](Route::needs) one. What is served by [`sockjs`](Self::sockjs) asks itself, as
+    /// [`guarded_channel`] does. Preflights of browsers need no key, which they could not send.
+    pub fn guard(&mut self, guard: Guard) {
+        self.guard = Some(guard);
     }
 
     /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.
@@ -236,7 +263,7 @@ impl HttpServer {
     /// As [`route`](Self::route).
     pub fn routes(&mut self, routes: &[Route]) -> Result<()> {
         routes.iter().try_for_each(|route| {
-            self.router.add(route.method, route.pattern, Box::new(route.handler), route.body_limit)
+            self.router.add(route.method, route.pattern, Box::new(route.handler), route.body_limit, route.needs)
         })
     }
 

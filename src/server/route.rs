@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use super::call::{Call, Params, Refusal, Reply};
+use super::guard::Needs;
+use crate::access::Right;
 use crate::proto::h1::Method;
 use crate::{Error, ErrorKind, Result};
 
@@ -28,19 +31,28 @@ pub struct Route {
     pub doc: &'static str,
     /// Bytes the content may have; the server's limit if `None`.
     pub body_limit: Option<usize>,
+    /// What whoever asks must be allowed.
+    pub needs: Needs,
 }
 
 impl Route {
-    /// A route of any method.
+    /// A route of any method, for those who may manage all of the node.
     #[must_use]
     pub const fn new(method: &'static str, pattern: &'static str, handler: Handler, doc: &'static str) -> Self {
-        Self { method, pattern, handler, doc, body_limit: None }
+        Self { method, pattern, handler, doc, body_limit: None, needs: Needs::Node(Right::Manage) }
     }
 
     /// The same with another bound of its content, in bytes.
     #[must_use]
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
+        self
+    }
+
+    /// The same for others.
+    #[must_use]
+    pub const fn needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
         self
     }
 }
@@ -78,8 +90,8 @@ pub const fn delete(pattern: &'static str, handler: Handler, doc: &'static str) 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
     Literal(String),
-    Name(String),
-    Tail(String),
+    Name(Arc<str>),
+    Tail(Arc<str>),
 }
 
 impl Segment {
@@ -98,6 +110,7 @@ struct Entry {
     segments: Vec<Segment>,
     handler: BoxedHandler,
     body_limit: Option<usize>,
+    needs: Needs,
 }
 
 /// The table: routes in the order in which they are tried.
@@ -111,6 +124,7 @@ pub(super) struct Router {
 pub(super) struct Found {
     index: usize,
     pub(super) body_limit: Option<usize>,
+    pub(super) needs: Needs,
 }
 
 impl Router {
@@ -121,6 +135,7 @@ impl Router {
         pattern: &str,
         handler: BoxedHandler,
         body_limit: Option<usize>,
+        needs: Needs,
     ) -> Result<()> {
         let invalid = |why: &str| Error::new(ErrorKind::Invalid, format!("route '{method} {pattern}': {why}"));
         let method = Method::from_name(method).ok_or_else(|| invalid("unknown method"))?;
@@ -136,12 +151,12 @@ impl Router {
             }
             segments.push(match (segment.strip_prefix(':'), segment.strip_prefix('*')) {
                 (Some(""), _) | (_, Some("")) => return Err(invalid("a variable segment needs a name")),
-                (Some(name), _) => Segment::Name(name.to_owned()),
-                (_, Some(name)) => Segment::Tail(name.to_owned()),
+                (Some(name), _) => Segment::Name(name.into()),
+                (_, Some(name)) => Segment::Tail(name.into()),
                 _ => Segment::Literal(segment.to_owned()),
             });
         }
-        let entry = Entry { method, segments, handler, body_limit };
+        let entry = Entry { method, segments, handler, body_limit, needs };
         if let Some(old) = self.entries.iter_mut().find(|e| e.method == method && e.segments == entry.segments) {
             *old = entry;
             return Ok(());
@@ -156,7 +171,7 @@ impl Router {
         let wanted = if method == Method::Head { Method::Get } else { method };
         let fits = |entry: &Entry| entry.method == wanted && entry.matches(path);
         if let Some(index) = self.entries.iter().position(fits) {
-            return Ok(Found { index, body_limit: self.entries[index].body_limit });
+            return Ok(Found { index, body_limit: self.entries[index].body_limit, needs: self.entries[index].needs });
         }
         let allowed: Vec<_> = self.entries.iter().filter(|e| e.matches(path)).map(|e| e.method).collect();
         if allowed.is_empty() {
@@ -173,18 +188,22 @@ impl Router {
         (!methods.is_empty()).then(|| list(&methods))
     }
 
-    /// The handler of a route, and its parameters.
-    pub(super) fn open<'a>(&'a mut self, found: Found, path: &'a [Cow<'a, str>]) -> (&'a mut BoxedHandler, Params<'a>) {
-        let Entry { segments, handler, .. } = &mut self.entries[found.index];
+    /// The handler of a route.
+    pub(super) fn handler(&mut self, found: Found) -> &mut BoxedHandler {
+        &mut self.entries[found.index].handler
+    }
+
+    /// What the variable segments of a route have matched. The names are copies, so that the handler can be borrowed beside them.
+    pub(super) fn params<'a>(&self, found: Found, path: &'a [Cow<'a, str>]) -> Params<'a> {
         let mut params = Vec::new();
-        for (at, segment) in segments.iter().enumerate() {
+        for (at, segment) in self.entries[found.index].segments.iter().enumerate() {
             match segment {
                 Segment::Literal(_) => {}
-                Segment::Name(name) => params.push((name.as_str(), Cow::Borrowed(&*path[at]))),
-                Segment::Tail(name) => params.push((name.as_str(), Cow::Owned(path[at..].join("/")))),
+                Segment::Name(name) => params.push((Arc::clone(name), Cow::Borrowed(&*path[at]))),
+                Segment::Tail(name) => params.push((Arc::clone(name), Cow::Owned(path[at..].join("/")))),
             }
         }
-        (handler, Params(params))
+        Params(params)
     }
 }
 
@@ -199,7 +218,7 @@ impl Entry {
         (if tail { path.len() >= fixed } else { path.len() == fixed })
             && self.segments.iter().zip(path).all(|(segment, part)| match segment {
                 Segment::Literal(text) => text == part,
-                Segment::Name(name) if name == "pid" => is_number(part),
+                Segment::Name(name) if **name == *"pid" => is_number(part),
                 Segment::Name(_) => !part.is_empty(),
                 Segment::Tail(_) => true,
             })
@@ -240,7 +259,7 @@ mod tests {
             let name = pattern.to_owned();
             let handler =
                 Box::new(move |call: &mut Call<'_, '_>| Ok(Reply::Text(200, format!("{name} {:?}", call.params))));
-            router.add(method, pattern, handler, None).expect(pattern);
+            router.add(method, pattern, handler, None, Needs::Nothing).expect(pattern);
         }
         router
     }
@@ -250,7 +269,7 @@ mod tests {
         match router.find(method, &path) {
             Ok(found) => {
                 let segments = router.entries[found.index].segments.len();
-                let Params(params) = router.open(found, &path).1;
+                let Params(params) = router.params(found, &path);
                 format!("{segments} {}", params.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(","))
             }
             Err(e) => format!("{} {}", e.status, e.headers.first().map_or("", |(_, v)| v)),
@@ -293,7 +312,8 @@ mod tests {
         for (method, pattern) in
             [("GET", "x"), ("GET", "/:"), ("GET", "/*a/b"), ("HEAD", "/a"), ("OPTIONS", "/a"), ("BREW", "/pot")]
         {
-            let error = Router::default().add(method, pattern, Box::new(|_| Ok(Reply::Empty(204))), None);
+            let error =
+                Router::default().add(method, pattern, Box::new(|_| Ok(Reply::Empty(204))), None, Needs::Nothing);
             assert_eq!(error.map_err(|e| e.kind()), Err(ErrorKind::Invalid), "{method} {pattern}");
         }
     }

@@ -26,6 +26,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use embedded::Embedded;
 
 use super::{Call, Refusal, Reply, Streamed};
+use crate::access::Right;
+use crate::controller::Scope;
 use crate::plugins;
 use crate::proto::h1::{HttpDate, Method, Range, RequestHead, if_none_match, if_range, path_segments};
 use crate::sys::beneath::Folder;
@@ -117,13 +119,21 @@ pub(super) fn serve(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     }
     let fail = |e: io::Error| refusal(&e, head);
     let (folder_of_all, embedded) = sites.look_up(name);
+    // What was compiled in is no secret, and a page that asks for a key has to be seen without one.
+    let may_see_files = || call.check(Right::Read, &Scope::Node);
     let on_disk = folder_of_all.map(|folder| plugins::site(&folder.join(&**name)));
     let mut folder = match (on_disk, embedded) {
         // What is there but cannot be read is not passed over in silence.
         (None, Some(site)) => return site.serve(path, head),
         (Some(Err(e)), Some(site)) if e.kind() == io::ErrorKind::NotFound => return site.serve(path, head),
-        (None, None) => return Err(nothing()),
-        (Some(folder), _) => folder.map_err(fail)?,
+        (None, None) => {
+            may_see_files()?;
+            return Err(nothing());
+        }
+        (Some(folder), _) => {
+            may_see_files()?;
+            folder.map_err(fail)?
+        }
     };
     let has_slash = head.path().ends_with('/');
     let Some((last, between)) = path.split_last() else {

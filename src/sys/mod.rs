@@ -17,6 +17,8 @@ pub mod daemon;
 pub mod exit;
 mod fork;
 pub mod limits;
+#[cfg(feature = "access")]
+pub(crate) mod lock;
 pub mod notify;
 mod null;
 pub mod pidfile;

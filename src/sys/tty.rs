@@ -146,6 +146,18 @@ impl Modes {
         foreground(self.terminal.as_fd()).is_ok_and(|group| group.0 == ours)
     }
 
+    /// What is typed is not shown until they are put back.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn without_echo(&self) -> io::Result<()> {
+        let mut modes = self.modes;
+        modes.c_lflag &= !libc::ECHO;
+        // SAFETY: points to modes that tcgetattr has given, but for a flag.
+        cvt(unsafe { libc::tcsetattr(self.terminal.as_raw_fd(), libc::TCSAFLUSH, &modes) }).map(drop)
+    }
+
     /// Puts the modes back, also from the background.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod access_log;
 mod background;
 mod console_site;
 mod empty_root;
+mod keys;
 mod life;
 mod logs;
 mod manager;

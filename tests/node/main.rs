@@ -5,6 +5,7 @@
 mod change;
 mod documented;
 mod endpoint;
+mod keys;
 mod library;
 mod load;
 mod node;

@@ -23,9 +23,14 @@ impl Node {
     }
 
     pub(crate) fn beside(room: Room) -> Self {
+        Self::with(room, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn with(room: Room, options: &[&str]) -> Self {
         let address = format!("unix:{}", room.path("node.sock").display());
         let mut command = room.command(env!("CARGO_BIN_EXE_gafferd"));
-        command.args(["--bind", &address]).env("OF_THE_NODE", "yes");
+        command.args(["--bind", &address]).args(options).env("OF_THE_NODE", "yes");
         // Programs that a test brings along.
         command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", room.path("bin").display()));
         let node = Self { gafferd: Some(Running::spawn(command)), room, address };

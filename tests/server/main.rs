@@ -8,6 +8,7 @@ mod channel;
 mod feeds;
 mod http;
 mod iochannel;
+mod keys;
 mod later;
 mod limits;
 mod listen;

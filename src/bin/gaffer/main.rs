@@ -10,7 +10,9 @@ mod check;
 mod commit;
 mod engine;
 mod export;
+mod keys;
 mod load;
+mod login;
 mod logs;
 mod lookup;
 mod lookup_events;
@@ -26,9 +28,11 @@ mod recv;
 mod reload;
 mod remote;
 mod run;
+mod secret;
 mod send;
 mod start;
 mod unload;
+mod users;
 
 use std::process::ExitCode;
 
@@ -64,6 +68,15 @@ enum Task {
     LookupSessions(lookup::Sessions),
     LookupSession(lookup::Session),
     Export(export::Export),
+    Login(login::Login),
+    Key(keys::Keys),
+    KeyCreate(keys::Keys),
+    KeyDelete(keys::Keys),
+    User(users::Users),
+    UserAdd(users::Users),
+    UserDel(users::Users),
+    UserSetPassword(users::Users),
+    UserSetKey(users::Users),
 }
 
 fn program() -> Program<Task> {
@@ -93,6 +106,15 @@ fn program() -> Program<Task> {
         .command(lookup::sessions(), Task::LookupSessions)
         .command(lookup::session(), Task::LookupSession)
         .command(export::command(), Task::Export)
+        .command(login::command(), Task::Login)
+        .command(keys::show_command(), Task::Key)
+        .command(keys::create_command(), Task::KeyCreate)
+        .command(keys::delete_command(), Task::KeyDelete)
+        .command(users::show_command(), Task::User)
+        .command(users::add_command(), Task::UserAdd)
+        .command(users::del_command(), Task::UserDel)
+        .command(users::set_password_command(), Task::UserSetPassword)
+        .command(users::set_key_command(), Task::UserSetKey)
 }
 
 fn main() -> ExitCode {
@@ -128,6 +150,15 @@ fn perform(task: &Task) -> Result<Code, Failure> {
         Task::LookupJob(asked) => lookup::show_job(asked),
         Task::LookupSessions(asked) => lookup::show_sessions(asked),
         Task::LookupSession(asked) => lookup::show_session(asked),
+        Task::Login(asked) => login::run(asked),
+        Task::Key(asked) => keys::show(asked),
+        Task::KeyCreate(asked) => keys::create(asked),
+        Task::KeyDelete(asked) => keys::delete(asked),
+        Task::User(asked) => users::show(asked),
+        Task::UserAdd(asked) => users::add(asked),
+        Task::UserDel(asked) => users::del(asked),
+        Task::UserSetPassword(asked) => users::set_password(asked),
+        Task::UserSetKey(asked) => users::set_key(asked),
         Task::Export(asked) => export::run(asked),
     }
 }

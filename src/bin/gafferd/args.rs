@@ -47,6 +47,16 @@ pub(crate) struct Args {
     pub(crate) broadcast: Option<String>,
     /// `--check`.
     pub(crate) check: bool,
+    /// `--require-key`.
+    pub(crate) require_key: bool,
+    /// `--create-admin-user`.
+    pub(crate) create_admin_user: bool,
+    /// `--list-admins`.
+    pub(crate) list_admins: bool,
+    /// `--username`.
+    pub(crate) username: Option<String>,
+    /// `--password`.
+    pub(crate) password: Option<String>,
     /// `--subreaper`.
     pub(crate) subreaper: bool,
 }
@@ -121,6 +131,18 @@ pub(crate) fn command() -> Command<Args> {
             Opt::switch("insecure", "Allow addresses that others can reach without a key or without TLS."),
             |a, _| set(&mut a.insecure, true),
         )
+        .option(Opt::switch("require-key", "Ask everybody for a key."), |a, _| set(&mut a.require_key, true))
+        .option(Opt::switch("create-admin-user", "Make an administrator, show its key, and end."), |a, _| {
+            set(&mut a.create_admin_user, true)
+        })
+        .option(Opt::value("username", "NAME", "The administrator's name.").default("it is asked for"), |a, v| {
+            set(&mut a.username, Some(v.parse()?))
+        })
+        .option(
+            Opt::value("password", "PASSWORD", "Its password, which others may see in ps.").default("it is asked for"),
+            |a, v| set(&mut a.password, Some(v.parse()?)),
+        )
+        .option(Opt::switch("list-admins", "Name the administrators, and end."), |a, _| set(&mut a.list_admins, true))
         .option(Opt::switch("daemon", "Go to the background once it listens."), |a, _| set(&mut a.daemon, true))
         .option(Opt::value("pidfile", "FILE", "Write the process id here, and remove it at the end."), |a, v| {
             set(&mut a.pidfile, Some(v.path()))
@@ -212,6 +234,7 @@ impl Args {
             config.endpoints.iter_mut().for_each(|endpoint| endpoint.backlog = backlog);
         }
         config.daemonize |= self.daemon;
+        config.require_key |= self.require_key;
         if self.pidfile.is_some() {
             config.pidfile.clone_from(&self.pidfile);
         }
@@ -338,6 +361,10 @@ mod tests {
         for line in ["-p x", "--plugins-dir x"] {
             check(line, |a| a.plugins_dir = Some("x".into()));
         }
+        check("--create-admin-user --username al --password x:y", |a| {
+            (a.create_admin_user, a.username, a.password) = (true, Some("al".into()), Some("x:y".into()));
+        });
+        check("--list-admins --require-key", |a| (a.list_admins, a.require_key) = (true, true));
         check("--check --subreaper", |a| (a.check, a.subreaper) = (true, true));
     }
 

@@ -9,7 +9,7 @@ use gaffer::process::{JobConfig, LogFormat};
 use gaffer::{Error, ErrorKind, Result, words};
 
 use crate::secure::{Tls, is_secure};
-use crate::{lookup, plugins, webhooks};
+use crate::{access, lookup, plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
@@ -23,7 +23,7 @@ pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
         Tls::load(&endpoint.ssl).err().map(|e| e.context(format_args!("endpoint {}", endpoint.name)))
     });
     let guests = webhooks::faults(config).chain(plugins::faults(config)).chain(lookup::faults(config));
-    unknown.chain(tls).chain(guests).chain(jobs).chain(logs).collect()
+    unknown.chain(access::fault(config)).chain(tls).chain(guests).chain(jobs).chain(logs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -38,14 +38,10 @@ pub(crate) fn preflight(config: &GafferdConfig) -> Result<()> {
 
 /// Better refused than ignored: somebody relies on it.
 fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
-    [
-        ("require_key", config.require_key),
-        ("[auth]", config.auth != Default::default()),
-        ("[lookup_ssl]", config.lookup_ssl != Default::default()),
-    ]
-    .into_iter()
-    .filter_map(|(key, is_set)| is_set.then_some(key))
-    .collect()
+    [("[lookup_ssl]", config.lookup_ssl != Default::default())]
+        .into_iter()
+        .filter_map(|(key, is_set)| is_set.then_some(key))
+        .collect()
 }
 
 /// `gafferd --check`.
@@ -132,11 +128,11 @@ mod tests {
     fn nothing_is_ignored() {
         let mut config = GafferdConfig::default();
         assert!(faults(&config).is_empty());
-        config.require_key = true;
+        config.lookup_ssl.cacert = Some("ca.pem".into());
         config.lookupd_addresses.push("https://x".to_owned());
         let texts: Vec<String> = faults(&config).iter().map(Error::to_string).collect();
         assert!(
-            texts[0].starts_with("require_key is set, but") && texts[1].starts_with("lookupd_address: https://x"),
+            texts[0].starts_with("[lookup_ssl] is set, but") && texts[1].starts_with("lookupd_address: https://x"),
             "{texts:?}"
         );
         let e = preflight(&config).expect_err("refused").to_string();

@@ -153,6 +153,8 @@ impl Control {
             ("error_log", old.error_log != new.error_log),
             ("access_log", old.access_log != new.access_log),
             ("console", old.console != new.console),
+            ("require_key", old.require_key != new.require_key),
+            ("[auth]", old.auth != new.auth),
         ] {
             if changed {
                 self.log.warning(format_args!("{key} has changed, which takes effect at the next start only"));
@@ -163,6 +165,9 @@ impl Control {
             log.set(LogLevel::Info, new.log_format);
         }
         self.log.set(new.log_level, new.log_format);
+        if let Some(Err(e)) = self.endpoints.guard().map(|guard| guard.access().reload()) {
+            self.log.error(format_args!("{e}; keys and users stay as they were"));
+        }
         self.endpoints.follow(cx, &self.config, &new, &self.log);
         webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
         self.guests.sites.set_folder(new.plugins_dir.clone());

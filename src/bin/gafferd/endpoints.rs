@@ -73,6 +73,11 @@ impl Endpoints {
         }
     }
 
+    /// Asks for keys.
+    pub(crate) fn guard(&self) -> Option<&gaffer::server::Guard> {
+        self.around.guard.as_ref()
+    }
+
     /// Where requests are logged.
     pub(crate) fn access_log(&self) -> Option<&Log> {
         self.around.access_log.as_ref()

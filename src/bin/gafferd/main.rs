@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod args;
 mod check;
 mod control;
@@ -46,6 +47,12 @@ fn main() -> ExitCode {
         Asked::Print(text) => cli::print(text).map(|()| Code::Ok),
         Asked::Run(args) => {
             let config = args.load().map_err(failed)?;
+            if args.create_admin_user {
+                return access::create_admin(&args, &config).map_err(failed);
+            }
+            if args.list_admins {
+                return access::list_admins(&args, &config).map_err(failed);
+            }
             if args.check {
                 return check::check(&config);
             }
@@ -121,7 +128,9 @@ impl Running {
         server::show_console(&sites, config.web_console);
         let history = History::new(server::kept(&config));
         manager.add_app(history.recorder());
+        let guard = access::guard(&args, &config, &log)?;
         let around = Surroundings {
+            guard,
             insecure: args.insecure,
             access_log,
             hooks: hooks.clone(),

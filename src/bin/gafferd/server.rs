@@ -24,6 +24,8 @@ use crate::secure::{Tls, is_guarded};
 pub(crate) struct Surroundings {
     /// `--insecure`.
     pub(crate) insecure: bool,
+    /// Asks for keys.
+    pub(crate) guard: Option<server::Guard>,
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
     pub(crate) hooks: Hooks,
@@ -89,7 +91,14 @@ fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpS
     server.provide(around.invalid_lines.clone());
     server.provide(around.history.clone());
     server.routes(server::api::ROUTES)?;
-    server.sockjs("/channel", server::sockjs::Config::default(), |_| server::channel_socket())?;
+    let guard = around.guard.clone();
+    server.sockjs("/channel", server::sockjs::Config::default(), move |request| match &guard {
+        Some(guard) => server::guarded_channel(guard, request),
+        None => server::channel_socket(),
+    })?;
+    if let Some(guard) = around.guard.clone() {
+        server.guard(guard);
+    }
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
     }

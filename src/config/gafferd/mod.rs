@@ -14,7 +14,7 @@
 //! | `[webhooks]` | `EVENT = URL [URL …]`, and `secret` `tries` `timeout` `queue` |
 //! | `[limits]` | of the HTTP server: `head` `headers` `body` `connections` `head_timeout` `idle_timeout` `unsent` |
 //! | `[ssl]`, `[lookup_ssl]` | `certfile` `keyfile` `cacert`: of the endpoints that have none, and towards lookupd |
-//! | `[auth]` | `auth_dbname` `keys_dbname`, `auth_backend` and `keys_backend`, which can only be `default` |
+//! | `[auth]` | `auth_dbname` or `keys_dbname`, `trust_uid`, `auth_backend` and `keys_backend`, which can only be `default` |
 //! | `[plugin:NAME]` | whatever the plugin NAME wants |
 //!
 //! - The case of keys does not matter, that of names, events and variables does. In a job `env.NAME = value` sets a
@@ -264,14 +264,16 @@ pub struct Webhook {
     pub urls: Vec<String>,
 }
 
-/// The files of users and keys.
+/// Users and keys. They are in one file: both names mean that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Auth {
-    /// The file of the users. Default: the daemon's own.
+    /// The file. Default: `access.json` beside the configuration, or in `~/.gaffer` if there is none.
     pub auth_dbname: Option<PathBuf>,
-    /// The file of the keys. Default: the daemon's own.
+    /// The same, by another name.
     pub keys_dbname: Option<PathBuf>,
+    /// Users of this machine who need no key on a unix socket. Default: none.
+    pub trust_uid: Vec<u32>,
 }
 
 /// The section of a plugin, as it stands there.

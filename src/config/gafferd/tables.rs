@@ -129,6 +129,7 @@ pub(super) static SSL: &[Key<Ssl>] = table! {
 pub(super) static AUTH: &[Key<Auth>] = table! {
     "auth_dbname": |a, _, v| path(v).map(|file| a.auth_dbname = file), |a| path_json(a.auth_dbname.as_ref());
     "keys_dbname": |a, _, v| path(v).map(|file| a.keys_dbname = file), |a| path_json(a.keys_dbname.as_ref());
+    "trust_uid": |a, _, v| uids(v).map(|uids| a.trust_uid = uids), |a| listed(&a.trust_uid);
     "auth_backend": |_, _, v| v.one_of(BACKENDS), |_| None;
     "keys_backend": |_, _, v| v.one_of(BACKENDS), |_| None;
 };
@@ -171,6 +172,11 @@ fn time(value: Duration, default: Duration) -> Option<Value> {
 
 fn path(given: Given<'_>) -> Parsed<Option<PathBuf>> {
     Ok(given.optional()?.map(PathBuf::from))
+}
+
+fn uids(given: Given<'_>) -> Parsed<Vec<u32>> {
+    let uid = |text: String| text.parse().map_err(|_| format!("expected numbers of users, found {text:?}"));
+    given.list()?.into_iter().map(uid).collect()
 }
 
 fn path_json(path: Option<&PathBuf>) -> Option<Value> {

@@ -217,11 +217,12 @@ fn the_other_sections() {
     assert_eq!(tables::LIMITS.len(), 7);
 
     let mut want = default();
-    want.auth = Auth { auth_dbname: Some("a".into()), keys_dbname: Some("k".into()) };
-    let ini = "[auth]\nauth_dbname = a\nkeys_dbname = k\nauth_backend = default\nkeys_backend = default";
-    let auth = json!({"auth_dbname": "a", "keys_dbname": "k", "auth_backend": "default", "keys_backend": "default"});
+    want.auth = Auth { auth_dbname: Some("a".into()), keys_dbname: Some("k".into()), trust_uid: vec![0, 1000] };
+    let ini =
+        "[auth]\nauth_dbname = a\nkeys_dbname = k\ntrust_uid = 0, 1000\nauth_backend = default\nkeys_backend = default";
+    let auth = json!({"auth_dbname": "a", "keys_dbname": "k", "trust_uid": ["0", "1000"], "auth_backend": "default", "keys_backend": "default"});
     both(ini, &json!({"auth": auth}), &want);
-    assert_eq!(tables::AUTH.len(), 4);
+    assert_eq!(tables::AUTH.len(), 5);
 
     let ssl = Ssl { certfile: Some("c".into()), keyfile: Some("k".into()), cacert: Some("a".into()) };
     let mut want = default();

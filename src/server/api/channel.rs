@@ -8,25 +8,28 @@
 //! in messages with ids of ours, as text as far as it is UTF-8, else binary. What is wrong with the channel itself is an error with the id
 //! `gaffer_error`, then the end (1008); when the process and the stream have ended, so does the channel (1000).
 //!
-//! A first message with the body `AUTH:key` is answered `OK` and is no input: no key is asked for, so each is good enough.
+//! A first message with the body `AUTH:key` is answered `OK` and is no input. Where keys are asked for and the request had none, it has to come
+//! first, and nothing goes in or out before.
 
 use std::any::Any;
 
 use serde_json::json;
 
-use super::params::{bad, pid};
+use super::params::bad;
 use super::pipe::Pipe;
 use crate::ErrorKind;
-use crate::controller::is_stdin;
+use crate::access::{Right, Who};
+use crate::controller::{Scope, is_stdin};
 use crate::manager::Cx;
 use crate::process::Pid;
 use crate::proto::frame::{Frame, Kind};
 use crate::proto::ws::CloseCode;
-use crate::server::channel::channel_socket;
-use crate::server::{Call, Message, Refusal, Reply, Socket, SocketOut};
+use crate::server::channel::with_gate;
+use crate::server::guard::{Guard, gate_of, owner};
+use crate::server::{Call, Message, Peer, Refusal, Reply, Socket, SocketOut};
 
-pub(super) fn open(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    Ok(Reply::WebSocket(channel_socket()))
+pub(super) fn open(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    Ok(Reply::WebSocket(with_gate(gate_of(call.guard, call.request)?)))
 }
 
 const READ: u8 = 1;
@@ -39,15 +42,27 @@ pub(super) fn of_process(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         Some(text) => return Err(bad(format!("mode: expected 1 (read), 2 (write) or 3 (both), found {text:?}"))),
     };
     let stream = Some(call.param("stream")).filter(|stream| !stream.is_empty());
-    let ends = match pid(call) {
-        Ok(pid) => ends(call.cx, pid, stream, mode),
-        Err(refusal) => Err(Fault { error: "not_found", errno: 404, reason: refusal.reason }),
-    };
-    let (fault, pipe, target) = match ends {
-        Ok((pid, label, target)) => (None, Some(Pipe::new(pid, label)), target),
-        Err(fault) => (Some(fault), None, None),
-    };
-    Ok(Reply::WebSocket(Box::new(IoChannel { fault, pipe, mode, target, sent: 0, is_first: true })))
+    let mut channel = IoChannel { fault: None, pipe: None, lock: None, mode, target: None, sent: 0, is_first: true };
+    let (number, stream) = (call.param("pid").to_owned(), stream.map(str::to_owned));
+    match call.guard {
+        Some(guard) if *call.who == Who::Nobody => {
+            let (guard, peer) = (guard.clone(), call.request.peer.clone());
+            channel.lock = Some(Lock { guard, peer, pid: number, stream });
+        }
+        _ => {
+            call.check(channel.right(), &owner(call.cx, &number))?;
+            channel.connect(call.cx, &number, stream.as_deref());
+        }
+    }
+    Ok(Reply::WebSocket(Box::new(channel)))
+}
+
+/// What has to be opened with a key.
+struct Lock {
+    guard: Guard,
+    peer: Peer,
+    pid: String,
+    stream: Option<String>,
 }
 
 /// An error as it is sent.
@@ -97,6 +112,7 @@ fn ends(cx: &Cx<'_>, pid: Pid, stream: Option<&str>, mode: u8) -> Result<Ends, F
 }
 
 struct IoChannel {
+    lock: Option<Lock>,
     /// Why there is none.
     fault: Option<Fault>,
     pipe: Option<Pipe>,
@@ -116,6 +132,47 @@ fn frame(kind: Kind, id: &str, body: &str) -> String {
 }
 
 impl IoChannel {
+    const fn right(&self) -> Right {
+        if self.mode & WRITE == 0 { Right::Read } else { Right::Write }
+    }
+
+    /// Finds both ends, or why there are none.
+    fn connect(&mut self, cx: &Cx<'_>, number: &str, stream: Option<&str>) {
+        // A number that is too large for a process's is that of no process.
+        match ends(cx, Pid(number.parse().unwrap_or(u64::MAX)), stream, self.mode) {
+            Ok((pid, label, target)) => (self.pipe, self.target) = (Some(Pipe::new(pid, label)), target),
+            Err(fault) => self.fault = Some(fault),
+        }
+    }
+
+    /// The first message of somebody who has shown no key: anything but a good one ends it.
+    fn unlock(&mut self, cx: &mut Cx<'_>, lock: Lock, bytes: &[u8], out: &mut SocketOut<'_>) {
+        let frame_of = Frame::decode(bytes).ok().filter(|frame| frame.kind == Kind::Message);
+        let (id, key) = frame_of.map_or(("gaffer_error", None), |frame| (frame.id, frame.body.strip_prefix(b"AUTH:")));
+        let mut who = Who::Nobody;
+        let opened = match key.map(|key| String::from_utf8_lossy(key)) {
+            None => lock.guard.check(&who, self.right(), &Scope::Node),
+            Some(key) => lock.guard.access().identify(key.trim()).map_err(Refusal::from).and_then(|found| {
+                who = found;
+                lock.guard.check(&who, self.right(), &owner(cx, &lock.pid))
+            }),
+        };
+        let what = format!("/{}/channel by its first message", lock.pid);
+        lock.guard.audit(&who, &what, &lock.peer, opened.as_ref().err().map(|refusal| refusal.reason.as_str()));
+        match opened {
+            Ok(()) => {
+                out.text(&frame(Kind::Response, id, "OK"));
+                self.connect(cx, &lock.pid, lock.stream.as_deref());
+                self.open(cx, out);
+            }
+            Err(refusal) => {
+                let fault = Fault::new("EPERM", refusal.status, refusal.reason);
+                out.text(&frame(Kind::Error, id, &fault.to_json()));
+                out.close(CloseCode::POLICY, &fault.reason);
+            }
+        }
+    }
+
     fn write(&self, cx: &mut Cx<'_>, body: &[u8]) -> Result<(), Fault> {
         let Some(pipe) = &self.pipe else { return Err(Fault::new("not_found", 404, "there is no process")) };
         if self.mode & WRITE == 0 {
@@ -148,6 +205,9 @@ impl Socket for IoChannel {
             Message::Binary(bytes) => bytes,
         };
         let is_first = std::mem::replace(&mut self.is_first, false);
+        if let Some(lock) = self.lock.take() {
+            return self.unlock(cx, lock, &bytes, out);
+        }
         let answer = match Frame::decode(&bytes) {
             Ok(Frame { kind: Kind::Message, id, body }) => {
                 let is_key = is_first && body.starts_with(b"AUTH:");

@@ -30,6 +30,8 @@ enum Query {
     /// A feed that is asked for; without, the answer is one.
     FeedOrNormal,
     Heartbeat,
+    IncludeKeys,
+    IncludeUser,
     Interval,
     Job,
     Label,
@@ -168,6 +170,19 @@ const OPERATIONS: &[Operation] = &[
     op("POST", "/streams/:pid/:label", &[], Body::Bytes, 200, OK, &[403, 404, 410, 413, 503]),
     op("GET", "/wstreams/:pid", &[], Body::No, 101, Gives::Socket, &[400, 404]),
 
+    op("GET", "/auth", &[], Body::No, 200, Gives::Json("ApiKey"), &[401, 403, 404, 429, 503]),
+    op("GET", "/keys", &[Query::IncludeKeys], Body::No, 200, Gives::Json("Keys"), &[400, 401, 403, 404]),
+    op("POST", "/keys", &[], Body::Json("NewKey"), 200, Gives::Json("OkApiKey"), &[400, 401, 403, 404, 503]),
+    op("GET", "/keys/:key", &[Query::IncludeKeys], Body::No, 200, Gives::Json("Key"), &[400, 401, 403, 404]),
+    op("DELETE", "/keys/:key", &[], Body::No, 200, OK, &[401, 403, 404, 503]),
+    op("GET", "/users", &[Query::IncludeUser], Body::No, 200, Gives::Json("Users"), &[400, 401, 403, 404]),
+    op("POST", "/users", &[], Body::Json("NewUser"), 200, OK, &[400, 401, 403, 404, 409, 503]),
+    op("GET", "/users/:user", &[], Body::No, 200, Gives::Json("User"), &[401, 403, 404]),
+    op("PUT", "/users/:user", &[], Body::Json("ChangedUser"), 200, OK, &[400, 401, 403, 404, 503]),
+    op("DELETE", "/users/:user", &[], Body::No, 200, OK, &[401, 403, 404, 503]),
+    op("PUT", "/users/:user/password", &[], Body::Json("Password"), 200, OK, &[400, 401, 403, 404, 503]),
+    op("PUT", "/users/:user/key", &[], Body::Json("UserKey"), 200, OK, &[400, 401, 403, 404, 503]),
+
     op("GET", "/_plugin/*path", &[], Body::No, 200, Gives::File, &[302, 304, 403, 404, 416, 503]),
 
     #[cfg(feature = "webhooks")]
@@ -264,6 +279,8 @@ fn path_parameter(name: &str) -> Value {
         "session" => ("A session", json!({"type": "string"})),
         "group" => ("A session, called group in 0.4", json!({"type": "string"})),
         "label" => ("A stream's label; `stdin` or `ttin` to write to standard input", json!({"type": "string"})),
+        "key" => ("The id of a key, the first 16 digits of it; `self` is the one that asks", json!({"type": "string"})),
+        "user" => ("The name of a user", json!({"type": "string"})),
         "id" => ("The number of a webhook", json!({"type": "integer", "minimum": 1})),
         "path" => ("A plugin, and a path in its site", json!({"type": "string"})),
         "stream" => ("The label of an output stream or of a custom stream, or `stdin`", json!({"type": "string"})),
@@ -306,6 +323,12 @@ fn query_parameter(query: Query) -> Value {
         Query::Since => {
             ("since", "Of what is kept only lines of the last so many seconds", json!({"type": "number", "minimum": 0}))
         }
+        Query::IncludeKeys => (
+            "include_keys",
+            "The keys themselves instead of their ids; of one key those it has made",
+            json!({"type": "boolean"}),
+        ),
+        Query::IncludeUser => ("include_user", "The users instead of their names", json!({"type": "boolean"})),
         Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
     };
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})

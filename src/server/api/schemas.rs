@@ -25,6 +25,22 @@ pub(super) fn schemas() -> Value {
     let texts = list(text.clone());
     let wholes = list(whole.clone());
     let variables = json!({"type": "object", "additionalProperties": {"type": ["string", "number"]}});
+    // An environment is null to those who may not see it.
+    let hidden = json!({"type": ["object", "null"], "additionalProperties": {"type": ["string", "number"]}});
+    let permissions = json!({
+        "type": "object",
+        "properties": {
+            "admin": truth, "create_key": truth, "create_user": truth, "manage": texts, "write": texts, "read": texts,
+        },
+        "additionalProperties": false,
+    });
+    let user_type = json!({"enum": [0, 1]});
+    let user = json!({"username": text, "user_type": user_type, "key": or_null("string")});
+    let new_user = |required: &[&str]| {
+        let mut properties = user.clone();
+        properties["password"] = text.clone();
+        json!({"type": "object", "required": required, "properties": properties, "additionalProperties": false})
+    };
     let ok = json!({"const": true});
     [
         ("Any", json!({})),
@@ -67,7 +83,7 @@ pub(super) fn schemas() -> Value {
         ("Process", exact(json!({
             "pid": whole, "os_pid": or_null("integer"), "name": text, "instance": whole,
             "state": {"enum": ["starting", "running", "stopping", "exited"]},
-            "active": truth, "cmd": text, "args": texts, "env": variables,
+            "active": truth, "cmd": text, "args": texts, "env": hidden,
             "uid": {"type": ["integer", "string", "null"]}, "gid": {"type": ["integer", "string", "null"]},
             "create_time": or_null("number"), "commited": truth, "redirect_output": texts, "redirect_input": truth,
             "custom_streams": texts, "stdout_logfile": or_null("string"), "stderr_logfile": or_null("string"),
@@ -117,6 +133,32 @@ pub(super) fn schemas() -> Value {
         ("NewWebhook", exact(json!({"event": text, "url": text}))),
         #[cfg(feature = "webhooks")]
         ("OkId", exact(json!({"ok": ok, "id": whole}))),
+        ("ApiKey", exact(json!({"api_key": text, "key": text}))),
+        ("OkApiKey", exact(json!({"ok": ok, "api_key": text, "key": text}))),
+        ("Keys", exact(json!({"keys": list(json!({"anyOf": [text, reference("Key")]}))}))),
+        ("Key", json!({
+            "type": "object",
+            "required": ["key", "label", "permissions", "parent", "user", "created"],
+            "properties": {
+                "key": text, "label": text, "permissions": permissions, "parent": or_null("string"),
+                "user": or_null("string"), "created": whole, "keys": texts,
+            },
+            "additionalProperties": false,
+        })),
+        ("NewKey", json!({
+            "type": "object",
+            "properties": {
+                "permissions": permissions, "label": text, "parent": or_null("string"),
+                "key": {"description": "is ignored: the server makes it"},
+            },
+            "additionalProperties": false,
+        })),
+        ("Users", exact(json!({"users": list(json!({"anyOf": [text, reference("User")]}))}))),
+        ("User", exact(user.clone())),
+        ("NewUser", new_user(&["username", "password"])),
+        ("ChangedUser", new_user(&["password"])),
+        ("Password", exact(json!({"password": text}))),
+        ("UserKey", exact(json!({"key": or_null("string")}))),
         ("Commit", json!({
             "type": "object",
             "properties": {"graceful_timeout": {"type": ["number", "null"], "minimum": 0}, "env": variables},
@@ -142,7 +184,7 @@ fn definition(required: &[&str]) -> Value {
             "name": text, "session": text, "group": text, "sessionid": text, "cmd": text,
             "args": {"anyOf": [texts, text]},
             "shell": truth,
-            "env": {"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}},
+            "env": {"type": ["object", "null"], "additionalProperties": {"type": ["string", "number", "null"]}},
             "os_env": truth,
             "port": {"type": "integer", "minimum": 1, "maximum": 65535},
             "ps": truth,

@@ -110,6 +110,10 @@ impl HttpServer {
     ) -> Result<Option<Answer>, Refusal> {
         let head = &request.head;
         self.check_access(conn, head)?;
+        if let Some(guard) = &self.guard {
+            // Without a key the handler asks; with one that is not known there is nothing to ask.
+            guard.who(head, &conn.peer)?;
+        }
         let place = place.ok_or_else(|| Refusal::not_found(format!("there is nothing at {}", head.path())))?;
         if !matches!(place, Place::Greeting | Place::Iframe) {
             check(&self.access, head)?;

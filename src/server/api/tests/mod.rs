@@ -67,7 +67,9 @@ impl Node {
                 *hit.lock().expect("not poisoned") = Some(route);
                 (route.handler)(call)
             };
-            router.add(route.method, route.pattern, Box::new(handler), route.body_limit).expect(route.pattern);
+            router
+                .add(route.method, route.pattern, Box::new(handler), route.body_limit, route.needs)
+                .expect(route.pattern);
         }
         let provided = Provided::default();
         Self { manager, metrics, observer, answers, provided, document: description::describe(ROUTES), router, hit }
@@ -107,7 +109,8 @@ impl Node {
         let request = Request { head, body: body.into(), peer: Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 1))) };
         let path = path_segments(request.head.path()).expect("a path");
         let found = self.router.find(request.head.method(), &path)?;
-        let (handler, params) = self.router.open(found, &path);
+        let params = self.router.params(found, &path);
+        let handler = self.router.handler(found);
         let metrics = self.metrics.lock().expect("not poisoned");
         let mut answer = handler(&mut Call {
             cx: &mut self.manager.cx(),
@@ -116,6 +119,8 @@ impl Node {
             counters: Counters { connections: 1, accepted: 2, requests: 3, ..Counters::default() },
             metrics: &metrics,
             provided: &self.provided,
+            who: &crate::access::Who::Trusted,
+            guard: None,
             query: Query::parse(request.head.query().unwrap_or("")).expect("a query"),
             later: Later { server: Some(self.observer), number: 7 },
             sockjs: &Default::default(),

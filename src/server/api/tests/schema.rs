@@ -16,6 +16,7 @@ pub(super) fn check_answer(document: &Value, route: &Route, answer: &Result<Repl
         Ok(Reply::JsonText(status, text)) => {
             (*status, Some(serde_json::from_slice(text).expect("JSON")), "application/json")
         }
+        Ok(Reply::Private(status, value, _)) => (*status, Some(value.clone()), "application/json"),
         Ok(Reply::Text(status, _)) => (*status, None, "text/plain"),
         Ok(Reply::Bytes { status, content_type, .. }) => (*status, None, content_type.split(';').next().expect("one")),
         Ok(Reply::Empty(status)) => (*status, None, ""),

@@ -1,0 +1,126 @@
+//! Keys and users, as the configuration has them, and what the command line does with them.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+use gaffer::access::{Access, NewUser, Permissions, Who};
+use gaffer::cli::{self, Code};
+use gaffer::config::GafferdConfig;
+use gaffer::config::gafferd::Endpoint;
+use gaffer::log::Log;
+use gaffer::server::Guard;
+use gaffer::sys::tty::Modes;
+use gaffer::{Error, ErrorKind, Result};
+
+use crate::args::Args;
+
+/// Longer than any password may be.
+const MAX_LINE: u64 = 4096;
+
+/// What is wrong with the settings.
+pub(crate) fn fault(config: &GafferdConfig) -> Option<Error> {
+    let auth = &config.auth;
+    let two = auth.auth_dbname.is_some() && auth.keys_dbname.is_some() && auth.auth_dbname != auth.keys_dbname;
+    two.then(|| Error::new(ErrorKind::Invalid, "[auth]: keys and users are in one file: set auth_dbname alone"))
+}
+
+/// The file: that of the configuration, else `access.json` beside the configuration, else in `~/.gaffer`.
+pub(crate) fn file(args: &Args, config: &GafferdConfig) -> Result<PathBuf> {
+    if let Some(file) = config.auth.auth_dbname.as_ref().or(config.auth.keys_dbname.as_ref()) {
+        return Ok(file.clone());
+    }
+    if let Some(path) = &args.config {
+        let folder = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+        return Ok(folder.unwrap_or(path).join("access.json"));
+    }
+    match std::env::var_os("HOME").filter(|home| !home.is_empty()) {
+        Some(home) => Ok(PathBuf::from(home).join(".gaffer/access.json")),
+        None => Err(Error::new(ErrorKind::Invalid, "no place for keys and users: set auth_dbname in [auth]")),
+    }
+}
+
+/// What asks for keys, if they are asked for.
+pub(crate) fn guard(args: &Args, config: &GafferdConfig, log: &Log) -> Result<Option<Guard>> {
+    if !config.require_key {
+        return Ok(None);
+    }
+    let file = file(args, config)?;
+    let access = Access::open(&file)?;
+    if access.keys(&Who::Trusted, false)?.is_empty() && config.auth.trust_uid.is_empty() {
+        let file = file.display();
+        log.warning(format_args!("require_key is set, but '{file}' has no key: see gafferd --create-admin-user"));
+    }
+    let audit = log.clone();
+    let guard = Guard::new(access).trust(config.auth.trust_uid.iter().copied());
+    Ok(Some(guard.on_audit(move |line| match line.refused {
+        Some(_) => audit.warning(format_args!("audit: {line}")),
+        None => audit.info(format_args!("audit: {line}")),
+    })))
+}
+
+/// `gafferd --create-admin-user`.
+pub(crate) fn create_admin(args: &Args, config: &GafferdConfig) -> Result<Code> {
+    let name = match &args.username {
+        Some(name) => name.clone(),
+        None => ask("User name: ")?,
+    };
+    let password = match &args.password {
+        Some(password) => password.clone(),
+        None => ask_secretly(&format!("Password of {name}: "))?,
+    };
+    let file = file(args, config)?;
+    let access = Access::open(&file)?;
+    if access.user(&Who::Trusted, &name).is_ok() {
+        return Err(Error::new(ErrorKind::Conflict, format!("there is a user {name:?} already")));
+    }
+    let key = access.create_key(&Who::Trusted, Permissions::admin(), "admin key", None)?;
+    if let Err(e) = access.create_user(&Who::Trusted, &name, &password, NewUser::new(0, Some(key.id.clone()))) {
+        // Nobody will know that key.
+        access.remove_key(&Who::Trusted, &key.id)?;
+        return Err(e);
+    }
+    let text =
+        format!("{name} is an administrator in {}. The key, which is not shown again:\n{}\n", file.display(), key.key);
+    cli::print(text).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
+    Ok(Code::Ok)
+}
+
+/// `gafferd --list-admins`.
+pub(crate) fn list_admins(args: &Args, config: &GafferdConfig) -> Result<Code> {
+    let access = Access::open(file(args, config)?)?;
+    let users = access.users(&Who::Trusted, true)?;
+    let admins = users.iter().filter(|user| user["user_type"] == 0).filter_map(|user| user["username"].as_str());
+    let text = admins.fold(String::new(), |text, name| text + name + "\n");
+    cli::print(text).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
+    Ok(Code::Ok)
+}
+
+/// A line of standard input; who is there is told what for.
+fn ask(what: &str) -> Result<String> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        let mut stderr = io::stderr();
+        // Whoever cannot read it will see nothing else either.
+        let _ = stderr.write_all(what.as_bytes()).and_then(|()| stderr.flush());
+    }
+    let mut line = String::new();
+    let read = io::Read::take(stdin.lock(), MAX_LINE).read_line(&mut line);
+    match read.map_err(|e| Error::io("standard input", e))? {
+        0 => Err(Error::new(ErrorKind::Invalid, format!("{what}nothing came on standard input"))),
+        _ => Ok(line.trim_end_matches(['\n', '\r']).to_owned()),
+    }
+}
+
+/// The same, without showing on a terminal what is typed.
+fn ask_secretly(what: &str) -> Result<String> {
+    let modes = Modes::of_stdin();
+    if let Some(modes) = &modes {
+        modes.without_echo().map_err(|e| Error::io("the terminal", e))?;
+    }
+    let answer = ask(what);
+    if let Some(modes) = &modes {
+        modes.restore().map_err(|e| Error::io("the terminal", e))?;
+        let _ = io::stderr().write_all(b"\n");
+    }
+    answer
+}
