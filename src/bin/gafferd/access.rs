@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use gaffer::access::{Access, NewUser, Permissions, Who};
 use gaffer::cli::{self, Code};
 use gaffer::config::GafferdConfig;
-use gaffer::config::gafferd::Endpoint;
 use gaffer::log::Log;
 use gaffer::server::Guard;
 use gaffer::sys::tty::Modes;
