@@ -39,7 +39,8 @@
 //! | `Channel`: `bind(event, f)`, `bind_all(f)` | [`Channel`], an iterator; [`Event::event`] says which |
 //! | `IOChannel`: `start_read`, `write` | [`IoChannel`]: an iterator and `io::Read`, `send` and `io::Write` |
 //! | 0.4 `Server::get_watcher`, `EventsourceClient` | [`Server::watch`] |
-//! | `Keys`, `Users`, `Server::authenticate`, `LookupServer` | not yet: this version has neither keys nor lookups |
+//! | `Keys(server)`, `Users(server)`, `Server.authenticate` | [`Server::keys`], [`Server::users`], [`Server::authenticate`] |
+//! | `LookupServer`: `lookup()` gives a channel | [`LookupServer`]: [`lookup`](LookupServer::lookup) gives an iterator of events |
 //!
 //! # Errors
 //!
