@@ -29,6 +29,7 @@ mod opt;
 mod output;
 mod program;
 mod prompt;
+mod secret;
 pub mod table;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod wait;
@@ -41,3 +42,4 @@ pub use opt::{Opt, Value};
 pub use output::{complain, main, print};
 pub use program::Program;
 pub use prompt::confirm;
+pub use secret::{ask, ask_secretly};

@@ -50,20 +50,31 @@ impl CommandError {
     }
 }
 
+/// The status of HTTP that an error has, and the word for programs.
+pub(crate) const fn status(kind: ErrorKind) -> (u16, &'static str) {
+    match kind {
+        ErrorKind::NotFound => (404, "not_found"),
+        ErrorKind::Conflict => (409, "conflict"),
+        ErrorKind::Invalid => (400, "bad_request"),
+        ErrorKind::Forbidden => (403, "forbidden"),
+        ErrorKind::Stopping => (503, "stopping"),
+        ErrorKind::Full => (503, "full"),
+        // The process has ended or closed that stream: it was there, and will not be again.
+        ErrorKind::Closed => (410, "closed"),
+        ErrorKind::TimedOut => (504, "timed_out"),
+        ErrorKind::Unreachable => (502, "unreachable"),
+        ErrorKind::Unsupported => (501, "unsupported"),
+        ErrorKind::Io => (500, "io_error"),
+    }
+}
+
 impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
-        let (errno, reason) = match error.kind() {
-            ErrorKind::NotFound => (404, "not_found"),
-            ErrorKind::Conflict => (409, "process_conflict"),
-            ErrorKind::Invalid => (400, "bad_command"),
-            ErrorKind::Forbidden => (403, "forbidden"),
-            ErrorKind::Stopping => (503, "stopping"),
-            ErrorKind::Full => (503, "full"),
-            ErrorKind::Closed => (410, "closed"),
-            ErrorKind::TimedOut => (504, "timed_out"),
-            ErrorKind::Unreachable => (502, "unreachable"),
-            ErrorKind::Unsupported => (501, "unsupported"),
-            ErrorKind::Io => (500, "io_error"),
+        let (errno, word) = status(error.kind());
+        let reason = match error.kind() {
+            ErrorKind::Conflict => "process_conflict",
+            ErrorKind::Invalid => "bad_command",
+            _ => word,
         };
         Self::new(errno, reason, error.to_string())
     }

@@ -33,6 +33,8 @@ use crate::{Error, ErrorKind, Result, suggest};
 
 pub use command::{Access, Command, On, Param, Scope};
 pub use error::CommandError;
+#[cfg(feature = "server")]
+pub(crate) use error::status;
 pub use session::{Gate, Session};
 pub use subscriptions::{MAX_QUEUE, MAX_TOPICS, Subscriptions};
 pub use table::{COMMANDS, is_stdin};

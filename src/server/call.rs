@@ -16,12 +16,12 @@ use super::metrics::Metrics;
 use super::socket::{Message, SocketOut};
 use super::sockjs::Services;
 use super::streamed::Streamed;
+use crate::Error;
 use crate::access::{Right, Who};
-use crate::controller::Scope;
+use crate::controller::{self, Scope};
 use crate::manager::{Cx, Target};
 use crate::process::Pid;
 use crate::proto::h1::{self, Query, RequestHead};
-use crate::{Error, ErrorKind};
 
 /// One request, lent to its handler with everything it may use.
 ///
@@ -354,20 +354,7 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let (status, word) = match error.kind() {
-            ErrorKind::NotFound => (404, "not_found"),
-            ErrorKind::Conflict => (409, "conflict"),
-            ErrorKind::Invalid => (400, "bad_request"),
-            ErrorKind::Forbidden => (403, "forbidden"),
-            ErrorKind::Stopping => (503, "stopping"),
-            ErrorKind::Full => (503, "full"),
-            // The process has ended or closed that stream: it was there, and will not be again.
-            ErrorKind::Closed => (410, "closed"),
-            ErrorKind::TimedOut => (504, "timed_out"),
-            ErrorKind::Unreachable => (502, "unreachable"),
-            ErrorKind::Unsupported => (501, "unsupported"),
-            ErrorKind::Io => (500, "io_error"),
-        };
+        let (status, word) = controller::status(error.kind());
         Self::new(status, word, error.to_string())
     }
 }

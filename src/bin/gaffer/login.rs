@@ -1,13 +1,12 @@
 //! `gaffer login`: a key for a name and a password, remembered for the node.
 
 use gaffer::cli::node::{self, Node, failure};
-use gaffer::cli::{Code, Command, Failure, Opt};
+use gaffer::cli::{Code, Command, Failure, Opt, ask, ask_secretly};
 use gaffer::client::Server;
 use gaffer::config::ClientConfig;
 use gaffer::{Error, ErrorKind};
 
 use crate::app::set;
-use crate::secret::{ask, ask_secretly};
 
 /// What `gaffer login` is asked to do.
 #[derive(Debug, Default, PartialEq)]

@@ -28,7 +28,6 @@ mod recv;
 mod reload;
 mod remote;
 mod run;
-mod secret;
 mod send;
 mod start;
 mod unload;

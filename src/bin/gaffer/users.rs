@@ -1,12 +1,11 @@
 //! `gaffer user`, `user:add`, `user:del`, `user:setpassword`, `user:setkey`: the users of a node.
 
 use gaffer::cli::node::{self, Node, failure};
-use gaffer::cli::{Code, Command, Failure, Opt};
+use gaffer::cli::{Code, Command, Failure, Opt, ask, ask_secretly};
 use gaffer::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::app::set;
-use crate::secret::{ask, ask_secretly};
 
 /// What one of them is asked to do.
 #[derive(Debug, Default, PartialEq)]

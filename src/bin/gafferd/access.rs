@@ -1,20 +1,15 @@
 //! Keys and users, as the configuration has them, and what the command line does with them.
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use gaffer::access::{Access, NewUser, Permissions, Who};
-use gaffer::cli::{self, Code};
+use gaffer::cli::{self, Code, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::log::Log;
 use gaffer::server::Guard;
-use gaffer::sys::tty::Modes;
 use gaffer::{Error, ErrorKind, Result};
 
 use crate::args::Args;
-
-/// Longer than any password may be.
-const MAX_LINE: u64 = 4096;
 
 /// What is wrong with the settings.
 pub(crate) fn fault(config: &GafferdConfig) -> Option<Error> {
@@ -59,13 +54,14 @@ pub(crate) fn guard(args: &Args, config: &GafferdConfig, log: &Log) -> Result<Op
 
 /// `gafferd --create-admin-user`.
 pub(crate) fn create_admin(args: &Args, config: &GafferdConfig) -> Result<Code> {
+    let unheard = |failure: Failure| Error::new(ErrorKind::Invalid, failure.to_string());
     let name = match &args.username {
         Some(name) => name.clone(),
-        None => ask("User name: ")?,
+        None => cli::ask("User name: ").map_err(unheard)?,
     };
     let password = match &args.password {
         Some(password) => password.clone(),
-        None => ask_secretly(&format!("Password of {name}: "))?,
+        None => cli::ask_secretly(&format!("Password of {name}: ")).map_err(unheard)?,
     };
     let file = file(args, config)?;
     let access = Access::open(&file)?;
@@ -92,34 +88,4 @@ pub(crate) fn list_admins(args: &Args, config: &GafferdConfig) -> Result<Code> {
     let text = admins.fold(String::new(), |text, name| text + name + "\n");
     cli::print(text).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
     Ok(Code::Ok)
-}
-
-/// A line of standard input; who is there is told what for.
-fn ask(what: &str) -> Result<String> {
-    let stdin = io::stdin();
-    if stdin.is_terminal() {
-        let mut stderr = io::stderr();
-        // Whoever cannot read it will see nothing else either.
-        let _ = stderr.write_all(what.as_bytes()).and_then(|()| stderr.flush());
-    }
-    let mut line = String::new();
-    let read = io::Read::take(stdin.lock(), MAX_LINE).read_line(&mut line);
-    match read.map_err(|e| Error::io("standard input", e))? {
-        0 => Err(Error::new(ErrorKind::Invalid, format!("{what}nothing came on standard input"))),
-        _ => Ok(line.trim_end_matches(['\n', '\r']).to_owned()),
-    }
-}
-
-/// The same, without showing on a terminal what is typed.
-fn ask_secretly(what: &str) -> Result<String> {
-    let modes = Modes::of_stdin();
-    if let Some(modes) = &modes {
-        modes.without_echo().map_err(|e| Error::io("the terminal", e))?;
-    }
-    let answer = ask(what);
-    if let Some(modes) = &modes {
-        modes.restore().map_err(|e| Error::io("the terminal", e))?;
-        let _ = io::stderr().write_all(b"\n");
-    }
-    answer
 }

@@ -2,15 +2,19 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use gaffer::Error;
-use gaffer::cli::Failure;
-use gaffer::sys::tty::Modes;
+use super::Failure;
+use crate::Error;
+use crate::sys::tty::Modes;
 
 /// Longer than any password may be.
 const MAX_LINE: u64 = 4096;
 
-/// A line of standard input; who is there is told what for.
-pub(crate) fn ask(what: &str) -> Result<String, Failure> {
+/// A line of standard input, without its end; whoever is at a terminal is shown `what`. At most 4 KiB of it are read.
+///
+/// # Errors
+///
+/// Standard input has ended ([`Code::Usage`](super::Code::Usage)) or cannot be read.
+pub fn ask(what: &str) -> Result<String, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         let mut stderr = io::stderr();
@@ -26,7 +30,11 @@ pub(crate) fn ask(what: &str) -> Result<String, Failure> {
 }
 
 /// The same, without showing on a terminal what is typed.
-pub(crate) fn ask_secretly(what: &str) -> Result<String, Failure> {
+///
+/// # Errors
+///
+/// As [`ask`], or the terminal does not take the change.
+pub fn ask_secretly(what: &str) -> Result<String, Failure> {
     let modes = Modes::of_stdin();
     if let Some(modes) = &modes {
         modes.without_echo().map_err(|e| Error::io("the terminal", e))?;
