@@ -10,13 +10,13 @@ use gaffer::process::{JobConfig, Pid};
 use gaffer::proto::frame::{Frame, Kind};
 use gaffer::proto::ws::{CloseCode, Event};
 use gaffer::server::api::ROUTES;
-use gaffer::server::{Config, Guard, Needs, guarded_channel, sockjs};
+use gaffer::server::{Config, Guard, HttpServer, Needs, guarded_channel, sockjs};
 use serde_json::{Value, json};
 
 use crate::node::{Answer, Node, PATIENCE};
 use crate::wsclient::Ws;
 
-const KINDS: [&str; 11] = [
+pub(crate) const KINDS: [&str; 11] = [
     r#"{"admin": true}"#,
     r#"{"manage": ["*"]}"#,
     r#"{"write": ["*"]}"#,
@@ -31,13 +31,13 @@ const KINDS: [&str; 11] = [
 ];
 
 /// A node that asks for keys, with the processes 1 of `a` and 2 of `b`.
-struct Guarded {
-    node: Node,
-    access: Access,
+pub(crate) struct Guarded {
+    pub(crate) node: Node,
+    pub(crate) access: Access,
     /// One of each kind, and their ids.
-    keys: Vec<(String, String)>,
-    audit: Arc<Mutex<Vec<String>>>,
-    folder: PathBuf,
+    pub(crate) keys: Vec<(String, String)>,
+    pub(crate) audit: Arc<Mutex<Vec<String>>>,
+    pub(crate) folder: PathBuf,
 }
 
 impl Drop for Guarded {
@@ -47,7 +47,12 @@ impl Drop for Guarded {
 }
 
 impl Guarded {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::serving(|_| ())
+    }
+
+    /// The same with more than the API.
+    pub(crate) fn serving(and: impl FnOnce(&mut HttpServer)) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("gaffer-keys-{}-{n}", std::process::id()));
@@ -70,6 +75,7 @@ impl Guarded {
             let factory = move |request: &gaffer::server::Request| guarded_channel(&channel, request);
             server.sockjs("/channel", sockjs::Config::default(), factory).expect("a service");
             server.guard(guard);
+            and(server);
         });
         for name in ["a", "b"] {
             let job = JobConfig::new(name, "cat").expect("valid").env("SECRET", "hidden");
@@ -84,7 +90,7 @@ impl Guarded {
         Self { node, access, keys, audit, folder }
     }
 
-    fn ask(&self, method: &str, path: &str, fields: &str, body: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str, fields: &str, body: &str) -> Answer {
         let mut client = self.node.connect();
         let length = body.len();
         client.send(&format!(
@@ -93,7 +99,7 @@ impl Guarded {
         client.answer_to(method)
     }
 
-    fn with(&self, kind: usize, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn with(&self, kind: usize, method: &str, path: &str, body: &str) -> Answer {
         self.ask(method, path, &format!("X-Api-Key: {}\r\n", self.keys[kind].0), body)
     }
 }
@@ -459,17 +465,4 @@ fn streams_of_a_process_ask_too() {
     ws.text(&message("hello\n"));
     assert_eq!(answer(&mut ws), (Kind::Response, "OK".to_owned()));
     assert_eq!(answer(&mut ws), (Kind::Message, "hello\n".to_owned()));
-}
-
-#[test]
-fn a_key_that_goes_takes_its_subscriptions_along() {
-    let node = Guarded::new();
-    let mut ws = Ws::new(&node.node, "/channel/websocket");
-    ws.text(&format!("AUTH:{}", node.keys[3].0));
-    ws.subscribe("EVENTS");
-    node.access.remove_key(&Who::Trusted, &node.keys[3].1).expect("it was there");
-    node.node.handle.call(|cx| cx.unload("b")).expect("it runs").expect("it was there");
-    // Nothing came of that before the answer.
-    let answer = ws.command("jobs", json!([]));
-    assert_eq!(answer["error"]["errno"], 403);
 }

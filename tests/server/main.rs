@@ -19,6 +19,7 @@ mod node;
 #[cfg(feature = "tls")]
 #[path = "../pki/mod.rs"]
 mod pki;
+mod revoked;
 mod sockjs;
 mod stats;
 #[cfg(feature = "tls")]

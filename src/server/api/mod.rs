@@ -116,7 +116,7 @@ pub const ROUTES: &[Route] = &[
 
     get("/streams/:pid/:label", streams::read, "The output of a process, as a feed").needs(Needs::Process(Right::Read)),
     post("/streams/:pid/:label", streams::write, "Writes to a process").body_limit(MAX_INPUT).needs(Needs::Process(Right::Write)),
-    get("/wstreams/:pid", wstreams::open, "Input and output of a process, by websocket").needs(Needs::Process(Right::Write)),
+    get("/wstreams/:pid", wstreams::open, "Input and output of a process, by websocket").needs(Needs::Handler),
 
     get("/auth", auth::login, "A new key for a user's name and password").needs(Needs::Nothing),
     get("/keys", keys::all, "The ids of all keys").needs(Needs::Key),
