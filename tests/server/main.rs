@@ -5,6 +5,7 @@
 
 mod access;
 mod channel;
+mod defects;
 mod feeds;
 mod http;
 mod iochannel;
@@ -20,6 +21,7 @@ mod node;
 #[path = "../pki/mod.rs"]
 mod pki;
 mod revoked;
+mod rubbish;
 mod sockjs;
 mod stats;
 #[cfg(feature = "tls")]

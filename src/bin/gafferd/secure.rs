@@ -14,9 +14,14 @@ pub(crate) const fn is_secure(ssl: &Ssl) -> bool {
 
 /// Whether the one can become the other without closing.
 pub(crate) fn is_same_place(one: &Endpoint, other: &Endpoint) -> bool {
+    is_but_for_ssl(one, other) && is_secure(&one.ssl) == is_secure(&other.ssl)
+}
+
+/// Whether they differ in their certificates at most.
+pub(crate) fn is_but_for_ssl(one: &Endpoint, other: &Endpoint) -> bool {
     let mut there = one.clone();
     there.ssl.clone_from(&other.ssl);
-    there == *other && is_secure(&one.ssl) == is_secure(&other.ssl)
+    there == *other
 }
 
 #[cfg(feature = "tls")]

@@ -35,6 +35,7 @@ mod tests;
 use crate::access::Right;
 pub use crate::controller::shapes;
 use crate::server::{Needs, Route, delete, get, post, put, site};
+pub(super) use openapi::handlers_security;
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.
 pub const MAX_INPUT: usize = 16 << 20;
