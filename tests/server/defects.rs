@@ -246,7 +246,7 @@ fn defect_9_who_a_job_runs_as_is_applied_or_refused() {
     };
     // The session is the fourth word behind the name (proc(5)).
     let script = r"read go; id -u; id -g; id -G; read -r line </proc/$$/stat; set -- ${line##*) }; echo $$ $4; echo .";
-    let tell = |name: &str| JobConfig::new(name, "/bin/sh").expect("valid").arg("-c").arg(script);
+    let tell = |name: &str| JobConfig::new(name, script).expect("valid").shell(true).cwd("/");
     let is_root = output(tell("as-is")).expect("it runs").starts_with("0\n");
     let other = output(tell("other").uid(UserRef::Id(65534)).gid(UserRef::Id(65534)));
     if is_root {

@@ -195,7 +195,50 @@ fn the_matrix() {
         ("PUT", "/users/bob/key", r#"{"y":1}"#, [400, 403, 403, 403, 403, 403, 403, 403, 403, 400, 400]),
         ("PUT", "/users/bob/key", "{", [400, 403, 403, 403, 403, 403, 403, 403, 403, 400, 400]),
         ("DELETE", "/users/nobody", "", [404, 403, 403, 403, 403, 403, 403, 403, 403, 404, 403]),
+        ("GET", "/", "", [200; 11]),
+        ("GET", "/version", "", [200; 11]),
+        ("GET", "/ping", "", [200; 11]),
+        ("GET", "/openapi.json", "", [200; 11]),
+        ("GET", "/healthz", "", [200; 11]),
+        ("GET", "/readyz", "", [200, 200, 200, 200, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/channel/websocket", "", [426; 11]),
+        ("GET", "/1/channel", "", [426, 426, 426, 403, 426, 426, 426, 403, 403, 403, 403]),
+        ("GET", "/1/channel/out?mode=1", "", [426, 426, 426, 426, 426, 426, 426, 426, 403, 403, 403]),
+        ("PUT", "/processes/a", "junk", [400, 400, 403, 403, 400, 400, 403, 403, 403, 403, 403]),
+        ("DELETE", "/processes/nope", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/processes/a/_pids", "", [200, 200, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        ("POST", "/processes/nope/_stop", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/nope/_restart", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/nope/_add", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/nope/_sub", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/a/_add/x", "", [400, 400, 403, 403, 400, 400, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/a/_sub/x", "", [400, 400, 403, 403, 400, 400, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/a/_signal", "junk", [400, 400, 403, 403, 400, 400, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/a/_signal/cont", "", [200, 200, 403, 403, 200, 200, 403, 403, 403, 403, 403]),
+        ("GET", "/groups", "", [200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("DELETE", "/groups/nosession", "", [404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/groups/default/_start", "", [200, 200, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/groups/nosession/_stop", "", [404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/groups/nosession/_restart", "", [404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/stats/a/1", "", [200, 200, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        // A feed that is none is refused to those who may have one.
+        ("GET", "/watch?feed=x", "", [400, 400, 400, 400, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/watch/exit?feed=x", "", [400, 400, 400, 400, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/logs", "", [501, 501, 501, 501, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/streams/1/out?feed=x", "", [400, 400, 400, 400, 400, 400, 400, 400, 403, 403, 403]),
+        ("GET", "/auth", "", [401; 11]),
+        ("GET", "/_plugin/x/y", "", [404; 11]),
+        #[cfg(feature = "webhooks")]
+        ("GET", "/webhooks", "", [501, 501, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        #[cfg(feature = "webhooks")]
+        ("POST", "/webhooks", "junk", [501, 501, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        #[cfg(feature = "webhooks")]
+        ("DELETE", "/webhooks/1", "", [501, 501, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
     ];
+    for route in ROUTES {
+        let has_row = rows.iter().any(|(method, path, ..)| *method == route.method && fits(route.pattern, path));
+        assert!(has_row, "{route:?} has no row");
+    }
     let mut wrong = Vec::new();
     for (method, path, body, wanted) in rows {
         for (kind, want) in wanted.iter().enumerate() {
@@ -206,6 +249,21 @@ fn the_matrix() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether a path is one of a pattern.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut segments, mut words) = (path.split('?').next().unwrap_or_default().split('/'), pattern.split('/'));
+    loop {
+        match (words.next(), segments.next()) {
+            (None, None) => return true,
+            (Some(word), Some(_)) if word.starts_with('*') => return true,
+            (Some(":pid"), Some(segment)) if segment.bytes().all(|b| b.is_ascii_digit()) => {}
+            (Some(word), Some(_)) if word != ":pid" && word.starts_with(':') => {}
+            (Some(word), Some(segment)) if word == segment => {}
+            _ => return false,
+        }
+    }
 }
 
 #[test]

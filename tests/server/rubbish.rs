@@ -215,7 +215,7 @@ fn body(random: &mut Random) -> String {
 
 fn target(random: &mut Random, keys: &[(String, String)]) -> String {
     let route = ROUTES[random.below(ROUTES.len())];
-    let mut word = |random: &mut Random| match random.below(30) {
+    let word = |random: &mut Random| match random.below(30) {
         0 => keys[random.below(keys.len())].0.clone(),
         1 => keys[random.below(keys.len())].1.clone(),
         2 => "x".repeat(random.below(3000)),
