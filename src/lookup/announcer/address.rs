@@ -31,7 +31,9 @@ pub(super) enum Address {
 impl Address {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let bad = |why: &str| {
-            let what = format!("invalid lookup address {text:?}: {why}; expected http://HOST:PORT, https://HOST:PORT or unix:/PATH");
+            let what = format!(
+                "invalid lookup address {text:?}: {why}; expected http://HOST:PORT, https://HOST:PORT or unix:/PATH"
+            );
             Error::new(ErrorKind::Invalid, what)
         };
         if let Some(path) = text.strip_prefix("unix:") {

@@ -397,7 +397,9 @@ impl Link {
                 let rest = std::mem::take(rest);
                 self.try_next(cx, rest, "no connection within 10 s".to_owned())
             }
-            State::Resolving { .. } | State::Securing { .. } | State::Handshaking { .. } => Err("no answer within 10 s".to_owned()),
+            State::Resolving { .. } | State::Securing { .. } | State::Handshaking { .. } => {
+                Err("no answer within 10 s".to_owned())
+            }
             State::Open { unanswered, phase, .. } => {
                 if *phase == Phase::Identifying {
                     Err("no answer to the first message".to_owned())

@@ -45,9 +45,9 @@ use link::{Link, Outcome};
 use model::Model;
 
 use crate::event_loop::{Readiness, SourceId, TimerId};
+use crate::lookup::registry::PING_INTERVAL;
 use crate::manager::{App, Cx};
 use crate::process::{Event, What};
-use crate::lookup::registry::PING_INTERVAL;
 use crate::proto::lookup::{NodeInfo, Request, VERSION};
 use crate::sys::socket;
 #[cfg(feature = "tls")]
