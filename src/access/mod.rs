@@ -35,6 +35,7 @@
 mod password;
 mod permissions;
 mod secret;
+mod shared;
 mod state;
 mod store;
 mod throttle;
@@ -59,6 +60,7 @@ use crate::{Error, ErrorKind, Result};
 
 pub use password::MAX_PASSWORD;
 pub use permissions::{MAX_PATTERNS, Pattern, Permissions, Right};
+pub use shared::{SharedKeys, Shown};
 pub use state::{MAX_KEYS, MAX_LOGINS, MAX_NAME, MAX_USERS, NewUser};
 pub use throttle::{MAX_REMEMBERED, MAX_WAIT, Throttle};
 

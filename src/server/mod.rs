@@ -63,6 +63,7 @@ mod listen;
 mod logs;
 pub mod metrics;
 mod route;
+mod secure;
 pub mod site;
 mod socket;
 mod sockets;
@@ -87,10 +88,12 @@ pub use call::{
 };
 pub use channel::{channel_socket, guarded_channel};
 pub use config::{Config, Endpoint};
-pub use guard::{Audit, Guard, Needs};
+pub(crate) use guard::no_key;
+pub use guard::{Audit, Guard, Needs, key_of};
 pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
+pub use secure::Tls;
 pub use socket::{Message, SocketAddress, SocketOut};
 pub use streamed::Streamed;
 
@@ -109,7 +112,7 @@ use crate::access::Right;
 use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
-use crate::proto::h1::{Decoder, HttpDate};
+use crate::proto::h1::{Decoder, HttpDate, RequestHead};
 
 /// Connections taken in one turn by one endpoint.
 const MAX_ACCEPTS: usize = 64;
@@ -145,6 +148,8 @@ pub struct HttpServer {
     observer: Option<answered::Observer>,
     /// Asks for keys.
     guard: Option<Guard>,
+    /// Looks at each request before anybody else.
+    gate: Option<Gate>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -157,6 +162,9 @@ pub struct HttpServer {
     buffer: Vec<u8>,
     date: (u64, HttpDate),
 }
+
+/// See [`HttpServer::screen`].
+type Gate = Box<dyn Fn(&RequestHead, &Peer) -> Result<(), Refusal> + Send>;
 
 /// A letter to itself: what is dirty is to be flushed.
 struct Flush;
@@ -197,6 +205,7 @@ impl HttpServer {
             sockjs: Services::default(),
             observer: None,
             guard: None,
+            gate: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -249,6 +258,12 @@ impl HttpServer {
     /// [`guarded_channel`] does. Preflights of browsers need no key, which they could not send.
     pub fn guard(&mut self, guard: Guard) {
         self.guard = Some(guard);
+    }
+
+    /// Has `f` look at the head of each request, whatever it is for, before anything else is told: what it refuses is refused. Preflights of
+    /// browsers, which cannot send a key, are not shown to it. It runs in the loop and must not block.
+    pub fn screen(&mut self, f: impl Fn(&RequestHead, &Peer) -> Result<(), Refusal> + Send + 'static) {
+        self.gate = Some(Box::new(f));
     }
 
     /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.

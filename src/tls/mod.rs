@@ -15,7 +15,7 @@
 mod client;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod connector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 mod explain;
 mod files;
 mod server;
@@ -33,7 +33,7 @@ pub use server::Server;
 
 #[cfg(any(feature = "client", feature = "webhooks"))]
 pub(crate) use connector::TlsConnector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 pub(crate) use explain::explain;
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use session::Session;
