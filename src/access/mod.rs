@@ -39,6 +39,7 @@
 mod password;
 mod permissions;
 mod secret;
+mod shared;
 mod state;
 mod store;
 mod throttle;
@@ -64,6 +65,7 @@ use crate::{Error, ErrorKind, Result};
 
 pub use password::MAX_PASSWORD;
 pub use permissions::{MAX_PATTERNS, Pattern, Permissions, Right};
+pub use shared::{SharedKeys, Shown};
 pub use state::{MAX_KEYS, MAX_LOGINS, MAX_NAME, MAX_USERS, NewUser};
 pub use throttle::{MAX_REMEMBERED, MAX_WAIT, Throttle};
 pub use watch::Watch;

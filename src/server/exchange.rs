@@ -149,7 +149,11 @@ impl HttpServer {
         if matches!(conn.peer, super::Peer::Tcp(_)) {
             self.access.check_host(head)?;
         }
-        self.access.check_origin(head)
+        self.access.check_origin(head)?;
+        match &self.gate {
+            Some(gate) if head.method() != Method::Options => gate(head, &conn.peer),
+            _ => Ok(()),
+        }
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {

@@ -112,9 +112,7 @@ impl Guard {
     ///
     /// 403 for a key that is not known.
     pub(super) fn who(&self, head: &RequestHead, peer: &Peer) -> Result<Who, Refusal> {
-        let text = |name| head.headers().get(name).map(|value| std::str::from_utf8(value).unwrap_or(""));
-        let bearer = || text("authorization").and_then(|value| scheme(value, "bearer"));
-        match text("x-api-key").map(str::trim).or_else(bearer) {
+        match key_of(head) {
             Some(key) => self.access.identify(key).map_err(Refusal::from),
             None => match peer {
                 Peer::Unix { uid: Some(uid), .. } if self.trusted.contains(uid) => Ok(Who::Trusted),
@@ -171,7 +169,15 @@ impl Guard {
     }
 }
 
-pub(super) fn no_key() -> Refusal {
+/// The key that a request shows: in `X-Api-Key`, else as `Authorization: Bearer`.
+#[must_use]
+pub fn key_of(head: &RequestHead) -> Option<&str> {
+    let text = |name| head.headers().get(name).map(|value| std::str::from_utf8(value).unwrap_or(""));
+    let bearer = || text("authorization").and_then(|value| scheme(value, "bearer"));
+    text("x-api-key").map(str::trim).or_else(bearer)
+}
+
+pub(crate) fn no_key() -> Refusal {
     let reason = "a key is needed: in X-Api-Key, or as Authorization: Bearer";
     Refusal::new(401, "unauthorized", reason).header("WWW-Authenticate", "Bearer")
 }

@@ -67,6 +67,7 @@ pub mod metrics;
 mod redact;
 mod revoked;
 mod route;
+mod secure;
 pub mod site;
 mod socket;
 mod sockets;
@@ -91,11 +92,13 @@ pub use call::{
 };
 pub use channel::{channel_socket, guarded_channel};
 pub use config::{Config, Endpoint};
-pub use guard::{Audit, Guard, Needs};
+pub(crate) use guard::no_key;
+pub use guard::{Audit, Guard, Needs, key_of};
 pub use handshakes::FailedHandshake;
 pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
+pub use secure::Tls;
 pub use socket::{Message, SocketAddress, SocketOut};
 pub use streamed::Streamed;
 
@@ -115,7 +118,7 @@ use crate::access::Right;
 use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
-use crate::proto::h1::{Decoder, HttpDate};
+use crate::proto::h1::{Decoder, HttpDate, RequestHead};
 
 /// Connections taken in one turn by one endpoint.
 const MAX_ACCEPTS: usize = 64;
@@ -156,6 +159,8 @@ pub struct HttpServer {
     keys: Option<KeysWatch>,
     /// That of the request that was answered last, until its connection has it.
     permit: Option<Box<Permit>>,
+    /// Looks at each request before anybody else.
+    gate: Option<Gate>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -168,6 +173,9 @@ pub struct HttpServer {
     buffer: Vec<u8>,
     date: (u64, HttpDate),
 }
+
+/// See [`HttpServer::screen`].
+type Gate = Box<dyn Fn(&RequestHead, &Peer) -> Result<(), Refusal> + Send>;
 
 /// A letter to itself: what is dirty is to be flushed.
 struct Flush;
@@ -211,6 +219,7 @@ impl HttpServer {
             guard: None,
             keys: None,
             permit: None,
+            gate: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -267,6 +276,12 @@ impl HttpServer {
     /// where another process has changed the file, with the next request with a key or the next event a second later.
     pub fn guard(&mut self, guard: Guard) {
         self.guard = Some(guard);
+    }
+
+    /// Has `f` look at the head of each request, whatever it is for, before anything else is told: what it refuses is refused. Preflights of
+    /// browsers, which cannot send a key, are not shown to it. It runs in the loop and must not block.
+    pub fn screen(&mut self, f: impl Fn(&RequestHead, &Peer) -> Result<(), Refusal> + Send + 'static) {
+        self.gate = Some(Box::new(f));
     }
 
     /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.

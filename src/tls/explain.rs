@@ -30,7 +30,7 @@ pub(crate) fn explain_client(error: &io::Error) -> String {
 }
 
 /// A sentence without its subject for an error of TLS, `None` for others.
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 pub(crate) fn explain(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     Some(match error {
@@ -61,7 +61,7 @@ fn certificate(why: &CertificateError) -> String {
     words.to_owned()
 }
 
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 fn refused(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::CertificateRequired => {

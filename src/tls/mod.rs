@@ -33,7 +33,7 @@ pub use server::Server;
 
 #[cfg(any(feature = "client", feature = "webhooks"))]
 pub(crate) use connector::TlsConnector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 pub(crate) use explain::explain;
 #[cfg(feature = "server")]
 pub(crate) use explain::explain_client;

@@ -1,6 +1,5 @@
 //! The command line, which wins over the file.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use gaffer::cli::{Command, Failure, Opt};
@@ -10,7 +9,7 @@ use gaffer::log::{LogFormat, LogLevel};
 use gaffer::lookup::announcer::check_address;
 use gaffer::{Error, ErrorKind, Result};
 
-use crate::secure::{is_guarded, is_secure};
+use crate::secure::protection;
 
 /// What gafferd is asked to do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +42,10 @@ pub(crate) struct Args {
     pub(crate) plugins_dir: Option<PathBuf>,
     /// `--lookupd-address`, in order.
     pub(crate) lookupd: Vec<String>,
+    /// `--lookup-key-file`.
+    pub(crate) lookup_key_file: Option<PathBuf>,
+    /// `--lookup-cacert`, `--client-certfile` and `--client-keyfile`.
+    pub(crate) lookup_ssl: Ssl,
     /// `--broadcast-address`.
     pub(crate) broadcast: Option<String>,
     /// `--check`.
@@ -112,6 +115,28 @@ pub(crate) fn command() -> Command<Args> {
                 Ok(())
             },
         )
+        .option(
+            Opt::value("lookup-key-file", "FILE", "Show lookup servers the first key in this file.")
+                .default("that of the configuration"),
+            |a, v| set(&mut a.lookup_key_file, Some(v.path())),
+        )
+        .option(
+            Opt::value(
+                "lookup-cacert",
+                "FILE",
+                "Believe lookup servers at https that one of these authorities has signed.",
+            )
+            .default("that of [lookup_ssl], else the system's"),
+            |a, v| set(&mut a.lookup_ssl.cacert, Some(v.path())),
+        )
+        .option(
+            Opt::value("client-certfile", "FILE", "The certificate to show lookup servers that ask for one.")
+                .default("that of [lookup_ssl]"),
+            |a, v| set(&mut a.lookup_ssl.certfile, Some(v.path())),
+        )
+        .option(Opt::value("client-keyfile", "FILE", "Its key.").default("in the --client-certfile"), |a, v| {
+            set(&mut a.lookup_ssl.keyfile, Some(v.path()))
+        })
         .option(
             Opt::value("broadcast-address", "URL", "Where clients reach this node, as gaffer_lookupd tells them.")
                 .default("the first endpoint"),
@@ -229,7 +254,7 @@ impl Args {
             config.endpoints = vec![endpoint];
         }
         if self.ssl != Ssl::default() {
-            if !is_secure(&self.ssl) {
+            if !self.ssl.is_secure() {
                 return invalid("--keyfile and --cacert are for a --certfile".to_owned());
             }
             config.ssl.clone_from(&self.ssl);
@@ -248,6 +273,19 @@ impl Args {
         }
         if !self.lookupd.is_empty() {
             config.lookupd_addresses.clone_from(&self.lookupd);
+        }
+        if self.lookup_key_file.is_some() {
+            (config.lookup_key, config.lookup_key_file) = (None, self.lookup_key_file.clone());
+        }
+        if self.lookup_ssl.keyfile.is_some() && self.lookup_ssl.certfile.is_none() {
+            return invalid("--client-keyfile is for a --client-certfile".to_owned());
+        }
+        if self.lookup_ssl.certfile.is_some() {
+            config.lookup_ssl.certfile.clone_from(&self.lookup_ssl.certfile);
+            config.lookup_ssl.keyfile.clone_from(&self.lookup_ssl.keyfile);
+        }
+        if self.lookup_ssl.cacert.is_some() {
+            config.lookup_ssl.cacert.clone_from(&self.lookup_ssl.cacert);
         }
         if self.broadcast.is_some() {
             config.broadcast_address.clone_from(&self.broadcast);
@@ -281,30 +319,7 @@ fn invalid<T>(what: String) -> Result<T> {
 
 /// Whoever reaches the API runs programs as us, and whoever hears a key may use it.
 fn refuse_public(config: &GafferdConfig) -> Result<()> {
-    for endpoint in config.endpoints.iter().filter(|endpoint| !is_guarded(config, endpoint)) {
-        let Some(public) = endpoint.bind.iter().find(|address| is_public(address)) else { continue };
-        let (why, advice) = match (config.require_key, is_secure(&endpoint.ssl)) {
-            (true, _) => ("whoever is on the way to it could read the keys", "Give it a certificate (certfile)"),
-            (_, true) => ("whoever reaches it could run any program here", "Ask for keys (require_key)"),
-            _ => ("whoever reaches it could run any program here", "Ask for keys (require_key) and by TLS (certfile)"),
-        };
-        return invalid(format!(
-            "refusing to listen on {public}: {why}. {advice}, bind 127.0.0.1 or unix:PATH and put a proxy that does \
-             both before it, or say --insecure"
-        ));
-    }
-    Ok(())
-}
-
-/// Whether others than this machine may reach it. A name that is not `localhost` may mean anything tomorrow.
-fn is_public(address: &Address) -> bool {
-    match address {
-        Address::Unix(_) => false,
-        Address::Tcp { host, .. } => match host.parse::<IpAddr>() {
-            Ok(ip) => !ip.to_canonical().is_loopback(),
-            Err(_) => host != "localhost",
-        },
-    }
+    config.endpoints.iter().try_for_each(|endpoint| protection(config, endpoint).check(&endpoint.bind))
 }
 
 #[cfg(test)]

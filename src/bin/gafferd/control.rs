@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gaffer::Result;
+use gaffer::cli::daemon;
 use gaffer::config::{GafferdConfig, Job, Plan};
 use gaffer::event_loop::TimerId;
 use gaffer::log::{Log, LogLevel};
@@ -176,7 +177,14 @@ impl Control {
         self.guests.sites.set_folder(new.plugins_dir.clone());
         server::show_console(&self.guests.sites, new.web_console);
         cx.mail(self.guests.plugins, set);
-        cx.mail(self.guests.announcer, lookup::settings(&new, &self.endpoints));
+        match lookup::settings(&new, &self.endpoints) {
+            Ok(settings) => {
+                lookup::warnings(&new).for_each(|warning| self.log.warning(warning));
+                cx.mail(self.guests.announcer, settings);
+            }
+            // It could be read a moment ago.
+            Err(e) => self.log.error(format_args!("{e}; lookup servers stay as they were")),
+        }
         let jobs = std::mem::take(&mut new.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &jobs);
         // What is not there is not remembered, so that the next reload tries again.
@@ -268,10 +276,7 @@ impl App for Control {
             Ok(Message::Reload) => self.reload(cx),
             Ok(Message::Reopen) => {
                 let logs = [Some(&self.log), self.endpoints.access_log()];
-                match logs.into_iter().flatten().try_for_each(Log::reopen) {
-                    Ok(()) => self.log.info("the log was opened again"),
-                    Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
-                }
+                daemon::reopen(logs.into_iter().flatten(), &self.log);
                 if let Err(e) = cx.reopen_logs() {
                     self.log.error(format_args!("{e}; going on in the old one"));
                 }

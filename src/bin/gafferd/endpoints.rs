@@ -8,11 +8,14 @@ use gaffer::config::gafferd::{Endpoint, Ssl};
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::Log;
 use gaffer::manager::{AppId, Cx, Supervisor};
-use gaffer::server::{HttpServer, LocalAddr};
+use gaffer::server::{HttpServer, LocalAddr, Tls};
 use gaffer::{Error, Result};
 
-use crate::secure::{Tls, is_but_for_ssl, is_same_place, is_secure};
+use crate::secure::{is_but_for_ssl, is_same_place};
 use crate::server::{self, Surroundings};
+
+/// What stands behind an address where TLS is spoken.
+const SECURE: &str = " (TLS)";
 
 /// The endpoints that listen, each a server of its own, so that one can change without the others.
 #[derive(Debug)]
@@ -53,11 +56,14 @@ impl Endpoints {
         Ok(Self { open, inherited, around })
     }
 
-    /// The first address that listens, TCP before unix.
-    pub(crate) fn first(&self) -> Option<Address> {
-        let addresses = self.open.iter().flat_map(|open| &open.addresses).filter_map(|text| text.parse().ok());
-        let all: Vec<Address> = addresses.collect();
-        let tcp = all.iter().find(|address| matches!(address, Address::Tcp { .. }));
+    /// The first address that listens, TCP before unix, and whether TLS is spoken there.
+    pub(crate) fn first(&self) -> Option<(Address, bool)> {
+        let read = |text: &String| {
+            let (text, secure) = text.strip_suffix(SECURE).map_or((text.as_str(), false), |text| (text, true));
+            text.parse().ok().map(|address: Address| (address, secure))
+        };
+        let all: Vec<(Address, bool)> = self.open.iter().flat_map(|open| &open.addresses).filter_map(read).collect();
+        let tcp = all.iter().find(|(address, _)| matches!(address, Address::Tcp { .. }));
         tcp.or(all.first()).cloned()
     }
 
@@ -94,7 +100,7 @@ impl Endpoints {
         // First close: an address may move from one endpoint to another.
         self.open.retain(|open| {
             let same = match open.is_inherited() {
-                true => is_secure(&open.endpoint.ssl) == is_secure(&new.ssl),
+                true => open.endpoint.ssl.is_secure() == new.ssl.is_secure(),
                 false => wanted.iter().any(|new| is_same_place(&open.endpoint, new)),
             };
             let stays = same && !all;
@@ -166,9 +172,9 @@ fn inherit(
 }
 
 fn add(manager: &mut Supervisor, endpoint: Endpoint, tls: Tls, server: HttpServer) -> Open {
-    let secure = |address: &LocalAddr| is_secure(&endpoint.ssl) && matches!(address, LocalAddr::Tcp(_));
+    let secure = |address: &LocalAddr| endpoint.ssl.is_secure() && matches!(address, LocalAddr::Tcp(_));
     let addresses = server.local_addrs().iter();
-    let addresses = addresses.map(|a| if secure(a) { format!("{a} (TLS)") } else { a.to_string() }).collect();
+    let addresses = addresses.map(|a| if secure(a) { format!("{a}{SECURE}") } else { a.to_string() }).collect();
     Open { endpoint, tls, app: manager.add_app(server), addresses }
 }
 

@@ -11,7 +11,7 @@ use gaffer::log::{Log, LogLevel};
 use gaffer::plugins::InvalidLines;
 use gaffer::server::console_site::{self, CONSOLE};
 use gaffer::server::site::Sites;
-use gaffer::server::{Answered, Peer};
+use gaffer::server::{Answered, Peer, Tls};
 use gaffer::sys::users;
 use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::handshakes::Ration;
 use crate::lookup;
-use crate::secure::{Tls, is_guarded};
+use crate::secure::protection;
 
 /// What is not the configuration's business.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub(crate) fn bind(
     endpoint: &Endpoint,
     tls: &Tls,
 ) -> Result<server::HttpServer> {
-    let insecure = around.insecure || is_guarded(config, endpoint);
+    let insecure = around.insecure || protection(config, endpoint).is_whole();
     let mut settings =
         tls.apply(settings(config, insecure)).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
@@ -77,7 +77,7 @@ pub(crate) fn inherit(
     tls: &Tls,
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
-    let insecure = around.insecure || is_guarded(config, endpoint);
+    let insecure = around.insecure || protection(config, endpoint).is_whole();
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
     open(places.fold(tls.apply(settings(config, insecure)), server::Config::endpoint), around)
 }
