@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod control;
 mod endpoints;
+mod handshakes;
 mod lookup;
 mod plugins;
 mod reaper;
@@ -20,7 +21,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use gaffer::cli::daemon::{self, failed};
-use gaffer::cli::{self, Asked, Code, ColorChoice};
+use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
@@ -46,6 +47,9 @@ fn main() -> ExitCode {
     cli::main("gafferd", |args| match args::command().parse(args)? {
         Asked::Print(text) => cli::print(text).map(|()| Code::Ok),
         Asked::Run(args) => {
+            if args.json && !args.list_admins {
+                return Err(Failure::usage("--json is for --list-admins"));
+            }
             let config = args.load().map_err(failed)?;
             if args.create_admin_user {
                 return access::create_admin(&args, &config).map_err(failed);
@@ -98,6 +102,7 @@ impl Running {
             guard,
             insecure: args.insecure,
             access_log,
+            log: log.clone(),
             hooks: hooks.clone(),
             history,
             sites: sites.clone(),
