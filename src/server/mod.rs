@@ -155,12 +155,12 @@ pub struct HttpServer {
     handshakes: Option<handshakes::Observer>,
     /// Asks for keys.
     guard: Option<Guard>,
+    /// Looks at each request before anybody else.
+    gate: Option<Gate>,
     /// Tells when these have changed, from the start on.
     keys: Option<KeysWatch>,
     /// That of the request that was answered last, until its connection has it.
     permit: Option<Box<Permit>>,
-    /// Looks at each request before anybody else.
-    gate: Option<Gate>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -217,9 +217,9 @@ impl HttpServer {
             observer: None,
             handshakes: None,
             guard: None,
+            gate: None,
             keys: None,
             permit: None,
-            gate: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),

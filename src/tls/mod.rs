@@ -15,7 +15,7 @@
 mod client;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod connector;
-#[cfg(any(feature = "client", feature = "webhooks", feature = "server"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup", feature = "server"))]
 mod explain;
 mod files;
 mod server;

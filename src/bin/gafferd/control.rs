@@ -146,7 +146,7 @@ impl Control {
         let mut new = self.args.load()?;
         check::preflight(&new)?;
         let set = plugins::read(&new)?;
-        let old_jobs = self.remembered.jobs()?;
+        let old_jobs = self.remembered.jobs();
         let old = &self.config;
         let asks = old.require_key != new.require_key || old.auth != new.auth;
         let guard = if asks { access::guard(&self.args, &new, &self.log)? } else { None };
@@ -188,7 +188,8 @@ impl Control {
         let jobs = std::mem::take(&mut new.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &jobs);
         // What is not there is not remembered, so that the next reload tries again.
-        self.remembered = Remembered::new(jobs.iter().filter(|job| !failed.contains(&job.config.name)));
+        let there = jobs.iter().filter(|job| !failed.contains(&job.config.name));
+        self.remembered = Remembered::of(there, |name| cx.info(name.as_str()).ok().map(|info| info.config));
         self.config = new;
         Ok(())
     }
