@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Asked::Print(text) => cli::print(text).map(|()| Code::Ok),
         Asked::Run(args) => {
             if args.json && !args.list_admins {
-                return Err(cli::Failure::usage("--json is for --list-admins"));
+                return Err(Failure::usage("--json is for --list-admins"));
             }
             let config = args.load().map_err(failed)?;
             if args.create_admin_user {
@@ -128,8 +128,14 @@ impl Running {
         let announcer = manager.add_app(lookup::open(&config, &endpoints, &log)?);
         let jobs = Remembered::new(std::mem::take(&mut config.jobs));
         let guests = Guests { hooks, sites, plugins, announcer };
-        let control =
-            manager.add_app(Control::new(args, (config, jobs.clone()), log.clone(), passed.notifier, endpoints, guests));
+        let control = manager.add_app(Control::new(
+            args,
+            (config, jobs.clone()),
+            log.clone(),
+            passed.notifier,
+            endpoints,
+            guests,
+        ));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));
