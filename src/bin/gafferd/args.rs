@@ -56,6 +56,8 @@ pub(crate) struct Args {
     pub(crate) create_admin_user: bool,
     /// `--list-admins`.
     pub(crate) list_admins: bool,
+    /// `--json`.
+    pub(crate) json: bool,
     /// `--username`.
     pub(crate) username: Option<String>,
     /// `--password`.
@@ -168,6 +170,9 @@ pub(crate) fn command() -> Command<Args> {
             |a, v| set(&mut a.password, Some(v.parse()?)),
         )
         .option(Opt::switch("list-admins", "Name the administrators, and end."), |a, _| set(&mut a.list_admins, true))
+        .option(Opt::switch("json", "With --list-admins: as JSON, with the ids of their keys."), |a, _| {
+            set(&mut a.json, true)
+        })
         .option(Opt::switch("daemon", "Go to the background once it listens."), |a, _| set(&mut a.daemon, true))
         .option(Opt::value("pidfile", "FILE", "Write the process id here, and remove it at the end."), |a, v| {
             set(&mut a.pidfile, Some(v.path()))
@@ -385,6 +390,7 @@ mod tests {
             (a.create_admin_user, a.username, a.password) = (true, Some("al".into()), Some("x:y".into()));
         });
         check("--list-admins --require-key", |a| (a.list_admins, a.require_key) = (true, true));
+        check("--list-admins --json", |a| (a.list_admins, a.json) = (true, true));
         check("--check --subreaper", |a| (a.check, a.subreaper) = (true, true));
     }
 

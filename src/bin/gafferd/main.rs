@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod control;
 mod endpoints;
+mod handshakes;
 mod lookup;
 mod plugins;
 mod reaper;
@@ -18,9 +19,10 @@ mod webhooks;
 use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use gaffer::cli::daemon::{self, failed};
-use gaffer::cli::{self, Asked, Code, ColorChoice};
+use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
@@ -46,6 +48,9 @@ fn main() -> ExitCode {
     cli::main("gafferd", |args| match args::command().parse(args)? {
         Asked::Print(text) => cli::print(text).map(|()| Code::Ok),
         Asked::Run(args) => {
+            if args.json && !args.list_admins {
+                return Err(Failure::usage("--json is for --list-admins"));
+            }
             let config = args.load().map_err(failed)?;
             if args.create_admin_user {
                 return access::create_admin(&args, &config).map_err(failed);
@@ -98,6 +103,7 @@ impl Running {
             guard,
             insecure: args.insecure,
             access_log,
+            log: log.clone(),
             hooks: hooks.clone(),
             history,
             sites: sites.clone(),
@@ -120,11 +126,10 @@ impl Running {
         };
         let plugins = manager.add_app(plugins);
         let announcer = manager.add_app(lookup::open(&config, &endpoints, &log)?);
-        let jobs = std::mem::take(&mut config.jobs);
-        let remembered = Remembered::new(&jobs);
+        let jobs = Remembered::new(std::mem::take(&mut config.jobs));
         let guests = Guests { hooks, sites, plugins, announcer };
         let control =
-            manager.add_app(Control::new(args, (config, remembered), log.clone(), passed.notifier, endpoints, guests));
+            manager.add_app(Control::new(args, (config, jobs.clone()), log.clone(), passed.notifier, endpoints, guests));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));
@@ -137,9 +142,10 @@ impl Running {
             signals = signals.on("CHLD".parse()?, SignalAction::Call(Box::new(move |cx, _| cx.mail(reaper, Look))));
         }
         manager.add_app(signals);
-        for job in jobs {
-            manager.load(job.config, job.start)?;
+        for (config, start) in jobs.iter() {
+            manager.load(Arc::clone(config), start)?;
         }
+        drop(jobs);
         // The apps start, and with them the signals; from now on everything is as it shall be.
         let _ = manager.turn(Some(std::time::Duration::ZERO))?;
         manager.cx().mail(control, Message::Ready);

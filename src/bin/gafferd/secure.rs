@@ -16,7 +16,12 @@ pub(crate) fn protection(config: &GafferdConfig, endpoint: &Endpoint) -> Protect
 
 /// Whether the one can become the other without closing.
 pub(crate) fn is_same_place(one: &Endpoint, other: &Endpoint) -> bool {
+    is_but_for_ssl(one, other) && one.ssl.is_secure() == other.ssl.is_secure()
+}
+
+/// Whether they differ in their certificates at most.
+pub(crate) fn is_but_for_ssl(one: &Endpoint, other: &Endpoint) -> bool {
     let mut there = one.clone();
     there.ssl.clone_from(&other.ssl);
-    there == *other && one.ssl.is_secure() == other.ssl.is_secure()
+    there == *other
 }

@@ -1,6 +1,7 @@
 //! The HTTP server that the configuration describes.
 
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
@@ -16,6 +17,7 @@ use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
 use serde_json::{Map, Value};
 
+use crate::handshakes::Ration;
 use crate::lookup;
 use crate::secure::protection;
 
@@ -28,6 +30,8 @@ pub(crate) struct Surroundings {
     pub(crate) guard: Option<server::Guard>,
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
+    /// Of everything else.
+    pub(crate) log: Log,
     pub(crate) hooks: Hooks,
     pub(crate) sites: Sites,
     pub(crate) invalid_lines: InvalidLines,
@@ -102,6 +106,12 @@ fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpS
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
     }
+    let (log, mut ration) = (around.log.clone(), Ration::default());
+    server.on_failed_handshake(move |failed| match ration.take(Instant::now()) {
+        Some(0) => log.warning(failed),
+        Some(more) => log.warning(format_args!("{failed} (and {more} more since the last such line)")),
+        None => {}
+    });
     Ok(server)
 }
 
