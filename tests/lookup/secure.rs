@@ -1,8 +1,9 @@
 //! TLS and keys of a lookup server, of the nodes that register there and of those who ask it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use gaffer::ErrorKind;
@@ -250,6 +251,41 @@ fn keys_are_asked_for() {
     lookupd.signal(Signal::HUP);
     lookupd.line("set its mode to 0600");
     assert_eq!(server(Some(next)).nodes().expect("as before").len(), 1);
+}
+
+/// Somebody else's websockets and TLS.
+#[test]
+fn a_node_of_python() {
+    let Some(pki) = Pki::new() else { return };
+    let tools = std::env::var_os("GAFFER_NET_TOOLS").map(PathBuf::from);
+    let tools = tools.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/net-tools"));
+    let python = || {
+        let mut command = Command::new("python3");
+        command.env("PYTHONPATH", tools.join("python")).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    };
+    if !python().args(["-c", "import websockets.sync.client"]).output().is_ok_and(|ran| ran.status.success()) {
+        assert!(std::env::var_os("GAFFER_NET_REQUIRE").is_none(), "python3 has no `websockets` (run .ci/tools)");
+        let _ = writeln!(std::io::stderr(), "\nSKIPPED a_node_of_python: python3 has no `websockets` (run .ci/tools)");
+        return;
+    }
+    let folder = Folder::new();
+    let (_lookupd, port) = lookupd(&pki, &["--key-file", &keys(&folder, "nodes", &[NODE])]);
+    let mut command = python();
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lookup/tools/node.py"));
+    command.args([&format!("wss://localhost:{port}/ws"), &pki.text("ca.pem"), NODE]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    stdout.read_line(&mut line).expect("a line, or the end");
+    let asks = client(&pki, port, "ca").api_key(NODE);
+    let (nodes, found) = (asks.nodes().expect("an answer"), asks.find_job("shop.web").expect("an answer"));
+    drop(child.stdin.take());
+    let status = child.wait().expect("it is a child");
+    assert!(status.success() && line == "registered\n", "{status} {line}");
+    assert_eq!((nodes.len(), nodes[0].origin.as_str()), (1, "https://python.example:5000"));
+    assert_eq!(found[0].pids, [gaffer::process::Pid(7)]);
+    eventually("its end", || asks.nodes().ok()?.is_empty().then_some(()));
 }
 
 #[test]
