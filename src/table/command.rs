@@ -146,13 +146,7 @@ impl ProcessTable {
     /// # Errors
     ///
     /// As [`load`](Self::load), and [`ErrorKind::Invalid`] if the name is another.
-    pub fn update(
-        &mut self,
-        id: JobId,
-        config: impl Into<Arc<JobConfig>>,
-        start: bool,
-        now: Instant,
-    ) -> Result<()> {
+    pub fn update(&mut self, id: JobId, config: impl Into<Arc<JobConfig>>, start: bool, now: Instant) -> Result<()> {
         let config = config.into();
         let job = self.loaded(id)?;
         self.check_open(&job.name)?;

@@ -7,7 +7,6 @@ mod args;
 mod check;
 mod control;
 mod endpoints;
-mod handshakes;
 mod lookup;
 mod plugins;
 mod reaper;
@@ -128,8 +127,14 @@ impl Running {
         let announcer = manager.add_app(lookup::open(&config, &endpoints, &log)?);
         let jobs = Remembered::new(std::mem::take(&mut config.jobs));
         let guests = Guests { hooks, sites, plugins, announcer };
-        let control =
-            manager.add_app(Control::new(args, (config, jobs.clone()), log.clone(), passed.notifier, endpoints, guests));
+        let control = manager.add_app(Control::new(
+            args,
+            (config, jobs.clone()),
+            log.clone(),
+            passed.notifier,
+            endpoints,
+            guests,
+        ));
         let mut signals = SigHandler::new()
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));
