@@ -13,9 +13,9 @@
 #![forbid(unsafe_code)]
 
 mod client;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "etcd"))]
 mod connector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "etcd"))]
 mod explain;
 mod files;
 mod server;
@@ -31,9 +31,9 @@ use rustls::crypto::CryptoProvider;
 pub use client::Client;
 pub use server::Server;
 
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "etcd"))]
 pub(crate) use connector::TlsConnector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "etcd"))]
 pub(crate) use explain::explain;
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use session::Session;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod registry;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -74,7 +75,8 @@ impl Running {
         if let Err(e) = limits::raise_nofile() {
             log.warning(format_args!("cannot raise the number of open files: {e}"));
         }
-        let mut http = server::bind(config(&args)?, &Directory::default())?;
+        let directory = Directory::default();
+        let mut http = server::bind(config(&args)?, &directory)?;
         if args.verbose {
             let log = log.clone();
             http.on_answer(move |answered: &Answered<'_>| log.record(LogLevel::Debug, answered, Default::default()));
@@ -82,6 +84,7 @@ impl Running {
         let addresses: Vec<String> = http.local_addrs().iter().map(ToString::to_string).collect();
         let mut manager = Manager::new()?;
         manager.add_app(http);
+        registry::share(&args.registry, &directory, &mut manager, &log)?;
         let mut signals = SigHandler::new().on(Signal::HUP, SignalAction::Call(Box::new(|_, _| {})));
         let reopened = log.clone();
         let reopen = move |_: &mut Cx<'_>, _| match reopened.reopen() {

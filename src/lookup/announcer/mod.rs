@@ -39,6 +39,9 @@ use address::Address;
 use link::{Link, Outcome};
 use model::Model;
 
+#[cfg(feature = "etcd")]
+pub(in crate::lookup) use link::pause;
+
 use crate::Result;
 use crate::event_loop::{Readiness, SourceId, TimerId};
 use crate::manager::{App, Cx};

@@ -16,6 +16,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const ROUTES: &[Route] = &[
     get("/", welcome, "Who answers, and its version"),
     get("/ping", ping, "Whether the server answers"),
+    get("/healthz", health, "Whether the server answers, and how its registry fares"),
     get("/version", version, "Name and version"),
     get("/nodes", nodes, "The nodes that are there"),
     get("/sessions", sessions, "The sessions of all nodes and their jobs"),
@@ -34,6 +35,25 @@ fn ping(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     Ok(Reply::Text(200, "OK".to_owned()))
 }
 
+fn health(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    let directory = directory(call)?;
+    #[cfg(feature = "etcd")]
+    let shared = directory.status().map(|status| status.to_json());
+    #[cfg(not(feature = "etcd"))]
+    let shared = None::<Value>;
+    let registry = shared.unwrap_or_else(|| json!({"kind": "memory"}));
+    // It is for whoever would start this server anew, which mends nothing where etcd is away.
+    Ok(Reply::Json(200, marked(directory, json!({"status": "ok", "registry": registry}))))
+}
+
+/// Says so where an answer may be stale.
+fn marked(directory: &Directory, mut answer: Value) -> Value {
+    if directory.is_stale() {
+        answer["stale"] = true.into();
+    }
+    answer
+}
+
 fn version(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     Ok(Reply::Json(200, json!({"name": "gaffer-lookupd", "version": VERSION})))
 }
@@ -45,7 +65,7 @@ fn directory<'a>(call: &Call<'a, '_>) -> Result<&'a Directory, Refusal> {
 
 fn nodes(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let nodes: Vec<Value> = directory(call)?.read(|registry| registry.nodes().map(|node| node.to_json()).collect());
-    Ok(Reply::Json(200, json!({"nodes": nodes})))
+    Ok(Reply::Json(200, marked(directory(call)?, json!({"nodes": nodes}))))
 }
 
 fn sessions(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -58,7 +78,7 @@ fn sessions(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         }
         sessions.into_iter().map(|(name, jobs)| json!({"sessionid": name, "jobs": jobs})).collect()
     });
-    Ok(Reply::Json(200, json!({"nb_sessions": sessions.len(), "sessions": sessions})))
+    Ok(Reply::Json(200, marked(directory(call)?, json!({"nb_sessions": sessions.len(), "sessions": sessions}))))
 }
 
 fn jobs(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -69,7 +89,7 @@ fn find_job(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name: JobName = argument(call, "name")?.replacen(':', ".", 1).parse()?;
     let sources: Vec<Value> =
         directory(call)?.read(|registry| registry.find_job(&name).map(|found| source(&found)).collect());
-    Ok(Reply::Json(200, json!({"sources": sources})))
+    Ok(Reply::Json(200, marked(directory(call)?, json!({"sources": sources}))))
 }
 
 fn find_session(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -94,7 +114,7 @@ fn listed(call: &Call<'_, '_>, wanted: impl Fn(&JobName) -> bool) -> Result<Repl
             .map(|(name, sources)| json!({"name": name.as_str(), "sources": sources.iter().map(source).collect::<Vec<_>>()}))
             .collect()
     });
-    Ok(Reply::Json(200, json!({"nb_jobs": jobs.len(), "jobs": jobs})))
+    Ok(Reply::Json(200, marked(directory(call)?, json!({"nb_jobs": jobs.len(), "jobs": jobs}))))
 }
 
 fn source(source: &Source<'_>) -> Value {
