@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gaffer::cli::{Command, Failure, Opt};
+use gaffer::cli::{Code, Command, Failure, Opt};
 use gaffer::config::Address;
 use gaffer::log::{LogFormat, LogLevel};
 use gaffer::lookup::etcd;
@@ -98,10 +98,7 @@ pub(crate) fn command() -> Command<Args> {
         .option(
             Opt::value("registry", "WHERE", "memory, or etcd://HOST:PORT[,HOST:PORT…][/PREFIX]; etcds:// for TLS.")
                 .default("memory"),
-            |a, v| {
-                let text = v.string()?;
-                set(&mut a.registry.etcd, if text == "memory" { None } else { Some(v.parse()?) })
-            },
+            |a, v| set(&mut a.registry.etcd, registry(&v.string()?)?),
         )
         .option(
             Opt::value("registry-ttl", "SECONDS", "How long etcd keeps what a lookupd that died has left.")
@@ -117,6 +114,15 @@ pub(crate) fn command() -> Command<Args> {
         .option(Opt::value("etcd-key", "FILE", "Its private key, unless it is in the same file."), |a, v| {
             set(&mut a.registry.key, Some(v.path()))
         })
+}
+
+/// `None` is its memory. The text is not repeated where it may have a password in it.
+fn registry(text: &str) -> Result<Option<etcd::Settings>, Failure> {
+    if text == "memory" {
+        return Ok(None);
+    }
+    let refused = |e: gaffer::Error| Failure::new(Code::Usage, format!("--registry: {e}, or memory"));
+    text.parse().map(Some).map_err(refused)
 }
 
 fn ttl(text: &str) -> Result<Duration, &'static str> {
@@ -136,7 +142,7 @@ fn backlog(text: &str) -> Result<u16, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gaffer::cli::{Asked, Code};
+    use gaffer::cli::Asked;
 
     fn parse(line: &str) -> Result<Asked<Args>, Failure> {
         command().parse(line.split_whitespace().map(Into::into))

@@ -27,6 +27,8 @@ pub(in crate::lookup) struct Link {
     status: Status,
     /// How it went when somebody was told last.
     told: Option<bool>,
+    /// All keys were read once.
+    is_read: bool,
 }
 
 /// What goes to etcd, and what comes from there.
@@ -76,6 +78,7 @@ impl Link {
             again: true,
             missing: false,
             told: None,
+            is_read: false,
             closed: false,
             status: Status { url: settings.to_string(), ..Status::default() },
         }
@@ -154,6 +157,16 @@ impl Link {
                 (!is_known).then(|| Notice::Away { url, why: why.to_owned() })
             }
         }
+    }
+
+    /// All keys were read.
+    pub(super) fn read(&mut self) {
+        self.is_read = true;
+    }
+
+    /// The server has just started, and would answer that there is nothing; where etcd is away, what it knows is better than nothing.
+    pub(in crate::lookup) fn is_blank(&self) -> bool {
+        !self.is_read && self.told != Some(false)
     }
 
     pub(in crate::lookup) const fn is_stale(&self) -> bool {
@@ -262,5 +275,14 @@ mod tests {
         assert_eq!((status.errors, status.last_error.as_deref(), status.is_stale()), (2, Some("a:1: no"), false));
         link.unfollow("x");
         assert!(link.status().is_stale());
+    }
+
+    #[test]
+    fn nothing_is_no_answer_before_anything_was_read() {
+        let (mut read, mut away) = (link(1), link(1));
+        assert!(read.is_blank() && away.is_blank());
+        read.read();
+        let _ = away.fares(Side::Reads, Err("a:1: no"));
+        assert!(!read.is_blank() && !away.is_blank());
     }
 }

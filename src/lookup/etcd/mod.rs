@@ -51,7 +51,7 @@
 //! # When etcd is away
 //!
 //! Answers never wait for etcd: they come from memory, and what nodes tell a server it knows at once. Members are tried in turn; if none answers, again and again after
-//! a pause as [announcers](super::announcer) make it. Answers that may be stale have `"stale": true`, and `/healthz` shows the [`Status`].
+//! a pause as [announcers](super::announcer) make it. A server that has just started answers 503 until it has read all keys once, or found that etcd is away. Answers that may be stale have `"stale": true`, and `/healthz` shows the [`Status`].
 //! Reading goes on at the revision after the last one that was read. If etcd does not have it any more, all keys are read again, and
 //! listeners are told what the difference is.
 //!
@@ -305,6 +305,7 @@ impl Shared {
             directory.change(cx, |state, events| {
                 if let Some(link) = &mut state.link {
                     link.replica.replace(&mut state.registry, &keys, events);
+                    link.read();
                 }
             });
         })

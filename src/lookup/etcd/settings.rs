@@ -36,9 +36,9 @@ pub struct Settings {
     pub prefix: String,
     /// How long what this server has registered stays after its death. etcd itself may take some seconds more, above all after an election. Default: 15 s.
     pub ttl: Duration,
-    /// How long one request may take. Default: 5 s.
+    /// How long one request may take. Default: 3 s.
     pub timeout: Duration,
-    /// How long the stream of changes may be silent before it is opened anew. Default: 20 s.
+    /// How long the stream of changes may be silent before it is opened anew: so long a member may be dead before that is noticed. Default: 5 s.
     pub silence: Duration,
     /// Changes that wait for etcd; beyond it all of them are dropped, and everything is registered again instead. Default: 65 536.
     pub queue: usize,
@@ -81,8 +81,8 @@ impl FromStr for Settings {
             tls,
             prefix: "/gaffer/lookup".to_owned(),
             ttl: Duration::from_secs(15),
-            timeout: Duration::from_secs(5),
-            silence: Duration::from_secs(20),
+            timeout: Duration::from_secs(3),
+            silence: Duration::from_secs(5),
             queue: 65_536,
             registrations: 16_384,
         };

@@ -102,6 +102,14 @@ impl Directory {
         false
     }
 
+    /// Whether it knows nothing yet of what other servers know.
+    fn is_blank(&self) -> bool {
+        #[cfg(feature = "etcd")]
+        return self.lock().link.as_ref().is_some_and(Link::is_blank);
+        #[cfg(not(feature = "etcd"))]
+        false
+    }
+
     /// How the registry is shared with other servers; `None` if it is not.
     #[cfg(feature = "etcd")]
     #[must_use]

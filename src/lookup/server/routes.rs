@@ -63,14 +63,27 @@ fn directory<'a>(call: &Call<'a, '_>) -> Result<&'a Directory, Refusal> {
     provided.ok_or_else(|| Refusal::new(501, "unsupported", "this server was given no directory of nodes"))
 }
 
+/// The directory, if it can be asked.
+fn known<'a>(call: &Call<'a, '_>) -> Result<&'a Directory, Refusal> {
+    let directory = directory(call)?;
+    if directory.is_blank() {
+        return Err(Refusal::new(
+            503,
+            "starting",
+            "the registry was not read yet; ask again, or another lookup server",
+        ));
+    }
+    Ok(directory)
+}
+
 fn nodes(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let nodes: Vec<Value> = directory(call)?.read(|registry| registry.nodes().map(|node| node.to_json()).collect());
+    let nodes: Vec<Value> = known(call)?.read(|registry| registry.nodes().map(|node| node.to_json()).collect());
     Ok(Reply::Json(200, marked(directory(call)?, json!({"nodes": nodes}))))
 }
 
 fn sessions(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let node = call.params.get("node");
-    let sessions: Vec<Value> = directory(call)?.read(|registry| {
+    let sessions: Vec<Value> = known(call)?.read(|registry| {
         let mut sessions: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
         for (job, sources) in &registry.jobs(node) {
             let jobs = sessions.entry(job.session()).or_default();
@@ -88,7 +101,7 @@ fn jobs(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 fn find_job(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name: JobName = argument(call, "name")?.replacen(':', ".", 1).parse()?;
     let sources: Vec<Value> =
-        directory(call)?.read(|registry| registry.find_job(&name).map(|found| source(&found)).collect());
+        known(call)?.read(|registry| registry.find_job(&name).map(|found| source(&found)).collect());
     Ok(Reply::Json(200, marked(directory(call)?, json!({"sources": sources}))))
 }
 
@@ -107,7 +120,7 @@ fn argument<'a>(call: &'a Call<'_, '_>, name: &str) -> Result<&'a str, Refusal> 
 }
 
 fn listed(call: &Call<'_, '_>, wanted: impl Fn(&JobName) -> bool) -> Result<Reply, Refusal> {
-    let jobs: Vec<Value> = directory(call)?.read(|registry| {
+    let jobs: Vec<Value> = known(call)?.read(|registry| {
         let jobs = registry.jobs(None);
         let wanted = jobs.iter().filter(|(name, _)| wanted(name));
         wanted
