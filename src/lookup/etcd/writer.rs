@@ -135,7 +135,8 @@ impl Writer {
                 }
                 Err(fault) => {
                     self.shared.fares(Side::Writes, Err(fault.why()));
-                    self.shared.pause(pause(failures, random.hash_one(failures)));
+                    // Where etcd is there again the lease must be kept before it ends.
+                    self.shared.pause(pause(failures, random.hash_one(failures)).min(self.ttl / 4));
                     failures = failures.saturating_add(1);
                 }
             }
