@@ -5,6 +5,8 @@
 
 mod change;
 mod listed;
+#[cfg(feature = "etcd")]
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -12,8 +14,10 @@ use std::time::{Duration, Instant};
 use crate::process::{JobName, Pid};
 use crate::proto::lookup::{Event, NodeInfo, Refused, What};
 
-pub(crate) use change::{Change, Fact, Gone, Registration};
+pub(crate) use change::{Change, Fact, Gone};
 pub use listed::Source;
+#[cfg(feature = "etcd")]
+pub(crate) use shared::Registration;
 
 /// How often a node says that it is alive.
 pub const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -24,16 +28,6 @@ pub const MISSED_PINGS: u32 = 3;
 /// A connection of a node; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u64);
-
-impl NodeId {
-    pub(crate) const fn number(self) -> u64 {
-        self.0
-    }
-
-    pub(crate) const fn of(number: u64) -> Self {
-        Self(number)
-    }
-}
 
 /// Bounds. What is beyond one is refused with 503 and a sentence that names it; what is known stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,13 +129,6 @@ impl Registry {
         }
         self.connected += 1;
         Ok(self.insert(None, Some(now)))
-    }
-
-    /// Another server has a node.
-    pub(crate) fn join(&mut self, info: NodeInfo, events: &mut Vec<Event>) -> NodeId {
-        let id = self.insert(None, None);
-        self.enter(id, info, events);
-        id
     }
 
     fn insert(&mut self, info: Option<NodeInfo>, seen: Option<Instant>) -> NodeId {

@@ -48,6 +48,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use routes::ROUTES;
 
+use serde_json::{Value, json};
+
 #[cfg(feature = "etcd")]
 use super::etcd::{Link, Status};
 use super::registry::{Limits, Registry};
@@ -85,8 +87,9 @@ impl Directory {
     /// An empty one with these bounds.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let state = State { registry: Registry::new(limits), ..State::default() };
-        Self(Arc::new(Inner { state: state.into(), ..Inner::default() }))
+        let directory = Self::default();
+        directory.lock().registry = Registry::new(limits);
+        directory
     }
 
     /// Calls `f` with the registry.
@@ -100,6 +103,15 @@ impl Directory {
         return self.lock().link.as_ref().is_some_and(Link::is_stale);
         #[cfg(not(feature = "etcd"))]
         false
+    }
+
+    /// Where the registry is, and how that fares.
+    fn health(&self) -> Value {
+        #[cfg(feature = "etcd")]
+        if let Some(status) = self.status() {
+            return status.to_json();
+        }
+        json!({"kind": "memory"})
     }
 
     /// Whether it knows nothing yet of what other servers know.

@@ -37,11 +37,7 @@ fn ping(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 
 fn health(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let directory = directory(call)?;
-    #[cfg(feature = "etcd")]
-    let shared = directory.status().map(|status| status.to_json());
-    #[cfg(not(feature = "etcd"))]
-    let shared = None::<Value>;
-    let registry = shared.unwrap_or_else(|| json!({"kind": "memory"}));
+    let registry = directory.health();
     // It is for whoever would start this server anew, which mends nothing where etcd is away.
     Ok(Reply::Json(200, marked(directory, json!({"status": "ok", "registry": registry}))))
 }
