@@ -12,6 +12,7 @@ use super::conn::{Conn, Mode};
 use super::feeds::Feed;
 use super::guard::{Guard, Needs, no_key};
 use super::later::Later;
+use super::revoked::Permit;
 use crate::access::{Right, Who};
 use crate::controller::Scope;
 use crate::controller::shapes::hide_env;
@@ -148,7 +149,11 @@ impl HttpServer {
         if matches!(conn.peer, super::Peer::Tcp(_)) {
             self.access.check_host(head)?;
         }
-        self.access.check_origin(head)
+        self.access.check_origin(head)?;
+        match &self.gate {
+            Some(gate) if head.method() != Method::Options => gate(head, &conn.peer),
+            _ => Ok(()),
+        }
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {
@@ -160,6 +165,7 @@ impl HttpServer {
             Ok(()) => self.call(cx, &request, number),
             Err(refusal) => Err(refusal),
         };
+        conn.permit = self.permit.take();
         self.respond(cx, conn, number, request.head, reply);
     }
 
@@ -214,13 +220,11 @@ impl HttpServer {
         let query = Query::parse(request.head.query().unwrap_or(""))?;
         let params = self.router.params(found, &path);
         let who = self.admit_request(cx, found.needs, &params, (&request.head, &request.peer, &request.body))?;
-        let hides = match &self.guard {
-            Some(guard) => {
-                let on = found.needs.resolve(cx, &params, &[]).map_or(Scope::Node, |(_, on)| on);
-                guard.check(&who, Right::Manage, &on).is_err()
-            }
-            None => false,
-        };
+        let needed = self.guard.as_ref().and_then(|_| found.needs.resolve(cx, &params, &[]));
+        let hides = self.guard.as_ref().is_some_and(|guard| {
+            let on = needed.as_ref().map_or(&Scope::Node, |(_, on)| on);
+            guard.check(&who, Right::Manage, on).is_err()
+        });
         let guard = self.guard.as_ref();
         let handler = self.router.handler(found);
         let later = Later { server: cx.app_id(), number };
@@ -234,6 +238,7 @@ impl HttpServer {
         });
         if let Some(guard) = &self.guard {
             audit(guard, &who, request, &reply);
+            self.permit = Permit::new(&who, needed.filter(|_| found.needs.is_early()), request, &reply);
         }
         if hides {
             hide_environments(&mut reply);
@@ -331,7 +336,7 @@ impl HttpServer {
 }
 
 /// What was asked for, without the query.
-fn what(head: &RequestHead) -> String {
+pub(super) fn what(head: &RequestHead) -> String {
     format!("{} {}", head.method(), head.path())
 }
 

@@ -57,12 +57,17 @@ pub mod console_site;
 mod exchange;
 mod feeds;
 mod guard;
+mod handshakes;
 mod hosts;
 mod later;
 mod listen;
+mod lock;
 mod logs;
 pub mod metrics;
+mod redact;
+mod revoked;
 mod route;
+mod secure;
 pub mod site;
 mod socket;
 mod sockets;
@@ -87,10 +92,13 @@ pub use call::{
 };
 pub use channel::{channel_socket, guarded_channel};
 pub use config::{Config, Endpoint};
-pub use guard::{Audit, Guard, Needs};
+pub(crate) use guard::no_key;
+pub use guard::{Audit, Guard, Needs, key_of};
+pub use handshakes::FailedHandshake;
 pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Route, delete, get, post, put};
+pub use secure::Tls;
 pub use socket::{Message, SocketAddress, SocketOut};
 pub use streamed::Streamed;
 
@@ -100,6 +108,7 @@ use hosts::Access;
 use later::{Answer, Requests};
 use listen::Listener;
 use metrics::Metrics;
+use revoked::{KeysChanged, KeysWatch, Permit};
 use route::Router;
 use socket::{Place, SocketMail};
 use sockjs::Services;
@@ -109,7 +118,7 @@ use crate::access::Right;
 use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
-use crate::proto::h1::{Decoder, HttpDate};
+use crate::proto::h1::{Decoder, HttpDate, RequestHead};
 
 /// Connections taken in one turn by one endpoint.
 const MAX_ACCEPTS: usize = 64;
@@ -143,8 +152,15 @@ pub struct HttpServer {
     history: History,
     sockjs: Services,
     observer: Option<answered::Observer>,
+    handshakes: Option<handshakes::Observer>,
     /// Asks for keys.
     guard: Option<Guard>,
+    /// Looks at each request before anybody else.
+    gate: Option<Gate>,
+    /// Tells when these have changed, from the start on.
+    keys: Option<KeysWatch>,
+    /// That of the request that was answered last, until its connection has it.
+    permit: Option<Box<Permit>>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -157,6 +173,9 @@ pub struct HttpServer {
     buffer: Vec<u8>,
     date: (u64, HttpDate),
 }
+
+/// See [`HttpServer::screen`].
+type Gate = Box<dyn Fn(&RequestHead, &Peer) -> Result<(), Refusal> + Send>;
 
 /// A letter to itself: what is dirty is to be flushed.
 struct Flush;
@@ -196,7 +215,11 @@ impl HttpServer {
             history,
             sockjs: Services::default(),
             observer: None,
+            handshakes: None,
             guard: None,
+            gate: None,
+            keys: None,
+            permit: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -245,10 +268,20 @@ impl HttpServer {
         self.router.add(method, pattern, Box::new(handler), None, needs)
     }
 
-    /// Asks for a key from now on, wherever a route [needs](Route::needs) one. What is served by [`sockjs`](Self::sockjs) asks itself, as
+    /// Asks for a key, wherever a route [needs](Route::needs) one. What is served by [`sockjs`](Self::sockjs) asks itself, as
     /// [`guarded_channel`] does. Preflights of browsers need no key, which they could not send.
+    ///
+    /// What goes on after its request ends with the key, or with the right, that it was asked for by: a feed with an event `error` (raw output
+    /// breaks off), a websocket with 1008, a session of SockJS with 3403, and an [`Audit`] tells it. That is within the turn of the change, or,
+    /// where another process has changed the file, with the next request with a key or the next event a second later.
     pub fn guard(&mut self, guard: Guard) {
         self.guard = Some(guard);
+    }
+
+    /// Has `f` look at the head of each request, whatever it is for, before anything else is told: what it refuses is refused. Preflights of
+    /// browsers, which cannot send a key, are not shown to it. It runs in the loop and must not block.
+    pub fn screen(&mut self, f: impl Fn(&RequestHead, &Peer) -> Result<(), Refusal> + Send + 'static) {
+        self.gate = Some(Box::new(f));
     }
 
     /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.
@@ -424,7 +457,9 @@ impl HttpServer {
             }
         }
         self.buffer = buffer;
-        self.counters.tls_failed += u64::from(mem::take(&mut conn.tls_failed));
+        if let Some(e) = conn.tls_failed.take() {
+            self.tell_handshake(&conn.peer, Some(&e));
+        }
         if mem::take(&mut conn.clear_text) {
             let reason = "this is HTTP, but TLS is spoken here: ask with https:// (or wss://)";
             self.refuse_connection(conn, &Refusal::new(400, "tls_required", reason));
@@ -504,6 +539,7 @@ impl App for HttpServer {
         for listener in self.bound.drain(..) {
             self.listeners.push(cx.register(listener, Interest::READ)?);
         }
+        self.watch_keys(cx);
         Ok(())
     }
 
@@ -552,6 +588,9 @@ impl App for HttpServer {
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {
         self.metrics.observe(event);
+        if self.guard.is_some() {
+            self.look_at_keys(cx);
+        }
         self.feed_event(cx, event);
     }
 
@@ -570,6 +609,9 @@ impl App for HttpServer {
             Ok(answer) => return self.answered(cx, *answer),
             Err(message) => message,
         };
+        if message.is::<KeysChanged>() {
+            return self.recheck(cx);
+        }
         match message.downcast::<SocketMail>() {
             Ok(mail) => match mail.place {
                 Place::Connection(id) => {
@@ -618,7 +660,7 @@ impl HttpServer {
             Clock::Socket => Self::check_socket(conn, now),
             Clock::Answer => self.no_answer(cx, conn, 504, "timed_out"),
             Clock::Handshake => {
-                self.counters.tls_failed += 1;
+                self.tell_handshake(&conn.peer, None);
                 conn.dead = true;
             }
             Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,

@@ -83,13 +83,13 @@ impl Cluster {
         let all: Vec<String> = (0..self.members.len()).map(|at| format!("m{at}={}", peer(at))).collect();
         let client = format!("{}://127.0.0.1:{}", self.scheme, self.members[at].client);
         let log =
-            File::options().create(true).append(true).open(self.folder.path(&format!("m{at}.log"))).expect("a log");
+            File::options().create(true).append(true).open(self.folder.text(&format!("m{at}.log"))).expect("a log");
         let mut command = Command::new("etcd");
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.args(["--name", &format!("m{at}"), "--data-dir", &self.folder.path(&format!("m{at}"))]);
+        command.args(["--name", &format!("m{at}"), "--data-dir", &self.folder.text(&format!("m{at}"))]);
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         command.args(["--listen-peer-urls", &peer(at), "--initial-advertise-peer-urls", &peer(at)]);
-        command.args(["--initial-cluster", &all.join(","), "--initial-cluster-token", &self.folder.path("")]);
+        command.args(["--initial-cluster", &all.join(","), "--initial-cluster-token", &self.folder.text("")]);
         command.args(&self.args);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
         self.members[at].child = Some(command.spawn().expect("etcd"));
@@ -177,6 +177,11 @@ impl Cluster {
             });
             is_up.then_some(())
         });
+    }
+
+    /// One that was killed loses what it has on disk.
+    pub(crate) fn wipe(&self, at: usize) {
+        fs::remove_dir_all(self.folder.path(&format!("m{at}"))).expect("a folder");
     }
 
     pub(crate) fn signal(&self, at: usize, signal: Signal) {

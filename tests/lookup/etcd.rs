@@ -20,7 +20,7 @@ const JOBS: &str = "[process:shop:web]\ncmd = cat\nredirect_input = true\nnumpro
 
 /// A lookup server that shares, at a socket in this folder.
 fn lookupd(folder: &Folder, name: &str, url: &str, ttl: &str) -> (Daemon, LookupServer) {
-    let socket = format!("unix:{}", folder.path(name));
+    let socket = format!("unix:{}", folder.text(name));
     let mut daemon = Daemon::lookupd(&["--bind", &socket, "--registry", url, "--registry-ttl", ttl]);
     daemon.line(": in use, by 127.0.0.1:");
     (daemon, LookupServer::new(&socket).expect("an address"))
@@ -122,7 +122,7 @@ fn three_members_and_two_lookup_servers_each_killed_in_turn() {
     let (mut a, at_a) = start("a");
     let (b, at_b) = start("b");
     let servers = [at_a.clone(), at_b.clone()];
-    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
     // One knows the first server alone, one the other, one both.
     let (address_a, address_b) = (at_a.address(), at_b.address());
     let known: [&[&str]; 3] = [&[&address_a], &[&address_b], &[&address_a, &address_b]];
@@ -211,7 +211,7 @@ fn away_and_back() {
     let (folder, url) = (Folder::new(), cluster.url());
     let (mut a, at_a) = lookupd(&folder, "a", &url, "60");
     let (mut b, at_b) = lookupd(&folder, "b", &url, "60");
-    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
     let (_node, origin) = gafferd(&config, &[&at_a.address()]);
     let whole = BTreeMap::from([(origin.clone(), 2)]);
     eventually("the node at b", || (web(&at_b)? == whole).then_some(()));
@@ -238,7 +238,7 @@ fn away_and_back() {
     }
     assert_eq!(web(&at_b), Some(whole.clone()));
     // One that starts now knows what nodes tell it, and says so.
-    let socket = format!("unix:{}", folder.path("c"));
+    let socket = format!("unix:{}", folder.text("c"));
     let mut c = Daemon::lookupd(&["--bind", &socket, "--registry", &url]);
     c.line(" is away: 127.0.0.1:");
 
@@ -262,7 +262,7 @@ fn what_a_dead_server_leaves_ends_with_its_lease() {
     let (folder, url) = (Folder::new(), cluster.url());
     let (a, at_a) = lookupd(&folder, "a", &url, "5");
     let (_b, at_b) = lookupd(&folder, "b", &url, "5");
-    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
     let (node, origin) = gafferd(&config, &[&at_a.address()]);
     eventually("the node at b", || (web(&at_b)? == BTreeMap::from([(origin.clone(), 2)])).then_some(()));
     let told = listen(&at_b);
@@ -284,7 +284,7 @@ fn what_was_missed_is_read_again() {
     let (folder, url) = (Folder::new(), cluster.url());
     let (_a, at_a) = lookupd(&folder, "a", &url, "60");
     let (b, at_b) = lookupd(&folder, "b", &url, "60");
-    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
     let (_node, origin) = gafferd(&config, &[&at_a.address()]);
     let whole = BTreeMap::from([(origin.clone(), 2)]);
     eventually("the node at b", || (web(&at_b)? == whole).then_some(()));
@@ -311,12 +311,35 @@ fn what_was_missed_is_read_again() {
 }
 
 #[test]
+fn an_etcd_that_has_lost_everything_is_told_again() {
+    let Some(mut cluster) = Cluster::start(1) else { return };
+    let (folder, url) = (Folder::new(), cluster.url());
+    let (mut a, at_a) = lookupd(&folder, "a", &url, "60");
+    let (_b, at_b) = lookupd(&folder, "b", &url, "60");
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let (_node, origin) = gafferd(&config, &[&at_a.address()]);
+    let whole = BTreeMap::from([(origin, 2)]);
+    eventually("the node at b", || (web(&at_b)? == whole).then_some(()));
+    // Its history is longer than what is told again.
+    for _ in 0..20 {
+        cluster.delete_keys();
+    }
+    cluster.kill(0);
+    a.line(" is away: 127.0.0.1:");
+    cluster.wipe(0);
+    cluster.revive(0);
+    a.line(": back, by 127.0.0.1:");
+    eventually("all keys again", || (cluster.keys().len() == 4).then_some(()));
+    eventually("the node at b", || (web(&at_b)? == whole).then_some(()));
+}
+
+#[test]
 fn what_somebody_deletes_is_written_again() {
     let Some(cluster) = Cluster::start(1) else { return };
     let (folder, url) = (Folder::new(), cluster.url());
     let (_a, at_a) = lookupd(&folder, "a", &url, "6");
     let (_b, at_b) = lookupd(&folder, "b", &url, "6");
-    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
     let (_node, origin) = gafferd(&config, &[&at_a.address()]);
     let whole = BTreeMap::from([(origin, 2)]);
     eventually("the node at b", || (web(&at_b)? == whole).then_some(()));
@@ -366,7 +389,7 @@ fn thousands_of_jobs() {
 #[test]
 fn a_registry_in_memory_is_well() {
     let folder = Folder::new();
-    let _lookupd = Daemon::lookupd(&["--bind", &format!("unix:{}", folder.path("l")), "--registry", "memory"]);
+    let _lookupd = Daemon::lookupd(&["--bind", &format!("unix:{}", folder.text("l")), "--registry", "memory"]);
     assert_eq!(get(&folder, "l", "/healthz"), json!({"status": "ok", "registry": {"kind": "memory"}}));
     assert_eq!(get(&folder, "l", "/nodes"), json!({"nodes": []}));
 }
@@ -374,9 +397,15 @@ fn a_registry_in_memory_is_well() {
 #[test]
 fn files_without_use_are_refused() {
     for (args, why) in [
-        (["--registry", "memory", "--etcd-cacert", "x"], "--etcd-cacert is for --registry etcds://… only"),
-        (["--registry", "etcd://a", "--etcd-cert", "x"], "--etcd-cert is for --registry etcds://… only"),
-        (["--registry", "memory", "--registry-ttl", "5"], "--registry-ttl is for --registry etcd://… only"),
+        (
+            ["--registry", "memory", "--etcd-cacert", "x"],
+            "etcd_cacert, etcd_cert and etcd_key are for a registry at etcds://…",
+        ),
+        (
+            ["--registry", "etcd://a", "--etcd-cert", "x"],
+            "etcd_cacert, etcd_cert and etcd_key are for a registry at etcds://…",
+        ),
+        (["--registry", "memory", "--registry-ttl", "5"], "registry_ttl is for a registry at etcd://…"),
         (["--registry", "etcds://a", "--etcd-cacert", "/nonexistent"], "/nonexistent"),
     ] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gaffer_lookupd"));
@@ -401,7 +430,7 @@ mod tls {
         let Some(cluster) = Cluster::with(1, "https", &args) else { return };
         let (folder, url) = (Folder::new(), cluster.url());
         let start = |name: &str, cacert: &str, cert: Option<&str>| {
-            let socket = format!("unix:{}", folder.path(name));
+            let socket = format!("unix:{}", folder.text(name));
             let mut args = vec!["--bind", &socket, "--registry", &url];
             let (cacert, cert) =
                 (arg(cacert), cert.map(|name| [arg(&format!("{name}.pem")), arg(&format!("{name}.key"))]));
@@ -415,7 +444,7 @@ mod tls {
         let (mut b, at_b) = start("b", "ca.pem", Some("client"));
         a.line(": in use, by 127.0.0.1:");
         b.line(": in use, by 127.0.0.1:");
-        let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+        let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
         let (_node, origin) = gafferd(&config, &[&at_a.address()]);
         eventually("the node at b", || (web(&at_b)? == BTreeMap::from([(origin.clone(), 2)])).then_some(()));
         let (mut c, _) = start("c", "other.pem", Some("client"));

@@ -2,13 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod cluster;
+#[path = "../common/daemon.rs"]
+mod daemon;
 mod etcd;
 mod failover;
+mod links;
+mod lost;
 mod node;
 #[cfg(feature = "tls")]
 #[path = "../pki/mod.rs"]
-#[allow(dead_code)]
 mod pki;
+#[cfg(feature = "tls")]
+mod secure;
 mod service;
 mod tool;
 mod util;

@@ -52,8 +52,8 @@
 //!
 //! Answers never wait for etcd: they come from memory, and what nodes tell a server it knows at once. Members are tried in turn; if none answers, again and again after
 //! a pause as [announcers](super::announcer) make it. A server that has just started answers 503 until it has read all keys once, or found that etcd is away. Answers that may be stale have `"stale": true`, and `/healthz` shows the [`Status`].
-//! Reading goes on at the revision after the last one that was read. If etcd does not have it any more, all keys are read again, and
-//! listeners are told what the difference is.
+//! Reading goes on at the revision after the last one that was read. If etcd does not have it any more, or was put back from a copy, all keys are read again, and
+//! listeners are told what the difference is; the same is done every [10 min](Settings::reread), in case that something was missed.
 //!
 //! etcd compacts its history only if it is told to: run it with `--auto-compaction-retention=1h`.
 //!
@@ -186,7 +186,7 @@ impl App for Etcd {
         let writes = Gateway::new(&quick, self.agent.clone());
         let writer = Writer::new(Arc::clone(&self.shared), writes, layout.clone(), self.settings.ttl);
         let reads = Gateway::new(&self.settings, self.agent.clone());
-        let watcher = Watcher::new(Arc::clone(&self.shared), reads, layout);
+        let watcher = Watcher::new(Arc::clone(&self.shared), reads, layout, self.settings.reread);
         let failed = |e| Error::io("cannot start a thread of the registry", e);
         thread::Builder::new().name("etcd writer".to_owned()).spawn(move || writer.run()).map_err(failed)?;
         thread::Builder::new().name("etcd watcher".to_owned()).spawn(move || watcher.run()).map_err(failed)?;

@@ -40,6 +40,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long the stream of changes may be silent before it is opened anew: so long a member may be dead before that is noticed. Default: 5 s.
     pub silence: Duration,
+    /// How often all keys are read again though nothing was missed, in case that something was. Default: 10 min.
+    pub reread: Duration,
     /// Changes that wait for etcd; beyond it all of them are dropped, and everything is registered again instead. Default: 65 536.
     pub queue: usize,
     /// Registrations by other servers; those beyond are not listed, and counted as errors. Default: 16 384.
@@ -83,6 +85,7 @@ impl FromStr for Settings {
             ttl: Duration::from_secs(15),
             timeout: Duration::from_secs(3),
             silence: Duration::from_secs(5),
+            reread: Duration::from_secs(600),
             queue: 65_536,
             registrations: 16_384,
         };

@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::api::{self, Told};
 use super::gateway::{Broken, Gateway};
@@ -19,6 +20,9 @@ pub(super) struct Watcher {
     layout: Layout,
     /// From which revision on changes are news, and in which cluster; `None` if all keys must be read first.
     next: Option<(i64, String)>,
+    /// When all keys are to be read again.
+    reread: Duration,
+    listed: Instant,
 }
 
 /// Why a stream was left.
@@ -32,8 +36,8 @@ enum Left {
 }
 
 impl Watcher {
-    pub(super) fn new(shared: Arc<Shared>, gateway: Gateway, layout: Layout) -> Self {
-        Self { shared, gateway, layout, next: None }
+    pub(super) fn new(shared: Arc<Shared>, gateway: Gateway, layout: Layout, reread: Duration) -> Self {
+        Self { shared, gateway, layout, next: None, reread, listed: Instant::now() }
     }
 
     /// Works until the registry is closed.
@@ -64,6 +68,9 @@ impl Watcher {
 
     /// Reads everything, where that is needed, and then what changes, for as long as that goes well.
     fn follow(&mut self, opened: &mut bool) -> Left {
+        if self.listed.elapsed() >= self.reread {
+            self.next = None;
+        }
         let (revision, cluster) = match self.next.clone() {
             Some(next) => next,
             None => match self.list() {
@@ -110,6 +117,9 @@ impl Watcher {
                 }
                 Some(Told::Ended(why)) => return fault(&why),
             }
+            if self.listed.elapsed() >= self.reread {
+                return Left::ToGoOn;
+            }
         }
     }
 
@@ -137,6 +147,7 @@ impl Watcher {
                 let next = (*revision + 1, std::mem::take(cluster));
                 self.shared.replace(keys).map_err(|_| Left::End)?;
                 self.next = Some(next.clone());
+                self.listed = Instant::now();
                 return Ok(next);
             }
             // The first key after the last one.

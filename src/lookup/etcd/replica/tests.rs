@@ -190,6 +190,34 @@ fn a_node_at_two_servers_is_one_and_outlives_either() {
     assert_eq!(names, ["remove_process", "remove_process", "remove_job", "remove_node"]);
 }
 
+/// A node has lost its server and found another one while nobody looked: it was there all the time.
+#[test]
+fn who_has_moved_was_never_away() {
+    let layout = Layout::new("/p");
+    let (mut registry, mut events) = (Registry::default(), Vec::new());
+    let mut replica = Replica::new(layout.clone(), 1000);
+    let job: JobName = "s.a".parse().expect("a name");
+    let all = |lease| {
+        let place = layout.place(&info(1), lease, NodeId::of(1));
+        let facts = [
+            (place.clone(), Fact::Node(info(1))),
+            (keys::job(&place, &job), Fact::Job(job.clone())),
+            (keys::process(&place, &job, Pid(1)), Fact::Process(job.clone(), Pid(1))),
+        ];
+        facts.map(|(key, fact)| (key, keys::value(&fact).into_bytes()))
+    };
+    replica.replace(&mut registry, &all(5), &mut events);
+    assert_eq!(
+        events.iter().map(|event| event.what.name()).collect::<Vec<_>>(),
+        ["add_node", "identify", "add_job", "add_process"]
+    );
+    events.clear();
+    for lease in [6, 4] {
+        replica.replace(&mut registry, &all(lease), &mut events);
+        assert_eq!((events.len(), replica.len(), registry.find_job(&job).count()), (0, 1, 1), "{events:?}");
+    }
+}
+
 #[test]
 fn keys_of_its_own_are_no_news_but_missed() {
     let layout = Layout::new("/p");
