@@ -265,7 +265,7 @@ mod tests {
             "bind": ["127.0.0.1:7", "unix:/f/l.sock"], "backlog": 5, "certfile": "c", "keyfile": "k", "cacert": "a",
             "key_file": "n", "read_key_file": "r", "ping_interval": 2.5, "allow_hosts": ["h"], "allow_origins": ["*"],
             "daemonize": true, "pidfile": "p", "error_log": "e", "log_level": "error", "log_format": "json",
-            "registry": "etcds://e", "registry_ttl": 20.0, "etcd_cacert": "ea", "etcd_cert": "ec", "etcd_key": "ek",
+            "registry": "etcds://e", "registry_ttl": 20, "etcd_cacert": "ea", "etcd_cert": "ec", "etcd_key": "ek",
         });
         assert_eq!(config.to_json(), want);
         for key in KEYS {
