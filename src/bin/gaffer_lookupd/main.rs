@@ -4,6 +4,7 @@
 
 mod args;
 mod control;
+mod registry;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
 fn check(config: &LookupdConfig) -> std::result::Result<Code, Failure> {
     let tls = Tls::load(&config.ssl).map_err(daemon::failed)?;
     control::keys(config).map_err(daemon::failed)?;
+    registry::tls(config).map_err(daemon::failed)?;
     let bind: Vec<String> = config.bind.iter().map(ToString::to_string).collect();
     let tls_words = match (config.ssl.is_secure(), &config.ssl.cacert) {
         (false, _) => "",
@@ -73,7 +75,8 @@ impl Running {
         let doors = Doors::new(control::keys(&config)?);
         let mut limits = Limits::default();
         limits.ping_interval = config.ping_interval;
-        let mut http = server::bind_guarded(settings(&args, &config, &tls), &Directory::new(limits), &doors)?;
+        let directory = Directory::new(limits);
+        let mut http = server::bind_guarded(settings(&args, &config, &tls), &directory, &doors)?;
         let (answers, mut ration) = (log.clone(), Ration::default());
         http.on_answer(move |answered: &Answered<'_>| match answered.status {
             401 | 403 => ration.warn(&answers, format_args!("refused: {answered}")),
@@ -89,6 +92,7 @@ impl Running {
         let addresses: Vec<String> = http.local_addrs().iter().map(shown).collect();
         let mut manager = Manager::new()?;
         manager.add_app(http);
+        registry::share(&config, &directory, &mut manager, &log)?;
         manager.add_app(signals(&log, Control::new(args, config, log.clone(), tls, doors)));
         // The apps start, and with them the signals.
         let _ = manager.turn(Some(Duration::ZERO))?;

@@ -44,6 +44,9 @@ use address::Address;
 use link::{Link, Outcome};
 use model::Model;
 
+#[cfg(feature = "etcd")]
+pub(in crate::lookup) use link::pause;
+
 use crate::event_loop::{Readiness, SourceId, TimerId};
 use crate::lookup::registry::PING_INTERVAL;
 use crate::manager::{App, Cx};
