@@ -33,6 +33,7 @@ mod places;
 mod plan;
 #[cfg(feature = "procfile")]
 mod procfile;
+mod shown;
 
 #[cfg(feature = "config")]
 pub use address::Address;

@@ -77,6 +77,8 @@ pub struct EventLoop<T> {
     sources: IdMap<Registered<T>>,
     timers: Timers<T>,
     last_id: u64,
+    /// When the last wait ended.
+    now: Instant,
     /// Counts turns, to know which reports of a source belong to the same one.
     turn: u64,
 }
@@ -147,6 +149,7 @@ impl<T: Copy> EventLoop<T> {
             sources: IdMap::default(),
             timers: Timers::new(),
             last_id: 0,
+            now: Instant::now(),
             turn: 0,
         })
     }
@@ -187,6 +190,13 @@ impl<T: Copy> EventLoop<T> {
         self.timers.next_deadline()
     }
 
+    /// When the wait of the last turn ended: what whoever works in a turn may take for now, without a look at the clock.
+    /// Before the first turn, when the loop was made.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// A handle by which other threads end the wait.
     #[must_use]
     pub fn waker(&self) -> Waker {
@@ -215,6 +225,7 @@ impl<T: Copy> EventLoop<T> {
         let until = self.until(timeout);
         let waited = self.events.wait(&self.shared.poller, until);
         waited.map_err(|error| Error::io("the event loop cannot wait", error))?;
+        self.now = Instant::now();
         self.turn += 1;
         // After the wait, so that what other threads dropped meanwhile is not reported.
         self.forget_ended();
@@ -223,11 +234,8 @@ impl<T: Copy> EventLoop<T> {
                 source.report(readiness, self.turn, ready);
             }
         }
-        if self.timers.next_deadline().is_some() {
-            let now = Instant::now();
-            while let Some((id, owner)) = self.timers.pop_expired(now) {
-                ready.push(Ready::Timer { id, owner });
-            }
+        while let Some((id, owner)) = self.timers.pop_expired(self.now) {
+            ready.push(Ready::Timer { id, owner });
         }
         if self.shared.woken.take() {
             ready.push(Ready::Woken);

@@ -47,7 +47,8 @@ impl Headers {
 
     /// The values of all fields of this name.
     pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let named = move |span: Span| span.of_bytes(&self.bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(move |(n, _)| named(*n)).map(|(_, value)| value.of_bytes(&self.bytes))
     }
 
     /// The members of a comma-separated list over all fields of this name, empty ones left out.

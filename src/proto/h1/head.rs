@@ -118,7 +118,8 @@ pub struct RequestHead {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     In(Span),
-    Fixed(&'static str),
+    Root,
+    Server,
 }
 
 impl PartialEq for RequestHead {
@@ -215,7 +216,8 @@ impl RequestHead {
     fn place(&self, place: Place) -> &str {
         match place {
             Place::In(span) => ascii(span.of_bytes(&self.headers.bytes)),
-            Place::Fixed(text) => text,
+            Place::Root => "/",
+            Place::Server => "*",
         }
     }
 }

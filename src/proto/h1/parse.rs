@@ -49,8 +49,8 @@ pub(super) fn head(block: Whole, limits: &Limits) -> Result<RequestHead, Refusal
     let target = within(target);
     let path = match path {
         Path::In(path) => within(path),
-        Path::Root => Place::Fixed("/"),
-        Path::Server => Place::Fixed("*"),
+        Path::Root => Place::Root,
+        Path::Server => Place::Server,
     };
     let query = query.map(within);
     // RFC 9112 section 3.2.2: the authority of an absolute target replaces the `Host` field.
@@ -291,6 +291,24 @@ impl Codings {
     }
 }
 
+/// The unreserved characters and the sub-delimiters; a comma would look like a list of hosts to others.
+const fn is_in_name(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'
+        | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
+}
+
+/// The same with escapes, which nearly nobody sends.
+fn is_escaped_name(mut name: &[u8]) -> bool {
+    while let Some((&byte, rest)) = name.split_first() {
+        name = match (byte, rest) {
+            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            (byte, rest) if is_in_name(byte) => rest,
+            _ => return false,
+        };
+    }
+    true
+}
+
 const HOST: Refusal = Refusal::BadRequest("the host is malformed");
 const TARGET: Refusal = Refusal::BadRequest("the request target is malformed");
 
@@ -353,15 +371,8 @@ fn is_authority(text: &str) -> bool {
     if host.is_empty() && !text.starts_with('[') {
         return false;
     }
-    let mut rest = host.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = match byte {
-            b'%' if after.len() >= 2 && after[..2].iter().all(u8::is_ascii_hexdigit) => &after[2..],
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => after,
-            // The sub-delimiters; a comma would look like a list of hosts to others.
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => after,
-            _ => return false,
-        };
+    if !host.bytes().all(is_in_name) && !is_escaped_name(host.as_bytes()) {
+        return false;
     }
     // An empty port is allowed by the grammar.
     port.is_empty()

@@ -33,6 +33,9 @@ pub fn path_segments(path: &str) -> Result<Vec<Cow<'_, str>>, Refusal> {
 ///
 /// As [`path_segments`].
 pub fn percent_decode(text: &str) -> Result<Cow<'_, str>, Refusal> {
+    if text.bytes().all(|b| b.is_ascii_graphic() && b != b'%') {
+        return Ok(Cow::Borrowed(text));
+    }
     let decoded = decode(text, false)?;
     if decoded.chars().any(char::is_control) {
         return Err(Refusal::BadRequest("a path has a control character"));
