@@ -90,25 +90,19 @@ pub fn job_to_json(config: &JobConfig) -> Value {
 /// time.
 pub(crate) fn write_job(config: &JobConfig, out: &mut Vec<u8>) {
     let start = out.len();
-    for (name, value) in members(config) {
-        // The names of the table have nothing to escape.
-        out.extend_from_slice(b",\"");
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
+    each(config, &mut |_, text, value| {
+        out.extend_from_slice(text.as_bytes());
         value.write(out);
-    }
-    // There is always a name.
+    });
+    // There is always a name, and its comma.
     out[start] = b'{';
     out.push(b'}');
 }
 
-/// What is not the default, in the order of the documentation.
-fn members(config: &JobConfig) -> impl Iterator<Item = (&'static str, Shown<'_>)> {
-    KEYS.iter().filter_map(|key| Some((key.name, (key.get)(config)?)))
-}
-
 fn definition(config: &JobConfig) -> Map<String, Value> {
-    members(config).map(|(name, value)| (name.to_owned(), value.into())).collect()
+    let mut members = Map::new();
+    each(config, &mut |name, _, value| drop(members.insert(name.to_owned(), value.into())));
+    members
 }
 
 /// A job with what belongs to the list of jobs, not to the definition.
@@ -204,8 +198,27 @@ macro_rules! table {
 }
 pub(super) use table;
 
-/// All keys of a job, in the order of the documentation.
-pub(super) static KEYS: &[Key<Draft, fn(&JobConfig) -> Option<Shown<'_>>>] = table! {
+/// The same for a definition, which is written so often that the values are lent.
+macro_rules! definition {
+    ($($name:literal $(or $alias:literal)*: $set:expr, $get:expr;)*) => {
+        /// All keys of a job, in the order of the documentation; [`each`] writes them.
+        pub(super) static KEYS: &[Key<Draft>] =
+            &[$(Key { name: $name, aliases: &[$($alias),*], set: $set, get: |_| None }),*];
+
+        /// Calls `put` with what is not the default: the key, the start of the member in JSON, with a comma before it, and the
+        /// value. The names have nothing to escape.
+        fn each<'c>(config: &'c JobConfig, put: &mut dyn FnMut(&'static str, &'static str, Shown<'c>)) {
+            $(
+                let get: fn(&'c JobConfig) -> Option<Shown<'c>> = $get;
+                if let Some(value) = get(config) {
+                    put($name, concat!(",\"", $name, "\":"), value);
+                }
+            )*
+        }
+    };
+}
+
+definition! {
     "name": |d, _, v| match d.name {
         None => v.text().map(|name| d.name = Some(name.to_owned())),
         Some(_) => Err("the section has the name already".to_owned()),
@@ -237,7 +250,7 @@ pub(super) static KEYS: &[Key<Draft, fn(&JobConfig) -> Option<Shown<'_>>>] = tab
     "detach": |d, _, v| v.boolean().map(|detach| d.job.config.detach = detach),
         |c| unless(c.detach, false);
     "numprocesses": |d, _, v| v.number(0, MAX_PROCESSES).map(|n| d.job.config.numprocesses = n),
-        |c| Some(Shown::Value(c.numprocesses.into()));
+        |c| Some(Shown::Number(c.numprocesses.into()));
     "start": |d, _, v| v.boolean().map(|start| d.job.start = start), |_| None;
     "priority": |d, _, v| v.whole(i64::MIN, i64::MAX).map(|priority| d.job.priority = Some(priority)),
         |_| None;
@@ -278,7 +291,7 @@ pub(super) static KEYS: &[Key<Draft, fn(&JobConfig) -> Option<Shown<'_>>>] = tab
     };
     "log_history": |d, _, v| v.bytes_or_none().map(|bytes| d.job.config.log_history = Some(bytes)),
         |c| c.log_history.map(|n| Shown::Value(n.into()));
-};
+}
 
 /// More descriptors than this a program does not know what to do with.
 const MAX_STREAMS: usize = 64;

@@ -16,8 +16,8 @@ pub(super) type Parsed<T> = Result<T, String>;
 /// The longest duration, in seconds: three years.
 const MAX_SECONDS: f64 = 1e8;
 
-/// A key of a section whose values are gathered in a `T`, and written by a `G`.
-pub(super) struct Key<T, G = fn(&T) -> Option<Value>> {
+/// A key of a section whose values are gathered in a `T`.
+pub(super) struct Key<T> {
     /// Its name; with a `*` at the end all names that begin so.
     pub(super) name: &'static str,
     /// Other names of the same key.
@@ -25,7 +25,7 @@ pub(super) struct Key<T, G = fn(&T) -> Option<Value>> {
     /// Puts the value given under a name in its place.
     pub(super) set: fn(&mut T, &str, Given<'_>) -> Parsed<()>,
     /// The value as JSON; none if it is the default, or is written under another key.
-    pub(super) get: G,
+    pub(super) get: fn(&T) -> Option<Value>,
 }
 
 /// What became of a key and its value.
@@ -37,7 +37,7 @@ pub(super) enum Fault {
 }
 
 /// The key of a table that goes by `name`.
-pub(super) fn find<'t, T, G>(table: &'t [Key<T, G>], name: &str) -> Option<&'t Key<T, G>> {
+pub(super) fn find<'t, T>(table: &'t [Key<T>], name: &str) -> Option<&'t Key<T>> {
     table.iter().find(|key| match key.name.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
         None => key.name == name || key.aliases.contains(&name),
@@ -45,13 +45,7 @@ pub(super) fn find<'t, T, G>(table: &'t [Key<T, G>], name: &str) -> Option<&'t K
 }
 
 /// Puts a value in its place. `owner` names the section in messages.
-pub(super) fn set<T, G>(
-    table: &[Key<T, G>],
-    target: &mut T,
-    owner: &str,
-    name: &str,
-    given: Given<'_>,
-) -> Result<(), Fault> {
+pub(super) fn set<T>(table: &[Key<T>], target: &mut T, owner: &str, name: &str, given: Given<'_>) -> Result<(), Fault> {
     let Some(key) = find(table, name) else {
         let hint = hint(name, table.iter().map(|key| key.name));
         let shown = if name.len() <= 40 { format!("`{name}`") } else { excerpt(name) };

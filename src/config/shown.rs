@@ -10,6 +10,7 @@ use serde_json::Value;
 pub(super) enum Shown<'a> {
     Text(Cow<'a, str>),
     Texts(&'a [String]),
+    Number(u64),
     Variables(&'a BTreeMap<String, String>),
     Value(Value),
 }
@@ -19,6 +20,7 @@ impl Shown<'_> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let written = match self {
             Self::Text(text) => serde_json::to_writer(out, text),
+            Self::Number(number) => serde_json::to_writer(out, number),
             Self::Texts(texts) => serde_json::to_writer(out, texts),
             Self::Variables(variables) => serde_json::to_writer(out, variables),
             Self::Value(value) => serde_json::to_writer(out, value),
@@ -60,6 +62,7 @@ impl From<Shown<'_>> for Value {
         match shown {
             Shown::Text(text) => text.into(),
             Shown::Texts(texts) => texts.into(),
+            Shown::Number(number) => number.into(),
             Shown::Variables(variables) => {
                 variables.iter().map(|(name, value)| (name.clone(), value.as_str())).collect()
             }

@@ -122,11 +122,11 @@ impl Builder {
         }
     }
 
-    fn all<T, G>(&mut self, table: &[Key<T, G>], target: &mut T, group: &Group) -> Result<()> {
+    fn all<T>(&mut self, table: &[Key<T>], target: &mut T, group: &Group) -> Result<()> {
         group.items.iter().try_for_each(|item| self.one(table, target, group, item))
     }
 
-    fn one<T, G>(&mut self, table: &[Key<T, G>], target: &mut T, group: &Group, item: &Item) -> Result<()> {
+    fn one<T>(&mut self, table: &[Key<T>], target: &mut T, group: &Group, item: &Item) -> Result<()> {
         if let Some(key) = keys::find(table, &item.key) {
             // Sections without a name may stand in several files, except for what belongs to the file.
             let whole = matches!(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::fields::{Headers, Span, ascii};
+use super::fields::{Headers, Span};
 
 /// A request method. Others are refused with 501.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -215,7 +215,7 @@ impl RequestHead {
 
     fn place(&self, place: Place) -> &str {
         match place {
-            Place::In(span) => ascii(span.of_bytes(&self.headers.bytes)),
+            Place::In(span) => self.headers.text.ascii(span),
             Place::Root => "/",
             Place::Server => "*",
         }

@@ -4,7 +4,7 @@
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 use super::block::{MAX_METHOD, Whole, is_token};
-use super::fields::{Headers, Span, tokens};
+use super::fields::{Headers, Span, Text, tokens};
 use super::head::Place;
 use super::{Framing, Limits, Method, Refusal, RequestHead, Version};
 
@@ -21,10 +21,12 @@ pub(super) fn head(block: Whole, limits: &Limits) -> Result<RequestHead, Refusal
     let fields = lines.saturating_sub(1);
     let (mut stack, mut heap) = ([EMPTY_HEADER; STACK], Vec::new());
     let mut request = httparse::Request::new(room(fields, &mut stack, &mut heap));
-    match request.parse(&bytes) {
+    let text = Text::new(bytes);
+    let bytes = text.as_bytes();
+    match request.parse(bytes) {
         Ok(Status::Complete(n)) if n == bytes.len() => {}
         Ok(_) => return Err(Refusal::BadRequest("the head is malformed")),
-        Err(error) => return Err(malformed(error, &bytes)),
+        Err(error) => return Err(malformed(error, bytes)),
     }
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(Refusal::BadRequest("the head is malformed"));
@@ -45,7 +47,7 @@ pub(super) fn head(block: Whole, limits: &Limits) -> Result<RequestHead, Refusal
         return Err(Refusal::BadRequest("a Host field is needed"));
     }
 
-    let within = |text: &str| Place::In(Span::of(text.as_bytes(), &bytes));
+    let within = |text: &str| Place::In(Span::of(text.as_bytes(), bytes));
     let target = within(target);
     let path = match path {
         Path::In(path) => within(path),
@@ -56,8 +58,8 @@ pub(super) fn head(block: Whole, limits: &Limits) -> Result<RequestHead, Refusal
     // RFC 9112 section 3.2.2: the authority of an absolute target replaces the `Host` field.
     let host = authority.or(meaning.host).map(within);
     let Meaning { framing, keep_alive, upgrade, expects_continue, .. } = meaning;
-    let fields = spans(request.headers, &bytes);
-    let headers = Headers { bytes, fields };
+    let fields = spans(request.headers, bytes);
+    let headers = Headers { text, fields };
     Ok(RequestHead {
         headers,
         target,
@@ -87,7 +89,7 @@ pub(super) fn trailers(block: Whole) -> Result<Headers, Refusal> {
         }
         _ => return Err(Refusal::BadRequest("a trailer field is malformed")),
     };
-    Ok(Headers { bytes, fields })
+    Ok(Headers { text: Text::new(bytes), fields })
 }
 
 /// As many slots as there are lines, so that a small head costs no allocation and none is refused.
@@ -321,14 +323,14 @@ enum Path<'a> {
 }
 
 /// The path, the query and the authority of a target: RFC 9112 section 3.2.
-fn split_target(target: &str, method: Method) -> Result<(Path<'_>, Option<&str>, Option<&str>), Refusal> {
+fn split_target<'t>(target: &'t str, method: Method) -> Result<(Path<'t>, Option<&'t str>, Option<&'t str>), Refusal> {
     // RFC 3986 has fewer characters, but browsers send `|`, `^` and their like as they are. Other bytes
     // and fragments, which a client must not send, would be read differently by others.
     if !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
         return Err(TARGET);
     }
-    let split = |rest| match str::split_once(rest, '?') {
-        Some((path, query)) => (path, Some(query)),
+    let split = |rest: &'t str| match rest.bytes().position(|b| b == b'?') {
+        Some(end) => (&rest[..end], Some(&rest[end + 1..])),
         None => (rest, None),
     };
     if target.starts_with('/') {
@@ -366,7 +368,7 @@ fn is_authority(text: &str) -> bool {
             Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("", port),
             _ => return false,
         },
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
+        None => text.split_at(text.bytes().position(|b| b == b':').unwrap_or(text.len())),
     };
     if host.is_empty() && !text.starts_with('[') {
         return false;
