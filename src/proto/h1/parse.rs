@@ -1,6 +1,8 @@
 //! A whole block of lines to a head or to trailers: httparse reads the grammar, this file checks what
 //! it leaves open and what the fields mean for the framing.
 
+use std::mem::MaybeUninit;
+
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 use super::block::{MAX_METHOD, Whole, is_token};
@@ -19,11 +21,11 @@ const STACK: usize = 32;
 pub(super) fn head(block: Whole, limits: &Limits) -> Result<RequestHead, Refusal> {
     let Whole { bytes, lines } = block;
     let fields = lines.saturating_sub(1);
-    let (mut stack, mut heap) = ([EMPTY_HEADER; STACK], Vec::new());
-    let mut request = httparse::Request::new(room(fields, &mut stack, &mut heap));
     let text = Text::new(bytes);
     let bytes = text.as_bytes();
-    match request.parse(bytes) {
+    let (mut stack, mut heap) = ([const { MaybeUninit::uninit() }; STACK], Vec::new());
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, room(fields, &mut stack, &mut heap, MaybeUninit::uninit)) {
         Ok(Status::Complete(n)) if n == bytes.len() => {}
         Ok(_) => return Err(Refusal::BadRequest("the head is malformed")),
         Err(error) => return Err(malformed(error, bytes)),
@@ -82,7 +84,7 @@ pub(super) fn trailers(block: Whole) -> Result<Headers, Refusal> {
         return Ok(Headers::default());
     }
     let (mut stack, mut heap) = ([EMPTY_HEADER; STACK], Vec::new());
-    let fields = match httparse::parse_headers(&bytes, room(lines, &mut stack, &mut heap)) {
+    let fields = match httparse::parse_headers(&bytes, room(lines, &mut stack, &mut heap, || EMPTY_HEADER)) {
         Ok(Status::Complete((n, headers))) if n == bytes.len() => {
             let allowed: Vec<_> = headers.iter().filter(|header| !forbidden(header.name)).copied().collect();
             spans(&allowed, &bytes)
@@ -93,11 +95,11 @@ pub(super) fn trailers(block: Whole) -> Result<Headers, Refusal> {
 }
 
 /// As many slots as there are lines, so that a small head costs no allocation and none is refused.
-fn room<'s, 'b>(n: usize, stack: &'s mut [Header<'b>; STACK], heap: &'s mut Vec<Header<'b>>) -> &'s mut [Header<'b>] {
+fn room<'s, T>(n: usize, stack: &'s mut [T; STACK], heap: &'s mut Vec<T>, empty: fn() -> T) -> &'s mut [T] {
     if n <= STACK {
         &mut stack[..n]
     } else {
-        heap.resize(n, EMPTY_HEADER);
+        heap.resize_with(n, empty);
         heap
     }
 }
