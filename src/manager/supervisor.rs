@@ -57,7 +57,8 @@ pub struct Supervisor {
 impl Supervisor {
     /// Loads a job, and starts it if `start`.
     ///
-    /// All or nothing: the command, its variables, the user and the rules are checked first.
+    /// All or nothing: the command, its variables, the user and the rules are checked first. Whoever keeps the
+    /// definition as well passes an [`Arc`] of it, which is shared.
     ///
     /// # Errors
     ///
@@ -66,14 +67,18 @@ impl Supervisor {
     /// quote, an unknown `$VAR`, an unknown user or group, a bad flapping rule, more than two
     /// output labels, a log file in a folder that is not there); a log file cannot be opened;
     /// [`ErrorKind::Stopping`] once the manager stops.
-    pub fn load(&mut self, config: JobConfig, start: bool) -> Result<JobId> {
+    pub fn load(&mut self, config: impl Into<Arc<JobConfig>>, start: bool) -> Result<JobId> {
+        self.load_shared(config.into(), start)
+    }
+
+    fn load_shared(&mut self, config: Arc<JobConfig>, start: bool) -> Result<JobId> {
         launch::check(&config)?;
         if self.is_stopping() || self.table.find(&config.name).is_some() {
             // It is refused before a file is made.
             return self.table.load(config, start, Instant::now());
         }
         let claim = self.logs.claim(&mut self.io, &config)?;
-        let logged = config.clone();
+        let logged = Arc::clone(&config);
         let loaded = self.table.load(config, start, Instant::now());
         match &loaded {
             Ok(_) => self.logs.settle(&logged, claim),
@@ -109,11 +114,15 @@ impl Supervisor {
     /// # Errors
     ///
     /// The job `config.name` is not loaded, or as for [`load`](Self::load).
-    pub fn update(&mut self, config: JobConfig, start: bool) -> Result<()> {
+    pub fn update(&mut self, config: impl Into<Arc<JobConfig>>, start: bool) -> Result<()> {
+        self.update_shared(config.into(), start)
+    }
+
+    fn update_shared(&mut self, config: Arc<JobConfig>, start: bool) -> Result<()> {
         let id = self.job_id(config.name.as_str())?;
         launch::check(&config)?;
         let claim = self.logs.claim(&mut self.io, &config)?;
-        let logged = config.clone();
+        let logged = Arc::clone(&config);
         let updated = self.table.update(id, config, start, Instant::now());
         match &updated {
             Ok(()) => self.logs.settle(&logged, claim),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -48,9 +49,11 @@ impl fmt::Display for OsPid {
 /// assert!("shop.we.b".parse::<JobName>().is_err());
 /// # Ok::<(), gaffer::Error>(())
 /// ```
+///
+/// A clone shares the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobName {
-    full: Box<str>,
+    full: Arc<str>,
     dot: usize,
 }
 

@@ -289,6 +289,11 @@ pub trait Socket: Send {
     /// each [`SocketOut::wait_for_room`].
     fn room(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
 
+    /// Keys or rights have changed, where [somebody asks](super::HttpServer::guard) for them: who is not allowed any more is to be
+    /// [sent away](SocketOut::refuse). A client whose key, in its request, was what the route [needs](super::Route::needs) has been sent away
+    /// already where that does not hold any more.
+    fn recheck(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
+
     /// The connection or session is gone: end what was subscribed. Called once, whatever ended it.
     fn close(&mut self, cx: &mut Cx<'_>) {}
 }

@@ -11,6 +11,7 @@ use super::conn::{Conn, Mode};
 use super::feeds::Feed;
 use super::guard::{Guard, Needs, no_key};
 use super::later::Later;
+use super::revoked::Permit;
 use super::route::Params;
 use crate::access::{Right, Who};
 use crate::controller::Scope;
@@ -138,7 +139,11 @@ impl HttpServer {
         if matches!(conn.peer, super::Peer::Tcp(_)) {
             self.access.check_host(head)?;
         }
-        self.access.check_origin(head)
+        self.access.check_origin(head)?;
+        match &self.gate {
+            Some(gate) if head.method() != Method::Options => gate(head, &conn.peer),
+            _ => Ok(()),
+        }
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {
@@ -152,6 +157,7 @@ impl HttpServer {
             Ok(()) => self.call(cx, &request, number),
             Err(refusal) => Err(refusal),
         };
+        conn.permit = self.permit.take();
         self.respond(cx, conn, number, request.head, reply);
     }
 
@@ -207,9 +213,10 @@ impl HttpServer {
         let guard = self.guard.as_ref();
         let (handler, params) = self.router.open(found, &path);
         let who = admit(guard, cx, found.needs, &params, (&request.head, &request.peer, &request.body))?;
+        let needed = guard.and_then(|_| found.needs.resolve(cx, &params, &[]));
         let hides = guard.is_some_and(|guard| {
-            let on = found.needs.resolve(cx, &params, &[]).map_or(Scope::Node, |(_, on)| on);
-            guard.check(&who, Right::Manage, &on).is_err()
+            let on = needed.as_ref().map_or(&Scope::Node, |(_, on)| on);
+            guard.check(&who, Right::Manage, on).is_err()
         });
         let later = Later { server: cx.app_id(), number };
         let (metrics, provided, sockjs) = (&self.metrics, &self.provided, &self.sockjs);
@@ -222,6 +229,7 @@ impl HttpServer {
         });
         if let Some(guard) = guard {
             audit(guard, &who, request, &reply);
+            self.permit = Permit::new(&who, needed.filter(|_| found.needs.is_early()), request, &reply);
         }
         if hides {
             hide_environments(&mut reply);
@@ -346,7 +354,7 @@ fn admit(
 }
 
 /// What was asked for, without the query.
-fn what(head: &RequestHead) -> String {
+pub(super) fn what(head: &RequestHead) -> String {
     format!("{} {}", head.method(), head.path())
 }
 

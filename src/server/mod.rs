@@ -58,12 +58,17 @@ pub mod console_site;
 mod exchange;
 mod feeds;
 mod guard;
+mod handshakes;
 mod hosts;
 mod later;
 mod listen;
+mod lock;
 mod logs;
 pub mod metrics;
+mod redact;
+mod revoked;
 mod route;
+mod secure;
 pub mod site;
 mod socket;
 mod sockets;
@@ -86,10 +91,13 @@ pub use answered::Answered;
 pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Peer, Provided, Refusal, Reply, Request, Socket};
 pub use channel::{channel_socket, guarded_channel};
 pub use config::{Config, Endpoint};
-pub use guard::{Audit, Guard, Needs};
+pub(crate) use guard::no_key;
+pub use guard::{Audit, Guard, Needs, key_of};
+pub use handshakes::FailedHandshake;
 pub use later::Later;
 pub use listen::LocalAddr;
 pub use route::{Handler, Params, Route, delete, get, post, put};
+pub use secure::Tls;
 pub use socket::{Message, SocketAddress, SocketOut};
 pub use streamed::Streamed;
 
@@ -99,6 +107,7 @@ use hosts::Access;
 use later::{Answer, Requests};
 use listen::Listener;
 use metrics::Metrics;
+use revoked::{KeysChanged, KeysWatch, Permit};
 use route::Router;
 use socket::{Place, SocketMail};
 use sockjs::Services;
@@ -108,7 +117,7 @@ use crate::access::Right;
 use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
-use crate::proto::h1::HttpDate;
+use crate::proto::h1::{HttpDate, RequestHead};
 
 /// The server. See the [module](self).
 pub struct HttpServer {
@@ -127,8 +136,15 @@ pub struct HttpServer {
     history: History,
     sockjs: Services,
     observer: Option<answered::Observer>,
+    handshakes: Option<handshakes::Observer>,
     /// Asks for keys.
     guard: Option<Guard>,
+    /// Looks at each request before anybody else.
+    gate: Option<Gate>,
+    /// Tells when these have changed, from the start on.
+    keys: Option<KeysWatch>,
+    /// That of the request that was answered last, until its connection has it.
+    permit: Option<Box<Permit>>,
     /// Feeds of events, in the order in which they came.
     event_feeds: Vec<SourceId>,
     taps: HashMap<TapId, SourceId>,
@@ -141,6 +157,9 @@ pub struct HttpServer {
     buffer: Vec<u8>,
     date: (u64, HttpDate),
 }
+
+/// See [`HttpServer::screen`].
+type Gate = Box<dyn Fn(&RequestHead, &Peer) -> Result<(), Refusal> + Send>;
 
 /// A letter to itself: what is dirty is to be flushed.
 struct Flush;
@@ -180,7 +199,11 @@ impl HttpServer {
             history,
             sockjs: Services::default(),
             observer: None,
+            handshakes: None,
             guard: None,
+            gate: None,
+            keys: None,
+            permit: None,
             event_feeds: Vec::new(),
             taps: HashMap::new(),
             dirty: Vec::new(),
@@ -229,10 +252,20 @@ impl HttpServer {
         self.router.add(method, pattern, Box::new(handler), None, needs)
     }
 
-    /// Asks for a key from now on, wherever a route [needs](Route::needs) one. What is served by [`sockjs`](Self::sockjs) asks itself, as
+    /// Asks for a key, wherever a route [needs](Route::needs) one. What is served by [`sockjs`](Self::sockjs) asks itself, as
     /// [`guarded_channel`] does. Preflights of browsers need no key, which they could not send.
+    ///
+    /// What goes on after its request ends with the key, or with the right, that it was asked for by: a feed with an event `error` (raw output
+    /// breaks off), a websocket with 1008, a session of SockJS with 3403, and an [`Audit`] tells it. That is within the turn of the change, or,
+    /// where another process has changed the file, with the next request with a key or the next event a second later.
     pub fn guard(&mut self, guard: Guard) {
         self.guard = Some(guard);
+    }
+
+    /// Has `f` look at the head of each request, whatever it is for, before anything else is told: what it refuses is refused. Preflights of
+    /// browsers, which cannot send a key, are not shown to it. It runs in the loop and must not block.
+    pub fn screen(&mut self, f: impl Fn(&RequestHead, &Peer) -> Result<(), Refusal> + Send + 'static) {
+        self.gate = Some(Box::new(f));
     }
 
     /// Gives the handlers a value, as [`Call::provided`]: the handle of another app. It takes the place of one of the same type.
@@ -323,6 +356,7 @@ impl App for HttpServer {
         for listener in self.bound.drain(..) {
             self.listeners.push(cx.register(listener, Interest::READ)?);
         }
+        self.watch_keys(cx);
         Ok(())
     }
 
@@ -371,6 +405,9 @@ impl App for HttpServer {
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {
         self.metrics.observe(event);
+        if self.guard.is_some() {
+            self.look_at_keys(cx);
+        }
         self.feed_event(cx, event);
     }
 
@@ -389,6 +426,9 @@ impl App for HttpServer {
             Ok(answer) => return self.answered(cx, *answer),
             Err(message) => message,
         };
+        if message.is::<KeysChanged>() {
+            return self.recheck(cx);
+        }
         match message.downcast::<SocketMail>() {
             Ok(mail) => match mail.place {
                 Place::Connection(id) => {

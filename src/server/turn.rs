@@ -82,7 +82,9 @@ impl HttpServer {
             }
         }
         self.buffer = buffer;
-        self.counters.tls_failed += u64::from(mem::take(&mut conn.tls_failed));
+        if let Some(e) = conn.tls_failed.take() {
+            self.tell_handshake(&conn.peer, Some(&e));
+        }
         if mem::take(&mut conn.clear_text) {
             let reason = "this is HTTP, but TLS is spoken here: ask with https:// (or wss://)";
             self.refuse_connection(conn, &Refusal::new(400, "tls_required", reason));
@@ -139,7 +141,7 @@ impl HttpServer {
             Clock::Socket => Self::check_socket(conn, now),
             Clock::Answer => self.no_answer(cx, conn, 504, "timed_out"),
             Clock::Handshake => {
-                self.counters.tls_failed += 1;
+                self.tell_handshake(&conn.peer, None);
                 conn.dead = true;
             }
             Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,

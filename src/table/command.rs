@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::job::Job;
@@ -33,7 +34,8 @@ impl ProcessTable {
     /// [`ErrorKind::Conflict`] if a job of this name is loaded; [`ErrorKind::Invalid`] if the
     /// command is empty, the number of processes above [`MAX_PROCESSES`], or the flapping rule
     /// impossible.
-    pub fn load(&mut self, config: JobConfig, start: bool, now: Instant) -> Result<JobId> {
+    pub fn load(&mut self, config: impl Into<Arc<JobConfig>>, start: bool, now: Instant) -> Result<JobId> {
+        let config = config.into();
         self.check_open(&config.name)?;
         check(&config)?;
         if self.names.contains_key(&config.name) {
@@ -144,7 +146,8 @@ impl ProcessTable {
     /// # Errors
     ///
     /// As [`load`](Self::load), and [`ErrorKind::Invalid`] if the name is another.
-    pub fn update(&mut self, id: JobId, config: JobConfig, start: bool, now: Instant) -> Result<()> {
+    pub fn update(&mut self, id: JobId, config: impl Into<Arc<JobConfig>>, start: bool, now: Instant) -> Result<()> {
+        let config = config.into();
         let job = self.loaded(id)?;
         self.check_open(&job.name)?;
         check(&config)?;
@@ -156,7 +159,7 @@ impl ProcessTable {
         let job = self.jobs.get_mut(&id).expect("it was there before");
         self.events.push_back((job.name.clone(), What::Update { numprocesses: config.numprocesses }));
         job.target = config.numprocesses;
-        job.config = config.into();
+        job.config = config;
         job.completed = 0;
         job.pace.reset();
         job.flaps.clear();

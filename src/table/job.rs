@@ -56,11 +56,11 @@ pub(super) struct Roll {
 }
 
 impl Job {
-    pub(super) fn new(config: JobConfig) -> Self {
+    pub(super) fn new(config: Arc<JobConfig>) -> Self {
         Self {
             name: Arc::new(config.name.clone()),
             target: config.numprocesses,
-            config: Arc::new(config),
+            config,
             state: JobState::Stopped,
             unloaded: false,
             order: 0,

@@ -15,7 +15,7 @@
 mod client;
 #[cfg(any(feature = "client", feature = "webhooks"))]
 mod connector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup", feature = "server"))]
 mod explain;
 mod files;
 mod server;
@@ -33,8 +33,10 @@ pub use server::Server;
 
 #[cfg(any(feature = "client", feature = "webhooks"))]
 pub(crate) use connector::TlsConnector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 pub(crate) use explain::explain;
+#[cfg(feature = "server")]
+pub(crate) use explain::explain_client;
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use session::Session;
 

@@ -85,12 +85,12 @@ fn no_event_is_lost_between_responses() {
 #[test]
 fn in_the_background() {
     let folder = Folder::new();
-    let (socket, pidfile) = (format!("unix:{}", folder.path("l.sock")), folder.path("pid"));
-    let args = ["--daemon", "--pidfile", &pidfile, "--bind", &socket, "--error-log", &folder.path("log")];
+    let (socket, pidfile) = (format!("unix:{}", folder.text("l.sock")), folder.text("pid"));
+    let args = ["--daemon", "--pidfile", &pidfile, "--bind", &socket, "--error-log", &folder.text("log")];
     let status = Command::new(env!("CARGO_BIN_EXE_gaffer_lookupd")).args(args).status().expect("it runs");
     let pid: i32 = std::fs::read_to_string(&pidfile).expect("a pid file").trim().parse().expect("a pid");
     let lookup = LookupServer::new(&socket).expect("an address");
-    let (answer, log) = (lookup.ping(), std::fs::read_to_string(folder.path("log")).expect("a log"));
+    let (answer, log) = (lookup.ping(), std::fs::read_to_string(folder.text("log")).expect("a log"));
     assert_eq!(sys::signal_process(OsPid(pid), Signal::TERM).expect("a signal"), sys::Sent::Sent);
     eventually("its end", || (!std::fs::exists(&pidfile).ok()?).then_some(()));
     answer.expect("it listens before its parent ends");

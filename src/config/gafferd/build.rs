@@ -34,8 +34,10 @@ pub(super) struct Builder {
     jobs: Vec<Job>,
     job_at: HashMap<JobName, Place>,
     envs: Vec<(JobName, Place, Vec<Variable>)>,
-    /// Where the keys of which section stand, and sections with names.
+    /// Where the keys of sections without a name stand, and sections with names.
     seen: HashMap<(String, String), Place>,
+    /// Where the keys of the section stand that is being read.
+    keys: HashMap<String, Place>,
 }
 
 impl Default for Builder {
@@ -49,6 +51,7 @@ impl Default for Builder {
             job_at: HashMap::new(),
             envs: Vec::new(),
             seen: HashMap::new(),
+            keys: HashMap::new(),
         }
     }
 }
@@ -113,7 +116,12 @@ impl Builder {
 
     /// Refuses what is there already.
     fn once(&mut self, scope: &str, name: &str, shown: &str, at: &Place) -> Result<()> {
-        match self.seen.insert((scope.to_owned(), name.to_owned()), at.clone()) {
+        let first = self.seen.insert((scope.to_owned(), name.to_owned()), at.clone());
+        self.free(first, at, shown)
+    }
+
+    fn free(&self, first: Option<Place>, at: &Place, shown: &str) -> Result<()> {
+        match first {
             None => Ok(()),
             Some(first) => {
                 let what = format!("{shown} is given twice: {} has it already", self.files.other(&first, at));
@@ -123,7 +131,10 @@ impl Builder {
     }
 
     fn all<T>(&mut self, table: &[Key<T>], target: &mut T, group: &Group) -> Result<()> {
-        group.items.iter().try_for_each(|item| self.one(table, target, group, item))
+        group.items.iter().try_for_each(|item| self.one(table, target, group, item))?;
+        // The keys of hundreds of sections are not kept: no other section can repeat them.
+        self.keys.clear();
+        Ok(())
     }
 
     fn one<T>(&mut self, table: &[Key<T>], target: &mut T, group: &Group, item: &Item) -> Result<()> {
@@ -133,12 +144,13 @@ impl Builder {
                 group.kind,
                 Kind::Gaffer | Kind::Webhooks | Kind::Limits | Kind::Auth | Kind::Ssl | Kind::LookupSsl
             ) && !key.name.starts_with("include");
-            let scope = match whole {
-                true => format!("{:?}", group.kind),
-                false => format!("{} {}", group.at.file, group.shown),
-            };
             let name = if key.name.ends_with('*') { &item.key } else { key.name };
-            self.once(&scope, name, &format!("the key `{}`", item.shown), &item.at)?;
+            let first = if whole {
+                self.seen.insert((format!("{:?}", group.kind), name.to_owned()), item.at.clone())
+            } else {
+                self.keys.insert(name.to_owned(), item.at.clone())
+            };
+            self.free(first, &item.at, &format!("the key `{}`", item.shown))?;
         }
         if let Given::Text(text) = item.value.given() {
             let swallowed = text.lines().skip(1).find(|line| match line.split_once('=') {

@@ -151,11 +151,14 @@ impl Loader<'_> {
         self.builder.paths.push(path.to_owned());
         self.builder.files.names.push(origin.clone());
         let text = without_bom(&text);
-        let groups = if text.trim_start().starts_with('{') {
+        let mut includes = Vec::new();
+        if text.trim_start().starts_with('{') {
             self.builder.files.places.push(None);
             let (value, places) = parse_json(text, Origin(&origin))?;
             self.builder.files.places[file] = Some(places);
-            json_groups(value, file, &self.builder.files)?
+            for group in json_groups(value, file, &self.builder.files)? {
+                self.builder.add(group, &mut includes)?;
+            }
         } else {
             self.builder.files.places.push(None);
             let ini = Ini::parse(text, &origin)?;
@@ -163,12 +166,12 @@ impl Loader<'_> {
             let here = plain(&here);
             let here = if here.as_os_str().is_empty() { Path::new(".") } else { &here };
             let here = here.display().to_string();
-            let groups = ini.sections.iter().map(|section| self.ini_group(section, file, &here));
-            groups.collect::<Result<_>>()?
-        };
-        let mut includes = Vec::new();
-        for group in groups {
-            self.builder.add(group, &mut includes)?;
+            // One after the other, and each gone before the next: there may be hundreds.
+            for section in ini.sections {
+                let group = self.ini_group(&section, file, &here)?;
+                drop(section);
+                self.builder.add(group, &mut includes)?;
+            }
         }
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         for include in includes {

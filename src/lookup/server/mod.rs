@@ -31,8 +31,12 @@
 //! A source is `{"name": NODE, "pids": [N], "node_info": {"name", "origin", "version"}}`. Committed processes are not among the pids: nodes
 //! announce those that they keep alive. A node that says nothing for three times 15 s is gone.
 //!
+//! Where [`Keys`] are set, `/ws` needs one of those of the nodes, and everything but `/`, `/ping` and `/version` one of those or of the readers: in `X-Api-Key`, or
+//! as `Authorization: Bearer`. The way there is [TLS](Config::tls)'s affair.
+//!
 //! Names of hosts and origins of pages are checked as those of a node are, see [`Config`].
 
+mod doors;
 mod events;
 mod node;
 mod routes;
@@ -40,7 +44,10 @@ mod routes;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use doors::{Doors, Keys};
 pub use routes::ROUTES;
+
+use doors::Wants;
 
 use super::registry::{Limits, Registry};
 use crate::Result;
@@ -110,11 +117,28 @@ impl fmt::Debug for Directory {
 ///
 /// As for [`HttpServer::bind`].
 pub fn bind(config: Config, directory: &Directory) -> Result<HttpServer> {
+    bind_guarded(config, directory, &Doors::default())
+}
+
+/// The same for those alone who have a key for what they want.
+///
+/// # Errors
+///
+/// As for [`HttpServer::bind`].
+pub fn bind_guarded(config: Config, directory: &Directory, doors: &Doors) -> Result<HttpServer> {
     let limits = ws::Limits::default().max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE);
     let mut server = HttpServer::bind(config.websocket(limits))?;
     server.provide(directory.clone());
+    server.provide(doors.clone());
     server.routes(ROUTES)?;
-    let directory = directory.clone();
-    server.sockjs("/lookup", sockjs::Config::default(), move |_| events::listener(directory.clone()))?;
+    let (directory, keys) = (directory.clone(), doors.clone());
+    server.sockjs("/lookup", sockjs::Config::default(), move |request| {
+        events::listener(directory.clone(), keys.admit(&request.head, Wants::Read).ok())
+    })?;
+    let doors = doors.clone();
+    server.screen(move |head, _| match doors::is_open(head.path()) {
+        true => Ok(()),
+        false => doors.admit(head, Wants::Read).map(drop),
+    });
     Ok(server)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::doors::{Doors, Wants};
 use super::{Directory, node};
 use crate::lookup::registry::Source;
 use crate::process::JobName;
@@ -78,7 +79,9 @@ fn find_session(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 }
 
 fn socket(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    Ok(Reply::WebSocket(node::node(directory(call)?.clone())))
+    let doors: Doors = call.provided.get().cloned().unwrap_or_default();
+    let ticket = doors.admit(&call.request.head, Wants::Register)?;
+    Ok(Reply::WebSocket(node::node(directory(call)?.clone(), ticket)))
 }
 
 fn argument<'a>(call: &'a Call<'_, '_>, name: &str) -> Result<&'a str, Refusal> {

@@ -47,7 +47,7 @@ const ACTIONS = {
 };
 
 export class Actions {
-  /** `on.done(item)`: something was done to it. `on.refuse()` gives a reason to do nothing, or null. */
+  /** `on.done(item)`: something was done to it. `on.refuse(item)` gives a reason to do nothing, or null; `on.may(item)`: whether we may. */
   constructor(on) {
     this.on = on;
     $('signal').append(...SIGNALS.map((name) => h('option', { value: name }, `SIG${name}`)));
@@ -59,7 +59,7 @@ export class Actions {
   }
 
   async act(name, item) {
-    const refused = this.on.refuse();
+    const refused = this.on.refuse(item);
     if (refused) return this.toast(refused, true);
     if (name === 'more' || name === 'less') return this.scale(item, name === 'more' ? 1 : -1);
     const action = ACTIONS[name];
@@ -119,6 +119,7 @@ export class Actions {
     const stopped = item.state === 'stopped';
     let names = isProcess(item) ? ['stop', 'kill'] : stopped ? ['start'] : ['stop', 'restart', 'reload', 'kill'];
     if (isSession(item)) names = ['start', 'stop', 'restart'];
+    if (!this.on.may(item)) names = [];
     const choice = (label, key, f, danger = false) => h(danger ? 'button.danger' : 'button', {
       type: 'button', role: 'menuitem', tabindex: -1,
       onclick: () => {
@@ -138,7 +139,7 @@ export class Actions {
     const y = pointer ? pointer.clientY : box.bottom + 4;
     this.menu.style.left = `${Math.max(8, Math.min(x, innerWidth - width - 8))}px`;
     this.menu.style.top = `${y + height > innerHeight - 8 ? Math.max(8, (pointer ? y : box.top) - height - 4) : y}px`;
-    list[0].focus();
+    list[0]?.focus();
   }
 
   menuKey(event) {
