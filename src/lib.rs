@@ -51,6 +51,7 @@
 //! | `client` | `client`: a blocking client of a node; `config` with it | ureq, serde_json, base64, httparse, sha1_smol |
 //! | `webhooks` | `webhooks`: events posted to URLs | ureq, hmac-sha256, serde_json |
 //! | `lookup` | [`lookup`]: which node has which job; the server, and the node's side | those of `server` |
+//! | `etcd` | `lookup::etcd`: lookup servers that share what they know | ureq |
 //! | `tls` | `tls`: TLS for the server, the client and webhooks, where these are | rustls (with ring), rustls-native-certs |
 //! | `gaffer` | the Procfile tool | |
 //! | `gafferd` | the daemon | |

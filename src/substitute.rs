@@ -1,6 +1,8 @@
 //! `$NAME`, `${NAME}` and `$$` in commands.
 #![forbid(unsafe_code)]
 
+use std::fmt;
+
 use crate::{Error, ErrorKind, Result};
 
 /// Replaces `$NAME` and `${NAME}` by what `lookup` gives, and `$$` by one `$`.
@@ -25,33 +27,61 @@ use crate::{Error, ErrorKind, Result};
 /// message begins with the column of the `$` (in characters, from 1).
 pub fn substitute<V: AsRef<str>>(text: &str, lookup: impl Fn(&str) -> Option<V>) -> Result<String> {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        let dollar = text.len() - rest.len() + at;
-        let fail = |what: String| {
-            let column = text[..dollar].chars().count() + 1;
-            Error::new(ErrorKind::Invalid, format!("column {column}: {what}"))
-        };
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-            continue;
+    for piece in pieces(text) {
+        match piece? {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Variable { name, at } => match lookup(name) {
+                Some(value) => out.push_str(value.as_ref()),
+                None => return Err(fault(text, at, format_args!("the variable {name} is not set"))),
+            },
         }
-        let braced = rest.strip_prefix('{');
-        let start = braced.unwrap_or(rest);
-        let (name, after) = start.split_at(name_len(start));
-        let after = if braced.is_some() { after.strip_prefix('}') } else { Some(after) };
-        rest = match after {
-            Some(after) if !name.is_empty() => after,
-            _ => return Err(fail("expected $NAME, ${NAME}, or $$ for a dollar sign".to_owned())),
-        };
-        let value = lookup(name).ok_or_else(|| fail(format!("the variable {name} is not set")))?;
-        out.push_str(value.as_ref());
     }
-    out.push_str(rest);
     Ok(out)
+}
+
+/// A part of a text with variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// As it is. None is empty; what surrounds a `$$` comes in several.
+    Text(&'a str),
+    /// A variable, and at which byte its `$` stands.
+    Variable { name: &'a str, at: usize },
+}
+
+/// The parts of a text, as [`substitute`] reads it; ends with the first error.
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Result<Piece<'_>>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &text[at..];
+        let (piece, len) = match rest.find('$') {
+            _ if rest.is_empty() => return None,
+            None => (Ok(Piece::Text(rest)), rest.len()),
+            Some(0) if rest.starts_with("$$") => (Ok(Piece::Text("$")), 2),
+            Some(0) => match variable(rest) {
+                Some((name, len)) => (Ok(Piece::Variable { name, at }), len),
+                None => (Err(fault(text, at, "expected $NAME, ${NAME}, or $$ for a dollar sign")), rest.len()),
+            },
+            Some(dollar) => (Ok(Piece::Text(&rest[..dollar])), dollar),
+        };
+        at += len;
+        Some(piece)
+    })
+}
+
+/// The name of the variable that `text` begins with, and how long `$NAME` or `${NAME}` is.
+fn variable(text: &str) -> Option<(&str, usize)> {
+    let start = text[1..].strip_prefix('{').unwrap_or(&text[1..]);
+    let (name, after) = start.split_at(name_len(start));
+    match (text.as_bytes()[1..].first(), name) {
+        (_, "") => None,
+        (Some(b'{'), _) => after.starts_with('}').then_some((name, name.len() + 3)),
+        _ => Some((name, name.len() + 1)),
+    }
+}
+
+fn fault(text: &str, at: usize, what: impl fmt::Display) -> Error {
+    let column = text[..at].chars().count() + 1;
+    Error::new(ErrorKind::Invalid, format!("column {column}: {what}"))
 }
 
 /// The length of the variable name that `text` begins with, 0 where it begins with none.

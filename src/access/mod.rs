@@ -10,6 +10,10 @@
 //! [`Access`] is a handle: servers, sockets and commands have a clone each, on whatever thread. What changes something writes
 //! the file and may take a while, so it does not belong in a loop; [`identify`](Access::identify) and [`check`](Access::check) do.
 //!
+//! The file may be another process's work too. It is read again when a key is not known, when a second has passed since it was last
+//! looked at, and by [`reload`](Access::reload): keys that are not in it any more are good no longer than that. Whoever has
+//! something open under a key is [told](Access::on_change) of each change.
+//!
 //! ```
 //! use gaffer::access::{Access, Decision, Permissions, Right, Who};
 //! use gaffer::controller::Scope;
@@ -35,10 +39,12 @@
 mod password;
 mod permissions;
 mod secret;
+mod shared;
 mod state;
 mod store;
 mod throttle;
 mod users;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +53,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -59,14 +65,19 @@ use crate::{Error, ErrorKind, Result};
 
 pub use password::MAX_PASSWORD;
 pub use permissions::{MAX_PATTERNS, Pattern, Permissions, Right};
+pub use shared::{SharedKeys, Shown};
 pub use state::{MAX_KEYS, MAX_LOGINS, MAX_NAME, MAX_USERS, NewUser};
 pub use throttle::{MAX_REMEMBERED, MAX_WAIT, Throttle};
+pub use watch::Watch;
 
 /// Digits of a key that are its id.
 const ID: usize = 16;
 
 /// Works that write the file or hash a password at a time; each takes a thread and some 20 MiB.
 const MAX_WORKS: usize = 4;
+
+/// The file is looked at for the work of another process this often at most.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Somebody, as far as we know.
 #[derive(Clone, PartialEq, Eq)]
@@ -148,11 +159,21 @@ struct Inner {
     known: Mutex<Known>,
     throttle: Mutex<Throttle>,
     works: AtomicUsize,
+    watchers: watch::Watchers,
 }
 
 struct Known {
     state: State,
     stamp: Option<Stamp>,
+    /// A file whose content makes no sense: it is not read twice.
+    senseless: Option<Stamp>,
+    looked: Instant,
+}
+
+impl Known {
+    fn new((state, stamp): (State, Option<Stamp>)) -> Self {
+        Self { state, stamp, senseless: None, looked: Instant::now() }
+    }
 }
 
 /// The right to do something that takes a while, see [`Access::work`].
@@ -178,10 +199,9 @@ impl Access {
     /// A file that cannot be read, is not ours ([`Invalid`](ErrorKind::Invalid)), or may be used by others than its owner.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let store = Store::new(path.as_ref());
-        let (state, stamp) = store.load()?;
-        let known = Mutex::new(Known { state, stamp });
-        let inner = Inner { store, known, throttle: Mutex::default(), works: AtomicUsize::new(0) };
-        Ok(Self { inner: Arc::new(inner) })
+        let known = Mutex::new(Known::new(store.load()?));
+        let (throttle, works, watchers) = (Mutex::default(), AtomicUsize::new(0), watch::Watchers::default());
+        Ok(Self { inner: Arc::new(Inner { store, known, throttle, works, watchers }) })
     }
 
     /// Whose key this is.
@@ -196,21 +216,46 @@ impl Access {
             found.is_some_and(|found| secret::same(&found.digest, &digest))
         };
         let mut known = lock(&self.inner.known);
-        if !is_known(&known) {
-            // Another process may have made it.
-            self.refresh(&mut known);
-            if !is_known(&known) {
-                return Err(Error::new(ErrorKind::Forbidden, "this key is not known here"));
-            }
+        // Another process may have made it, or removed it.
+        let look = known.looked.elapsed() >= LOOK || !is_known(&known);
+        let changed = look && self.refresh(&mut known);
+        let found = is_known(&known);
+        drop(known);
+        if changed {
+            self.inner.watchers.tell();
         }
-        Ok(Who::Key(key[..ID].to_owned()))
+        match found {
+            true => Ok(Who::Key(key[..ID].to_owned())),
+            false => Err(Error::new(ErrorKind::Forbidden, "this key is not known here")),
+        }
     }
 
-    /// Reads the file again if it is another one; one that cannot be read changes nothing.
-    fn refresh(&self, known: &mut Known) {
-        if self.inner.store.stamp() != known.stamp {
-            if let Ok((state, stamp)) = self.inner.store.load() {
-                *known = Known { state, stamp };
+    /// Looks whether another process has written the file, unless that was done within the last second.
+    pub(crate) fn look_at_file(&self) {
+        let mut known = lock(&self.inner.known);
+        if known.looked.elapsed() >= LOOK && self.refresh(&mut known) {
+            drop(known);
+            self.inner.watchers.tell();
+        }
+    }
+
+    /// Reads the file again if it is another one; one that cannot be read changes nothing. Whether anything has changed.
+    fn refresh(&self, known: &mut Known) -> bool {
+        known.looked = Instant::now();
+        let there = self.inner.store.stamp();
+        if there == known.stamp || there.is_some() && there == known.senseless {
+            return false;
+        }
+        match self.inner.store.load() {
+            Ok(loaded) => {
+                let changed = loaded.0 != known.state;
+                *known = Known::new(loaded);
+                changed
+            }
+            Err(e) => {
+                // Anything else may go by: too many open files, say.
+                known.senseless = there.filter(|_| e.kind() == ErrorKind::Invalid);
+                false
             }
         }
     }
@@ -221,9 +266,17 @@ impl Access {
     ///
     /// As [`open`](Self::open); what was known stays.
     pub fn reload(&self) -> Result<()> {
-        let (state, stamp) = self.inner.store.load()?;
-        *lock(&self.inner.known) = Known { state, stamp };
+        let loaded = self.inner.store.load()?;
+        *lock(&self.inner.known) = Known::new(loaded);
+        self.inner.watchers.tell();
         Ok(())
+    }
+
+    /// Calls `f` after each change of keys and users, until what is returned is dropped: on whatever thread has made it or found it
+    /// in the file, at once, so it has to be quick. It may ask for anything here.
+    #[must_use = "it ends when this is dropped"]
+    pub fn on_change(&self, f: impl Fn() + Send + Sync + 'static) -> Watch {
+        Watch::new(&self.inner, Arc::new(f))
     }
 
     /// The decision: whether `who` may do what needs `right`, on `on`.
@@ -284,10 +337,12 @@ impl Access {
         let mut known = lock(&self.inner.known);
         // Of two that have written, the later may be here first; the file says what holds.
         if self.inner.store.stamp() == stamp {
-            *known = Known { state, stamp };
+            *known = Known::new((state, stamp));
         } else {
             self.refresh(&mut known);
         }
+        drop(known);
+        self.inner.watchers.tell();
         Ok(outcome)
     }
 

@@ -180,8 +180,13 @@ impl Access {
         let user = {
             let mut known = lock(&self.inner.known);
             // Another process may have made it.
-            self.refresh(&mut known);
-            known.state.users.get(name).cloned()
+            let changed = self.refresh(&mut known);
+            let user = known.state.users.get(name).cloned();
+            drop(known);
+            if changed {
+                self.inner.watchers.tell();
+            }
+            user
         };
         let hashed = user.as_ref().map_or_else(Hashed::nobodys, |user| user.password.clone());
         if !hashed.verify(password) {

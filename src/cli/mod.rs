@@ -10,13 +10,15 @@
 //! sub-commands, their options may also stand before the sub-command's name.
 //!
 //! Tools that talk to a node also share its options ([`node`]), how they name jobs ([`names`]), how they wait
-//! ([`wait`]) and how they show tables ([`table`]).
+//! ([`wait`]) and how they show tables ([`table`]). Daemons share how they begin ([`daemon`]).
 
 #![forbid(unsafe_code)]
 
 mod code;
 mod color;
 mod command;
+#[cfg(feature = "log")]
+pub mod daemon;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod definitions;
 mod duration;

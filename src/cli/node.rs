@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Code, ColorChoice, Command, Failure, Opt, print};
-use crate::client::{DEFAULT_ENDPOINT, Server};
+use crate::client::{DEFAULT_ENDPOINT, LookupServer, Server};
 use crate::config::{ClientConfig, KnownNode};
 #[cfg(feature = "tls")]
 use crate::tls;
@@ -78,12 +78,19 @@ pub fn screen<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
         })
 }
 
+/// Gives a command the options `--cacert`, `--certfile` and `--keyfile`, if this build has TLS: for those that [`options`] does not fit.
+#[must_use]
+pub fn secure<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
+    #[cfg(feature = "tls")]
+    let command = tls_options(command);
+    command
+}
+
 #[cfg(feature = "tls")]
 fn tls_options<T: AsMut<Node>>(command: Command<T>) -> Command<T> {
-    let cacert =
-        Opt::value("cacert", "FILE", "Believe https nodes whose certificate one of these authorities has signed.")
-            .default("`cacert` of [node \"URL\"], else the system's");
-    let certfile = Opt::value("certfile", "FILE", "The certificate to show https nodes that ask for one.")
+    let cacert = Opt::value("cacert", "FILE", "Believe https servers that one of these authorities has signed.")
+        .default("`cacert` of [node \"URL\"], else the system's");
+    let certfile = Opt::value("certfile", "FILE", "The certificate to show https servers that ask for one.")
         .default("`certfile` of [node \"URL\"]");
     let keyfile = Opt::value("keyfile", "FILE", "Its key.").default("in the --certfile");
     command
@@ -109,6 +116,58 @@ impl Node {
         self
     }
 
+    /// The same for a node that a lookup server has named: `--cacert` and so on are for it if it is at `https`.
+    #[must_use]
+    pub fn found(self, origin: &str) -> Self {
+        #[cfg(feature = "tls")]
+        let this = match origin.starts_with("https://") {
+            true => self,
+            false => Self { tls: tls::Files::default(), ..self },
+        };
+        #[cfg(not(feature = "tls"))]
+        let this = self;
+        this.at(origin)
+    }
+
+    /// A lookup server, which is not asked anything yet, with this key, that of `GAFFER_LOOKUP_KEY`, or that of `[node "ADDRESS"]` in the
+    /// [configuration](ClientConfig::of_user); likewise the files of TLS.
+    ///
+    /// # Errors
+    ///
+    /// As for [`server`](Self::server).
+    pub fn lookup(&self, address: &str, key: Option<&str>) -> Result<LookupServer, Failure> {
+        self.lookup_with(address, key, |name| std::env::var_os(name))
+    }
+
+    fn lookup_with(
+        &self,
+        address: &str,
+        key: Option<&str>,
+        var: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<LookupServer, Failure> {
+        let config = ClientConfig::of_user(&var)?;
+        let server = LookupServer::new(address).map_err(|e| Failure::usage(e.to_string()))?;
+        let server = match self.timeout {
+            Some(timeout) => server.timeout(timeout),
+            None => server,
+        };
+        let entry = known(&config, &server.address())?;
+        let key = match (key, text(&var, "GAFFER_LOOKUP_KEY")?) {
+            (Some(key), _) => Some(key.to_owned()),
+            (None, Some(key)) => Some(key),
+            (None, None) => entry.and_then(|node| node.key.clone()),
+        };
+        #[cfg(feature = "tls")]
+        let server = match server.is_tls().then(|| self.files(entry)).filter(|files| *files != tls::Files::default()) {
+            Some(files) => server.tls(&tls::Client::load(&files)?),
+            None => server,
+        };
+        Ok(match key {
+            Some(key) => server.api_key(key),
+            None => server,
+        })
+    }
+
     /// The node, which is not asked anything yet: that of the option, of `GAFFER_ENDPOINT`, of the
     /// [configuration](ClientConfig::of_user), or [`DEFAULT_ENDPOINT`]; likewise the key, and the files of TLS.
     ///
@@ -129,11 +188,7 @@ impl Node {
     }
 
     fn server_with(&self, attached: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Result<Server, Failure> {
-        let text = |name| match var(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
-            Some(Err(_)) => Err(Failure::usage(format!("{name} is not UTF-8"))),
-            Some(Ok(value)) => Ok(Some(value)),
-            None => Ok(None),
-        };
+        let text = |name| text(&var, name);
         let config = ClientConfig::of_user(&var)?;
         let address = match (&self.endpoint, text("GAFFER_ENDPOINT")?) {
             (Some(address), _) => address.clone(),
@@ -149,7 +204,7 @@ impl Node {
         let key = match (&self.api_key, text("GAFFER_API_KEY")?) {
             (Some(key), _) => Some(key.clone()),
             (None, Some(key)) => Some(key),
-            (None, None) => known(&config, &server)?.and_then(|node| node.key.clone()),
+            (None, None) => known(&config, &server.address())?.and_then(|node| node.key.clone()),
         };
         #[cfg(feature = "tls")]
         let server = self.secured(server, &config)?;
@@ -162,23 +217,30 @@ impl Node {
     /// What the options leave out, the configuration has.
     #[cfg(feature = "tls")]
     fn secured(&self, server: Server, config: &ClientConfig) -> Result<Server, Failure> {
-        let mut files = self.tls.clone();
         if !server.is_tls() {
-            if files == tls::Files::default() {
+            if self.tls == tls::Files::default() {
                 return Ok(server);
             }
             let what = "--cacert, --certfile and --keyfile are for https";
             return Err(Failure::usage(format!("{what}, which {} is not", server.address())));
         }
-        if let Some(node) = known(config, &server)? {
+        let files = self.files(known(config, &server.address())?);
+        // The authorities of the system are read when the first connection needs them.
+        if files == tls::Files::default() { Ok(server) } else { Ok(server.tls(&tls::Client::load(&files)?)) }
+    }
+
+    /// What the options leave out, the section about whoever is asked has.
+    #[cfg(feature = "tls")]
+    fn files(&self, known: Option<&KnownNode>) -> tls::Files {
+        let mut files = self.tls.clone();
+        if let Some(node) = known {
             files.cacert = files.cacert.or_else(|| node.cacert.clone());
             if files.certfile.is_none() {
                 (files.certfile, files.keyfile) =
                     (node.certfile.clone(), files.keyfile.or_else(|| node.keyfile.clone()));
             }
         }
-        // The authorities of the system are read when the first connection needs them.
-        if files == tls::Files::default() { Ok(server) } else { Ok(server.tls(&tls::Client::load(&files)?)) }
+        files
     }
 
     /// Whether standard output gets colours.
@@ -197,11 +259,20 @@ impl Node {
     }
 }
 
-/// The section about this node, however its address is written there.
-fn known<'a>(config: &'a ClientConfig, server: &Server) -> Result<Option<&'a KnownNode>, Failure> {
+/// A variable of the environment that is not empty.
+fn text(var: &impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<String>, Failure> {
+    match var(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
+        Some(Err(_)) => Err(Failure::usage(format!("{name} is not UTF-8"))),
+        Some(Ok(value)) => Ok(Some(value)),
+        None => Ok(None),
+    }
+}
+
+/// The section about whoever is at this address, however that is written there.
+fn known<'a>(config: &'a ClientConfig, address: &str) -> Result<Option<&'a KnownNode>, Failure> {
     for node in &config.nodes {
         match Server::new(&node.address) {
-            Ok(known) if known.address() == server.address() => return Ok(Some(node)),
+            Ok(known) if known.address() == address => return Ok(Some(node)),
             Err(e) if e.kind() != ErrorKind::Unsupported => return Err(e.into()),
             // Another node, or one that another build can reach.
             _ => {}
@@ -302,6 +373,22 @@ mod tests {
         assert_eq!(failure.code(), Code::Failed);
         std::fs::remove_dir_all(&folder).expect("it is ours");
         assert_eq!(parse("-g ftp://x").server_with(None, |_| None).expect_err("a scheme").code(), Code::Usage);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn lookup_servers() {
+        let node = parse("--cacert /nonexistent/a");
+        let of = |address: &str| node.lookup_with(address, None, |_| None).map(|server| server.address());
+        // Those that are found may be of either kind.
+        assert_eq!(of("http://h:1").expect("no TLS"), "http://h:1");
+        assert!(of("https://h:1").expect_err("no file").to_string().contains("cannot read '/nonexistent/a'"));
+        assert_eq!(of("ftp://h").expect_err("a scheme").code(), Code::Usage);
+        assert_eq!(Node::clone(&node).found("http://n:1").tls, tls::Files::default());
+        assert_eq!(Node::clone(&node).found("https://n:1").tls, node.tls);
+        let var = |name: &str| (name == "GAFFER_LOOKUP_KEY").then(|| OsString::from("k"));
+        let shown = |key| format!("{:?}", parse("").lookup_with("h:1", key, var).expect("an address"));
+        assert!(shown(None).contains("\"k\"") && shown(Some("mine")).contains("\"mine\""));
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub(super) fn refusal(status: u16, path: &str, body: &[u8]) -> Error {
     Error::new(kind, message)
 }
 
+/// The status in a record by which a node ends a feed before its time: the key is not good any more.
+pub(super) fn ended(record: &Value) -> Option<u16> {
+    record["error"].as_str().and(record["errno"].as_u64()).and_then(|errno| u16::try_from(errno).ok())
+}
+
 /// The error for an object without a member that a node's always has.
 pub(super) fn missing(what: &str) -> Error {
     Error::new(ErrorKind::Invalid, format!("the answer has no {what}; is this a gaffer node?"))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::answer::{self, ended};
 use super::http::{Http, is_timeout};
 use super::values::Event;
 use crate::proto::sse::{self, Parser};
@@ -144,7 +145,10 @@ impl Records {
                 let fed = self.parser.feed(&self.chunk[self.rest.clone()]);
                 self.rest.start += fed.used;
                 if let Some(sse::Event { event, data, .. }) = fed.out? {
-                    let value = serde_json::from_str(&data).map_err(|_| self.http.strange("", "event feed"))?;
+                    let value: Value = serde_json::from_str(&data).map_err(|_| self.http.strange("", "event feed"))?;
+                    if let Some(status) = ended(&value).filter(|_| event == "error") {
+                        return Err(answer::refusal(status, "", data.as_bytes()));
+                    }
                     return Ok(Some((event, value)));
                 }
             }

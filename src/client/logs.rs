@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::address::encode;
-use super::answer::{job_name, missing, number};
+use super::answer::{ended, job_name, missing, number, refusal};
 use super::http::{Http, is_timeout};
 use crate::process::{JobName, OsPid, Pid};
 use crate::{Error, ErrorKind, Result};
@@ -195,6 +195,9 @@ impl Logs {
     fn piece(&mut self) -> Result<Option<LogPiece>> {
         let Some(line) = self.line()? else { return Ok(None) };
         let fields = serde_json::from_slice(&line).map_err(|_| self.http.strange("/logs", "lines of output"))?;
+        if let Some(status) = ended(&fields) {
+            return Err(refusal(status, "/logs", &line));
+        }
         LogPiece::read(fields).map(Some)
     }
 }

@@ -71,13 +71,36 @@ pub struct LookupSession {
 }
 
 impl LookupServer {
-    /// The lookup server at `http://HOST:PORT` or `unix:/PATH`. Nothing is sent yet.
+    /// The lookup server at `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`. Nothing is sent yet.
+    ///
+    /// One at `https` needs a certificate that an authority of the system has signed, unless [`tls`](Self::tls) names others.
     ///
     /// # Errors
     ///
     /// As for [`Server::new`](super::Server::new).
     pub fn new(address: &str) -> Result<Self> {
         Ok(Self { http: Http::new(Address::parse(address)?) })
+    }
+
+    /// Sends this key with each request. Default: none.
+    #[must_use]
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.http.api_key = Some(key.into());
+        self
+    }
+
+    /// Whom to believe that it is the server, and the certificate to show it. Default: the authorities of the system, and none.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: &crate::tls::Client) -> Self {
+        self.http.set_tls(tls.clone());
+        self
+    }
+
+    /// Whether the server is asked by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.http.address.is_tls()
     }
 
     /// How long an answer may take, connecting included. Default: 10 s.

@@ -40,6 +40,26 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    /// Whether others than this machine may reach it. A name that is not `localhost` may mean anything tomorrow.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        match self {
+            Self::Unix(_) => false,
+            Self::Tcp { host, .. } => match host.parse::<std::net::IpAddr>() {
+                Ok(ip) => !ip.to_canonical().is_loopback(),
+                Err(_) => host != "localhost",
+            },
+        }
+    }
+
+    /// Whether it is that of all interfaces, by which no client reaches anybody.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        matches!(self, Self::Tcp { host, .. } if host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified()))
+    }
+}
+
 fn parse(text: &str) -> Option<Address> {
     if text.contains(|c: char| c.is_control()) {
         return None;
@@ -72,6 +92,18 @@ impl fmt::Display for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_reaches_it() {
+        let address = |text: &str| text.parse::<Address>().expect(text);
+        for public in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.org:1", "[::ffff:10.0.0.1]:1"] {
+            assert!(address(public).is_public(), "{public}");
+        }
+        for private in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "unix:x", "[::ffff:127.0.0.1]:1"] {
+            assert!(!address(private).is_public(), "{private}");
+        }
+        assert!(address("0.0.0.0:1").is_any() && address("[::]:1").is_any() && !address("10.0.0.1:1").is_any());
+    }
 
     #[test]
     fn reads_and_writes() {

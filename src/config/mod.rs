@@ -28,11 +28,17 @@ mod job;
 #[cfg(feature = "config")]
 mod keys;
 #[cfg(feature = "config")]
+mod lookupd;
+#[cfg(feature = "config")]
 mod places;
 #[cfg(feature = "config")]
 mod plan;
 #[cfg(feature = "procfile")]
 mod procfile;
+#[cfg(feature = "config")]
+mod shared;
+#[cfg(feature = "config")]
+mod shown;
 
 #[cfg(feature = "config")]
 pub use address::Address;
@@ -54,9 +60,13 @@ pub(crate) use job::write_job;
 #[cfg(feature = "config")]
 pub use job::{Job, job_from_json, job_to_json};
 #[cfg(feature = "config")]
+pub use lookupd::LookupdConfig;
+#[cfg(feature = "config")]
 pub use plan::Plan;
 #[cfg(feature = "procfile")]
 pub use procfile::{Entry, Procfile};
+#[cfg(feature = "config")]
+pub use shared::{MAX_KEY, MAX_KEYS, MIN_KEY, SharedKey, load_keys};
 
 use crate::{Error, ErrorKind};
 

@@ -31,6 +31,15 @@ pub trait Gate: Send {
 
     /// Whether the client is still somebody; what it has subscribed ends where not.
     fn is_alive(&self) -> bool;
+
+    /// Whether the client may go on, after keys or rights have changed: somebody whose key is not good any more may not.
+    ///
+    /// # Errors
+    ///
+    /// 403 `forbidden`.
+    fn recheck(&mut self) -> Result<(), CommandError> {
+        Ok(())
+    }
 }
 
 /// The longest interval between samples.
@@ -71,6 +80,8 @@ pub struct Session {
     /// One reference more for each command that waits for its answer.
     pending: Arc<()>,
     gate: Option<Box<dyn Gate>>,
+    /// Where somebody is asked: the topics, as they are written, and whom they were allowed for.
+    granted: Vec<(Topic, String, Scope)>,
 }
 
 /// Commands of one client that may wait for their answers.
@@ -88,7 +99,7 @@ impl Session {
     /// The same with other bounds than the default ones.
     #[must_use]
     pub fn with(subscriptions: Subscriptions) -> Self {
-        Self { subscriptions, pending: Arc::new(()), gate: None }
+        Self { subscriptions, pending: Arc::new(()), gate: None, granted: Vec::new() }
     }
 
     /// Asks somebody before anything is done.
@@ -108,12 +119,9 @@ impl Session {
     /// `process_stats`) is answered by [`next`](Self::next), at most 64 at a time.
     pub fn message(&mut self, cx: &mut Cx<'_>, text: &str, out: &mut dyn FnMut(String)) {
         if let Some(key) = text.strip_prefix("AUTH:") {
-            if let Some(answer) = self.authenticate(key) {
-                out(answer.to_string());
-            }
-            return;
+            return self.authenticate(cx, key, out);
         }
-        let answer = self.answer(cx, text).unwrap_or_else(|Invalid(reason, message)| {
+        let answer = self.answer(cx, text, out).unwrap_or_else(|Invalid(reason, message)| {
             let data = json!({"error": "invalid_msg", "reason": reason, "message": message});
             Some(json!({"event": "gaffer:error", "data": data}))
         });
@@ -135,10 +143,35 @@ impl Session {
     /// The client has gone: everything it has subscribed ends.
     pub fn close(&mut self, cx: &mut Cx<'_>) {
         self.pending = Arc::new(());
+        self.granted.clear();
         self.subscriptions.close(cx);
     }
 
-    fn answer(&mut self, cx: &mut Cx<'_>, text: &str) -> Result<Option<Value>, Invalid> {
+    /// Asks once more about what is subscribed, after keys or rights have changed: a topic that is not allowed any more ends with a
+    /// `gaffer:subscription_error`.
+    ///
+    /// # Errors
+    ///
+    /// The client is nobody any more. All it has subscribed has ended; it should be sent away.
+    pub fn recheck(&mut self, cx: &mut Cx<'_>, out: &mut dyn FnMut(String)) -> Result<(), CommandError> {
+        let Some(gate) = &mut self.gate else { return Ok(()) };
+        if let Err(e) = gate.recheck() {
+            self.close(cx);
+            return Err(e);
+        }
+        let subscriptions = &mut self.subscriptions;
+        self.granted.retain(|(topic, spelling, on)| match gate.check(&format!("SUB {topic}"), Access::Read, on) {
+            Ok(()) => true,
+            Err(e) => {
+                subscriptions.end(cx, topic);
+                out(subscription_error(spelling, &e).to_string());
+                false
+            }
+        });
+        Ok(())
+    }
+
+    fn answer(&mut self, cx: &mut Cx<'_>, text: &str, out: &mut dyn FnMut(String)) -> Result<Option<Value>, Invalid> {
         let message: Value = serde_json::from_str(text).map_err(|e| Invalid("invalid_json", e.to_string()))?;
         let Value::Object(message) = message else {
             return Err(Invalid("invalid_json", "expected an object".to_owned()));
@@ -151,7 +184,8 @@ impl Session {
         }
         if event == "AUTH" {
             let key = message.get("data").and_then(|data| data.get("key")).and_then(Value::as_str);
-            return Ok(self.authenticate(key.unwrap_or("")));
+            self.authenticate(cx, key.unwrap_or(""), out);
+            return Ok(None);
         }
         if !matches!(event, "SUB" | "UNSUB" | "CMD") {
             let reason = format!("there is no event {event:?}: expected NOP, SUB, UNSUB or CMD");
@@ -172,19 +206,21 @@ impl Session {
         };
         Ok(Some(match outcome {
             Ok(()) => json!({"event": done, "topic": topic, "data": {"topic": topic}}),
-            Err(e) => {
-                let mut data = e.to_json();
-                data["topic"] = topic.into();
-                json!({"event": "gaffer:subscription_error", "topic": topic, "data": data})
-            }
+            Err(e) => subscription_error(topic, &e),
         }))
     }
 
-    /// What there is to say to a key; nothing if it is good.
-    fn authenticate(&mut self, key: &str) -> Option<Value> {
-        let refused = self.gate.as_mut()?.authenticate(key).err()?;
-        // What the one before was allowed to see does not go on.
-        Some(json!({"event": "gaffer:error", "data": {"error": "forbidden", "reason": refused.message}}))
+    /// Says something to a key only if it is not good, or if less is allowed by it: what the one before was allowed to see does not go on.
+    fn authenticate(&mut self, cx: &mut Cx<'_>, key: &str, out: &mut dyn FnMut(String)) {
+        let Some(gate) = &mut self.gate else { return };
+        if let Err(refused) = gate.authenticate(key) {
+            self.close(cx);
+            let data = json!({"error": "forbidden", "reason": refused.message});
+            out(json!({"event": "gaffer:error", "data": data}).to_string());
+        } else {
+            // The key was good a moment ago.
+            let _ = self.recheck(cx, out);
+        }
     }
 
     fn command(&mut self, cx: &mut Cx<'_>, data: &Map<String, Value>) -> Result<Option<Value>, Invalid> {
@@ -234,11 +270,13 @@ impl Session {
     }
 
     fn subscribe(&mut self, cx: &mut Cx<'_>, topic: &str, interval: Option<&Value>) -> Result<(), CommandError> {
+        let mut granted = None;
         if let Some(gate) = &mut self.gate {
-            // A topic that is none is told so to everybody: it says nothing of what there is.
-            let parsed = topic.parse::<Topic>().ok();
-            if let Some(parsed) = parsed {
-                gate.check(&format!("SUB {parsed}"), Access::Read, &parsed.scope(cx))?;
+            // A topic that is none is told so to those who could read all.
+            if let Ok(parsed) = topic.parse::<Topic>() {
+                let on = parsed.scope(cx);
+                gate.check(&format!("SUB {parsed}"), Access::Read, &on)?;
+                granted = Some((parsed, topic.to_owned(), on));
             } else {
                 gate.check("SUB", Access::Read, &Scope::Node)?;
             }
@@ -252,15 +290,26 @@ impl Session {
                 Some(duration.ok_or_else(|| CommandError::new(400, "invalid_interval", wrong()))?)
             }
         };
-        self.subscriptions.subscribe(cx, topic, interval)
+        self.subscriptions.subscribe(cx, topic, interval)?;
+        if let Some(granted) = granted.filter(|(new, ..)| !self.granted.iter().any(|(topic, ..)| topic == new)) {
+            self.granted.push(granted);
+        }
+        Ok(())
     }
 
     fn unsubscribe(&mut self, cx: &mut Cx<'_>, topic: &str) -> Result<(), CommandError> {
         if self.subscriptions.unsubscribe(cx, topic)? {
+            self.granted.retain(|(topic, ..)| self.subscriptions.contains(topic));
             return Ok(());
         }
         Err(CommandError::new(404, "not_subscribed", format!("{topic:?} is not subscribed")))
     }
+}
+
+fn subscription_error(topic: &str, e: &CommandError) -> Value {
+    let mut data = e.to_json();
+    data["topic"] = topic.into();
+    json!({"event": "gaffer:subscription_error", "topic": topic, "data": data})
 }
 
 fn outcome(identity: &Value, outcome: Result<Value, CommandError>) -> Value {

@@ -153,6 +153,17 @@ impl Subscriptions {
         Ok(true)
     }
 
+    /// Takes a topic back, however often it was subscribed.
+    pub(super) fn end(&mut self, cx: &mut Cx<'_>, topic: &Topic) {
+        if let (Some(subscription), Some(client)) = (self.topics.remove(topic), self.client) {
+            hub::leave(cx, client, subscription.entry);
+        }
+    }
+
+    pub(super) fn contains(&self, topic: &Topic) -> bool {
+        self.topics.contains_key(topic)
+    }
+
     /// The next message that waits, a JSON object; the owner is told again only after there was none.
     pub fn next(&mut self, cx: &mut Cx<'_>) -> Option<Arc<str>> {
         cx.shared::<Hub>().next(self.client?)

@@ -77,6 +77,8 @@ pub struct EventLoop<T> {
     sources: IdMap<Registered<T>>,
     timers: Timers<T>,
     last_id: u64,
+    /// When the last wait ended.
+    now: Instant,
 }
 
 /// What the loop shares with its guards and wakers, which may be on other threads and outlive it.
@@ -145,6 +147,7 @@ impl<T: Copy> EventLoop<T> {
             sources: IdMap::default(),
             timers: Timers::new(),
             last_id: 0,
+            now: Instant::now(),
         })
     }
 
@@ -184,6 +187,13 @@ impl<T: Copy> EventLoop<T> {
         self.timers.next_deadline()
     }
 
+    /// When the wait of the last turn ended: what whoever works in a turn may take for now, without a look at the clock.
+    /// Before the first turn, when the loop was made.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// A handle by which other threads end the wait.
     #[must_use]
     pub fn waker(&self) -> Waker {
@@ -212,6 +222,7 @@ impl<T: Copy> EventLoop<T> {
         let until = self.until(timeout);
         let waited = self.events.wait(&self.shared.poller, until);
         waited.map_err(|error| Error::io("the event loop cannot wait", error))?;
+        self.now = Instant::now();
         // After the wait, so that what other threads dropped meanwhile is not reported.
         self.forget_ended();
         for (key, readiness) in self.events.iter() {
@@ -219,11 +230,8 @@ impl<T: Copy> EventLoop<T> {
                 source.report(readiness, ready);
             }
         }
-        if self.timers.next_deadline().is_some() {
-            let now = Instant::now();
-            while let Some((id, owner)) = self.timers.pop_expired(now) {
-                ready.push(Ready::Timer { id, owner });
-            }
+        while let Some((id, owner)) = self.timers.pop_expired(self.now) {
+            ready.push(Ready::Timer { id, owner });
         }
         if self.shared.woken.take() {
             ready.push(Ready::Woken);

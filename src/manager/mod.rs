@@ -201,7 +201,11 @@ impl Manager {
     ///
     /// The poller fails, which no sane system does.
     pub fn run(&mut self) -> Result<()> {
-        while self.turn(None)? == Status::Running {}
+        let mut status = self.turn(None)?;
+        while status == Status::Running {
+            // Nobody could ask for anything since the turn before.
+            status = self.work(None, false)?;
+        }
         Ok(())
     }
 
@@ -227,6 +231,11 @@ impl Manager {
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
+        self.work(timeout, did)
+    }
+
+    /// Waits, unless something was done or is left to do, and works.
+    fn work(&mut self, timeout: Option<Duration>, did: bool) -> Result<Status> {
         let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = match (timeout, due) {
             _ if did || self.has_work() => Some(Duration::ZERO),
@@ -236,7 +245,7 @@ impl Manager {
         self.supervisor.children.forget_groups();
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.supervisor.io.turn(timeout, &mut ready);
-        let began = Instant::now();
+        let began = self.supervisor.io.now();
         for what in ready.drain(..) {
             self.route(what);
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::conn::Conn;
+use super::redact::redact;
 use super::{HttpServer, Peer};
 use crate::proto::h1::RequestHead;
 
@@ -15,7 +16,7 @@ pub struct Answered<'a> {
     pub status: u16,
     /// The method; `-` if there was none to be read.
     pub method: &'a str,
-    /// Path and query as they were asked for; `-` if there were none to be read.
+    /// Path and query as they were asked for, but for what looks like a key; `-` if there were none to be read.
     pub target: &'a str,
     /// Who asked.
     pub peer: &'a Peer,
@@ -56,6 +57,7 @@ impl HttpServer {
         let Some(observer) = &mut self.observer else { return };
         let took = conn.asked.take().map_or(Duration::ZERO, |asked| asked.elapsed());
         let (method, target) = head.map_or(("-", "-"), |head| (head.method().as_str(), head.target()));
-        observer(&Answered { status, method, target, peer: &conn.peer, took });
+        let target = redact(target);
+        observer(&Answered { status, method, target: &target, peer: &conn.peer, took });
     }
 }

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use super::guard::Guard;
 use super::later::Later;
 use super::metrics::Metrics;
+use super::route::Params;
 use super::socket::{Message, SocketOut};
 use super::sockjs::Services;
 use super::streamed::Streamed;
@@ -160,18 +160,6 @@ pub enum Peer {
     },
 }
 
-/// What the variable segments of a pattern have matched, decoded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Params<'a>(pub(super) Vec<(Arc<str>, Cow<'a, str>)>);
-
-impl Params<'_> {
-    /// The value of this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
-    }
-}
-
 /// An answer.
 pub enum Reply {
     /// A status and JSON.
@@ -300,6 +288,11 @@ pub trait Socket: Send {
     /// The client, which was behind, has taken so much that less than a quarter of the bound is unsent. Called once after
     /// each [`SocketOut::wait_for_room`].
     fn room(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
+
+    /// Keys or rights have changed, where [somebody asks](super::HttpServer::guard) for them: who is not allowed any more is to be
+    /// [sent away](SocketOut::refuse). A client whose key, in its request, was what the route [needs](super::Route::needs) has been sent away
+    /// already where that does not hold any more.
+    fn recheck(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {}
 
     /// The connection or session is gone: end what was subscribed. Called once, whatever ended it.
     fn close(&mut self, cx: &mut Cx<'_>) {}

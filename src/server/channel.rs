@@ -88,6 +88,16 @@ impl Socket for Channel {
         self.send(cx, out);
     }
 
+    fn recheck(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {
+        let Some(session) = &mut self.session else { return };
+        let outcome = session.recheck(cx, &mut |message| {
+            out.text(&message);
+        });
+        if let Err(e) = outcome {
+            out.refuse(&e.message);
+        }
+    }
+
     fn close(&mut self, cx: &mut Cx<'_>) {
         if let Some(mut session) = self.session.take() {
             session.close(cx);

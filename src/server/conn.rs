@@ -8,6 +8,7 @@ use super::call::{Peer, Socket};
 use super::feeds::Feed;
 use super::later::Waiting;
 use super::listen::Stream;
+use super::revoked::Permit;
 use super::sockjs::Held;
 use super::streamed::Outgoing;
 use crate::event_loop::{Interest, Source, SourceId};
@@ -91,10 +92,12 @@ pub(super) struct Conn {
     /// How much of `out` was sent.
     pub(super) sent: usize,
     pub(super) mode: Mode,
+    /// Under what its mode goes on, where keys are asked for.
+    pub(super) permit: Option<Box<Permit>>,
     /// The client speaks HTTP where TLS is spoken, and is to be told so.
     pub(super) clear_text: bool,
-    /// TLS has failed, which is to be counted.
-    pub(super) tls_failed: bool,
+    /// Why TLS has failed, which is to be counted and told.
+    pub(super) tls_failed: Option<Box<io::Error>>,
     /// The client will send nothing more.
     pub(super) eof: bool,
     /// It is to be ended; what hangs on its mode is still there.
@@ -122,8 +125,9 @@ impl Conn {
             out: Vec::new(),
             sent: 0,
             mode: Mode::Http,
+            permit: None,
             clear_text: false,
-            tls_failed: false,
+            tls_failed: None,
             eof: false,
             dead: false,
             dirty: false,
@@ -182,7 +186,7 @@ impl Conn {
                 }
                 // It was told; the rest of what it sends is taken, so that the alert is not lost to a reset.
                 Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                    self.tls_failed = true;
+                    self.tls_failed = Some(Box::new(e));
                     if !matches!(self.mode, Mode::Http) {
                         self.dead = true;
                         return None;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{FeedMode, FeedSource, FeedSpec};
+use super::call::{FeedMode, FeedSource, FeedSpec, Refusal};
 use super::json::event_json;
 use super::logs::Tails;
 use crate::manager::{MonitorId, TapId, Target};
@@ -100,6 +100,17 @@ impl Feed {
         }
         // A chunked content has no length it could contradict.
         self.writer.take().is_some_and(|writer| writer.finish(out).unwrap_or(false))
+    }
+
+    /// Says why it ends before its time; false for raw output, in which there is no place for that.
+    pub(super) fn refuse(&mut self, refusal: &Refusal, out: &mut Vec<u8>) -> bool {
+        if self.is_raw() && self.spec.mode != FeedMode::EventSource {
+            return false;
+        }
+        self.partial = Vec::new();
+        let data = refusal.to_json().to_string();
+        self.record(&Record { id: "", event: "error", data: data.as_bytes() }, out);
+        true
     }
 
     fn label(&self) -> &str {

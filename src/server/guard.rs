@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::call::{Params, Peer, Refusal, Request};
-use super::route::is_number;
+use super::call::{Peer, Refusal, Request};
+use super::redact::redact;
+use super::route::{Params, is_number};
 use crate::access::{Access, Decision, Right, Who};
 use crate::config::job_from_json;
 use crate::controller::{self, CommandError, Gate, Scope, values};
@@ -111,9 +112,7 @@ impl Guard {
     ///
     /// 403 for a key that is not known.
     pub(super) fn who(&self, head: &RequestHead, peer: &Peer) -> Result<Who, Refusal> {
-        let text = |name| head.headers().get(name).map(|value| std::str::from_utf8(value).unwrap_or(""));
-        let bearer = || text("authorization").and_then(|value| scheme(value, "bearer"));
-        match text("x-api-key").map(str::trim).or_else(bearer) {
+        match key_of(head) {
             Some(key) => self.access.identify(key).map_err(Refusal::from),
             None => match peer {
                 Peer::Unix { uid: Some(uid), .. } if self.trusted.contains(uid) => Ok(Who::Trusted),
@@ -142,9 +141,25 @@ impl Guard {
         }
     }
 
+    /// Whether somebody's key is good still.
+    ///
+    /// # Errors
+    ///
+    /// 403 `forbidden`.
+    pub(super) fn check_known(&self, who: &Who) -> Result<(), Refusal> {
+        match who {
+            Who::Key(id) if !self.access.is_somebody(who) => {
+                Err(Refusal::new(403, "forbidden", format!("key {id} is not good any more")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn audit(&self, who: &Who, what: &str, peer: &Peer, refused: Option<&str>) {
         if let Some(observer) = &self.observer {
-            observer(&Audit { who, what, peer, refused });
+            // Where an id is expected, people write keys.
+            let (what, refused) = (redact(what), refused.map(redact));
+            observer(&Audit { who, what: &what, peer, refused: refused.as_deref() });
         }
     }
 
@@ -154,7 +169,15 @@ impl Guard {
     }
 }
 
-pub(super) fn no_key() -> Refusal {
+/// The key that a request shows: in `X-Api-Key`, else as `Authorization: Bearer`.
+#[must_use]
+pub fn key_of(head: &RequestHead) -> Option<&str> {
+    let text = |name| head.headers().get(name).map(|value| std::str::from_utf8(value).unwrap_or(""));
+    let bearer = || text("authorization").and_then(|value| scheme(value, "bearer"));
+    text("x-api-key").map(str::trim).or_else(bearer)
+}
+
+pub(crate) fn no_key() -> Refusal {
     let reason = "a key is needed: in X-Api-Key, or as Authorization: Bearer";
     Refusal::new(401, "unauthorized", reason).header("WWW-Authenticate", "Bearer")
 }
@@ -245,6 +268,14 @@ impl Gate for ChannelGate {
 
     fn is_alive(&self) -> bool {
         self.guard.access.is_somebody(&self.who)
+    }
+
+    fn recheck(&mut self) -> Result<(), CommandError> {
+        let outcome = self.guard.check_known(&self.who);
+        if let Err(refusal) = &outcome {
+            self.guard.audit(&self.who, "the channel, under way", &self.peer, Some(&refusal.reason));
+        }
+        outcome.map_err(of_refusal)
     }
 }
 

@@ -117,12 +117,18 @@ impl HttpServer {
         let _ = catch_unwind(AssertUnwindSafe(|| (waiting.give_up)(cx)));
     }
 
-    /// No answer came in time, or none will come.
-    pub(super) fn no_answer(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, status: u16, error: &'static str) {
+    /// This is the answer, whatever the work brings.
+    pub(super) fn answer_instead(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, refusal: Refusal) {
         let Mode::Waiting(waiting) = mem::replace(&mut conn.mode, Mode::Http) else { return };
         let (number, head) = (waiting.number, waiting.head.clone());
         self.give_up(cx, *waiting);
-        let reason = format!("there was no answer to {} {}", head.method(), head.path());
-        self.respond(cx, conn, number, head, Err(Refusal::new(status, error, reason)));
+        self.respond(cx, conn, number, head, Err(refusal));
+    }
+
+    /// No answer came in time, or none will come.
+    pub(super) fn no_answer(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, status: u16, error: &'static str) {
+        let Mode::Waiting(waiting) = &conn.mode else { return };
+        let reason = format!("there was no answer to {} {}", waiting.head.method(), waiting.head.path());
+        self.answer_instead(cx, conn, Refusal::new(status, error, reason));
     }
 }

@@ -34,6 +34,9 @@ impl From<Vec<u8>> for Message {
     }
 }
 
+/// To a client of SockJS, for which 1008 is a failure of its transport: as the status 403, in the range of libraries.
+pub(super) const REFUSED: CloseCode = CloseCode::new(3403).expect("in the range of libraries");
+
 /// What carries messages to the client: a websocket, or a session of SockJS.
 pub(super) trait Carrier: fmt::Debug {
     /// Appends text to what is to be sent, or keeps it; false if the way is closed.
@@ -43,6 +46,10 @@ pub(super) trait Carrier: fmt::Debug {
     /// Says goodbye, if that was not said.
     fn close(&mut self, code: CloseCode, reason: &str, out: &mut Vec<u8>);
     fn is_open(&self) -> bool;
+    /// What tells the client that it is not allowed any more.
+    fn refusal(&self) -> CloseCode {
+        CloseCode::POLICY
+    }
     /// Bytes that it keeps.
     fn waiting(&self) -> usize {
         0
@@ -121,6 +128,11 @@ impl SocketOut<'_> {
     /// Says goodbye; nothing can be sent after it. A websocket cuts the reason at 123 bytes.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         self.connection.close(code, reason, self.out);
+    }
+
+    /// Says goodbye to a client that is not allowed any more: 1008, in SockJS 3403.
+    pub fn refuse(&mut self, reason: &str) {
+        self.close(self.connection.refusal(), reason);
     }
 
     /// Bytes that the client has not taken yet.

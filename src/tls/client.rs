@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone)]
 pub struct Client {
     // Without a client there is nobody who asks.
-    #[cfg_attr(not(any(feature = "client", feature = "webhooks")), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "client", feature = "webhooks", feature = "lookup")), allow(dead_code))]
     pub(super) config: Arc<ClientConfig>,
 }
 

@@ -54,8 +54,14 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let mut below = TransportAdapter::new(below.boxed(), details.current_time.clone());
         below.set_timeout(details.timeout);
         while tls.is_handshaking() {
-            if let (0, 0) = tls.complete_io(&mut below)? {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            match tls.complete_io(&mut below) {
+                Ok((0, 0)) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(_) => {}
+                Err(e) => {
+                    // It has sent one record, and the alert, by which the server knows why, is the second.
+                    while tls.wants_write() && tls.write_tls(&mut below).is_ok_and(|n| n > 0) {}
+                    return Err(e.into());
+                }
             }
         }
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());

@@ -4,7 +4,35 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
+/// What a client has done wrong, for the log of a server: a sentence without its subject.
+#[cfg(feature = "server")]
+pub(crate) fn explain_client(error: &io::Error) -> String {
+    let Some(error) = error.get_ref().and_then(|e| e.downcast_ref::<Error>()) else {
+        return "it breaks the rules of TLS".to_owned();
+    };
+    match error {
+        Error::InvalidCertificate(why) => format!("its certificate is refused: {}", certificate(why)),
+        Error::InvalidMessage(_) => "it does not speak TLS".to_owned(),
+        Error::NoCertificatesPresented => "it shows no certificate, and `cacert` asks for one".to_owned(),
+        Error::AlertReceived(alert) => match alert {
+            AlertDescription::UnknownCA => "it knows no authority that has signed our certificate".to_owned(),
+            AlertDescription::CertificateExpired => "our certificate has expired".to_owned(),
+            AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::DecryptError => {
+                format!("it refuses our certificate ({alert:?})")
+            }
+            other => format!("it has broken off: {other:?}"),
+        },
+        Error::PeerIncompatible(why) => {
+            format!("it offers nothing that is spoken here, which is TLS 1.2 and 1.3 ({why:?})")
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A sentence without its subject for an error of TLS, `None` for others.
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 pub(crate) fn explain(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     Some(match error {
@@ -35,6 +63,7 @@ fn certificate(why: &CertificateError) -> String {
     words.to_owned()
 }
 
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 fn refused(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::CertificateRequired => {

@@ -13,9 +13,9 @@
 #![forbid(unsafe_code)]
 
 mod client;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "etcd"))]
 mod connector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup", feature = "server"))]
 mod explain;
 mod files;
 mod server;
@@ -31,10 +31,12 @@ use rustls::crypto::CryptoProvider;
 pub use client::Client;
 pub use server::Server;
 
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "etcd"))]
 pub(crate) use connector::TlsConnector;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 pub(crate) use explain::explain;
+#[cfg(feature = "server")]
+pub(crate) use explain::explain_client;
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use session::Session;
 

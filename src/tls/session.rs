@@ -84,6 +84,11 @@ impl Session {
         self.push().map(drop)
     }
 
+    /// The socket itself, to be asked how it is.
+    pub(crate) const fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     pub(crate) fn is_handshaking(&self) -> bool {
         matches!(self.state, State::Fresh | State::Tls) && self.tls.is_handshaking()
     }

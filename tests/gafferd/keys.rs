@@ -1,14 +1,18 @@
 //! gafferd with keys: `--require-key`, administrators from the command line, trusted users, the audit log.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
+use gaffer::access::{Access, Who};
 use gaffer::process::Signal;
+use serde_json::{Value, json};
 
-use super::util::{Folder, Gafferd, command, ini, run};
+use super::util::{Folder, Gafferd, command, eventually, ini, run};
 
 fn ask(mut stream: impl Read + Write, line: &str, fields: &str) -> String {
     let request = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}Connection: close\r\n\r\n");
@@ -50,6 +54,116 @@ fn administrators_are_made_and_listed() {
     child.stdin.take().expect("a pipe").write_all(b"zoe\npass word\n").expect("it reads");
     assert!(child.wait_with_output().expect("it ends").status.success());
     assert_eq!(run(&["-c", config, "--list-admins"]), (0, "al\nzoe\n".to_owned(), String::new()));
+    let (code, out, _) = run(&["-c", config, "--list-admins", "--json"]);
+    let all: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, &all[0], &all[1]["username"]), (0, &json!({"username": "al", "key": key[..16]}), &json!("zoe")));
+    assert_eq!(run(&["-c", config, "--json"]).0, 2);
+}
+
+/// A connection to a socket, and the head of its answer.
+fn feed(socket: &Path, path: &str, fields: &str) -> BufReader<UnixStream> {
+    let mut stream = UnixStream::connect(socket).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").expect("sent");
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).expect("a status");
+    assert!(line.starts_with("HTTP/1.1 200 "), "{line}");
+    while line.trim_end() != "" {
+        line.clear();
+        stream.read_line(&mut line).expect("a field");
+    }
+    stream
+}
+
+fn rest(mut feed: BufReader<UnixStream>) -> String {
+    let mut text = String::new();
+    feed.read_to_string(&mut text).expect("its end");
+    text
+}
+
+#[test]
+fn a_reload_changes_who_is_asked() {
+    let folder = Folder::new();
+    let socket = folder.path("s");
+    let uid = std::fs::metadata(&folder.0).expect("ours").uid();
+    let write = |more: &str| folder.write("c.ini", &format!("[gaffer]\nbind = unix:{}\n{more}", socket.display()));
+    let ask = |fields: &str| {
+        eventually("it listens", || {
+            let stream = UnixStream::connect(&socket).ok()?;
+            Some(ask(stream, "GET /jobs", fields)).filter(|answer| !answer.is_empty())
+        })
+    };
+    let mut gafferd = Gafferd::start(&write(""), &[]);
+    let open = feed(&socket, "/watch", "");
+    let config = write("require_key = true\n");
+    let key = admin(config.to_str().expect("text"), "al");
+    gafferd.signal(Signal::HUP);
+    // What nobody had to show a key for ends, and from now on everybody is asked.
+    rest(open);
+    gafferd.line("endpoint gaffer listens on ");
+    assert!(ask("").starts_with("HTTP/1.1 401 "));
+    let field = format!("X-Api-Key: {key}\r\n");
+    assert!(ask(&field).starts_with("HTTP/1.1 200 "));
+    let open = feed(&socket, "/watch", &field);
+    write(&format!("require_key = true\n[auth]\ntrust_uid = {uid}\n"));
+    gafferd.signal(Signal::HUP);
+    rest(open);
+    gafferd.nth_line("endpoint gaffer listens on ", 1);
+    assert!(ask("").starts_with("HTTP/1.1 200 "));
+    // Settings that cannot be change nothing.
+    write("require_key = true\n[auth]\nauth_dbname = %(here)s/other.json\n");
+    folder.write("other.json", "{}");
+    let mode = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(folder.path("other.json"), mode).expect("ours");
+    gafferd.signal(Signal::HUP);
+    let line = gafferd.line("reload refused, everything stays as it was: ");
+    assert!(line.contains("set its mode to 0600"), "{line}");
+    assert!(ask("").starts_with("HTTP/1.1 200 "));
+    gafferd.stop();
+}
+
+#[test]
+fn keys_that_another_process_removes_end() {
+    let folder = Folder::new();
+    let socket = folder.path("s");
+    let config = folder.write("c.ini", &format!("[gaffer]\nbind = unix:{}\nrequire_key = yes\n", socket.display()));
+    let key = admin(config.to_str().expect("text"), "al");
+    let mut gafferd = Gafferd::start(&config, &[]);
+    let field = format!("X-Api-Key: {key}\r\n");
+    let open = feed(&socket, "/watch?feed=eventsource", &field);
+    let mut raw = feed(&socket, "/watch?feed=continuous", &field);
+    let keys = Access::open(folder.path("access.json")).expect("ours");
+    keys.remove_key(&Who::Trusted, &key[..16]).expect("a key");
+    // With the next request by it, a second later at most; with it goes what is open.
+    eventually("403", || {
+        let answer = ask(UnixStream::connect(&socket).ok()?, "GET /jobs", &field);
+        answer.starts_with("HTTP/1.1 403 ").then_some(())
+    });
+    let text = rest_of_chunks(open);
+    assert!(text.contains("event: error") && text.contains("is not good any more"), "{text}");
+    let mut line = String::new();
+    raw.read_line(&mut line).expect("a piece");
+    gafferd.line(&format!("[WARNING] audit: refused key {}: GET /watch, under way from uid ", &key[..16]));
+    // And at once when it is told to look.
+    let key = admin(config.to_str().expect("text"), "zoe");
+    let field = format!("X-Api-Key: {key}\r\n");
+    let open = feed(&socket, "/watch?feed=eventsource", &field);
+    keys.remove_key(&Who::Trusted, &key[..16]).expect("a key");
+    gafferd.signal(Signal::HUP);
+    assert!(rest_of_chunks(open).contains("is not good any more"));
+    gafferd.stop();
+}
+
+/// The connection stays open behind a feed that has ended well.
+fn rest_of_chunks(mut feed: BufReader<UnixStream>) -> String {
+    let (mut text, mut line) = (String::new(), String::new());
+    while line != "0\r\n" {
+        line.clear();
+        assert!(feed.read_line(&mut line).expect("a line") > 0, "{text}");
+        text += &line;
+    }
+    text
 }
 
 #[test]

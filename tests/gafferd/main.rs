@@ -4,6 +4,8 @@
 mod access_log;
 mod background;
 mod console_site;
+#[path = "../common/daemon.rs"]
+mod daemon;
 mod empty_root;
 mod keys;
 mod life;

@@ -1,5 +1,8 @@
 //! TLS of the daemon, its tools, its webhooks and the client, all of them real.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -93,10 +96,53 @@ fn clients_with_certificates() {
     assert_eq!(gaffer(&folder, &format!("{node} --certfile {cert} --keyfile {key} apps")), (0, String::new()));
     let (code, text) = gaffer(&folder, &format!("{node} apps"));
     assert!(code == 69 && text.contains("it asks for a client's certificate"), "{code}: {text}");
+    gafferd.line("[WARNING] TLS with 127.0.0.1 failed: it shows no certificate, and `cacert` asks for one");
     pki.sign("other", "stranger");
     let (cert, key) = (pki.text("stranger.pem"), pki.text("stranger.key"));
     let (code, text) = gaffer(&folder, &format!("{node} --certfile {cert} --keyfile {key} apps"));
     assert!(code == 69 && text.contains("it refuses the client's certificate"), "{code}: {text}");
+    gafferd.line("failed: its certificate is refused: no authority that is known here has signed it");
+    let other = pki.text("other.pem");
+    assert_eq!(gaffer(&folder, &format!("-g https://localhost:{port} --cacert {other} apps")).0, 69);
+    gafferd.line("failed: it knows no authority that has signed our certificate");
+    let mut noise = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    noise.write_all(b"\x16\x03\x01\xff\xff, and so on").expect("sent");
+    noise.read_to_end(&mut Vec::new()).expect("the end");
+    gafferd.line("failed: it does not speak TLS");
+    gafferd.stop();
+}
+
+#[test]
+fn sockets_that_were_passed_speak_tls() {
+    let Some(pki) = Pki::new() else { return };
+    let folder = Folder::new();
+    let config = folder.write("c.ini", &format!("[gaffer]\n{}", ssl(&pki, "")));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let script = "exec 3<&0 0</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+    let mut start = Command::new("/bin/sh");
+    start.args(["-c", script, env!("CARGO_BIN_EXE_gafferd"), "-c"]).arg(&config);
+    start.stdin(Stdio::from(OwnedFd::from(listener)));
+    let mut gafferd = Gafferd::spawn(start);
+    let ready = gafferd.line("ready: ");
+    assert!(ready.ends_with(&format!("listening on {address} (TLS)")), "{ready}");
+    let port = address.port();
+    client(port, &pki, "ca").ping().expect("TLS");
+    let plain = || Server::new(&format!("http://{address}")).expect("an address").ping();
+    assert!(plain().expect_err("no TLS").to_string().contains("TLS is spoken here"));
+    // Another certificate, none, and one again: the socket stays the same.
+    pki.sign("other", "next");
+    pki.replace("server", "next");
+    gafferd.signal(Signal::HUP);
+    eventually("the next certificate", || client(port, &pki, "other").ping().ok());
+    folder.write("c.ini", "[gaffer]\n");
+    gafferd.signal(Signal::HUP);
+    eventually("no TLS", || plain().ok());
+    folder.write("c.ini", &format!("[gaffer]\nrequire_key = true\n{}", ssl(&pki, "")));
+    gafferd.signal(Signal::HUP);
+    eventually("TLS", || client(port, &pki, "other").ping().ok());
+    let e = client(port, &pki, "other").jobs(None).expect_err("no key").to_string();
+    assert!(e.contains("a key is needed"), "{e}");
     gafferd.stop();
 }
 

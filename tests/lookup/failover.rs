@@ -23,11 +23,11 @@ fn origins(server: &LookupServer) -> Option<BTreeSet<String>> {
 #[test]
 fn whoever_is_killed_is_missed_and_comes_back() {
     let folder = Folder::new();
-    let socket = format!("unix:{}", folder.path("a.sock"));
+    let socket = format!("unix:{}", folder.text("a.sock"));
     let mut lookups = vec![Daemon::lookupd(&["--bind", &socket]), Daemon::lookupd(&["--bind", "127.0.0.1:0"])];
     let tcp = lookups[1].address();
     let binds = [socket, tcp];
-    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
     let start = || {
         let args = ["-c", &config, "--lookupd-address", &binds[0], "--lookupd-address", &binds[1]];
         let mut node = Daemon::gafferd(&args);

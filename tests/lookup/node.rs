@@ -25,7 +25,7 @@ fn next(events: &Receiver<LookupEvent>) -> LookupEvent {
 #[test]
 fn seven_events_and_no_more() {
     let folder = Folder::new();
-    let socket = format!("unix:{}", folder.path("l.sock"));
+    let socket = format!("unix:{}", folder.text("l.sock"));
     let _lookupd = Daemon::lookupd(&["--bind", &socket]);
     let lookup = LookupServer::new(&socket).expect("an address");
     lookup.ping().expect("it answers");
@@ -70,7 +70,7 @@ fn seven_events_and_no_more() {
 #[test]
 fn a_reload_touches_only_what_has_changed() {
     let folder = Folder::new();
-    let sockets: Vec<String> = ["a", "b"].iter().map(|name| format!("unix:{}", folder.path(name))).collect();
+    let sockets: Vec<String> = ["a", "b"].iter().map(|name| format!("unix:{}", folder.text(name))).collect();
     let _lookups: Vec<Daemon> = sockets.iter().map(|bind| Daemon::lookupd(&["--bind", bind])).collect();
     let lookups: Vec<LookupServer> = sockets.iter().map(|a| LookupServer::new(a).expect("an address")).collect();
     let ini = |lookups: &[&str]| {
@@ -81,7 +81,7 @@ fn a_reload_touches_only_what_has_changed() {
         )
     };
     // The same one twice counts once.
-    let config = folder.write("gafferd.ini", &ini(&[&sockets[0], &sockets[0]]));
+    let config = folder.write_text("gafferd.ini", &ini(&[&sockets[0], &sockets[0]]));
     let mut gafferd = Daemon::gafferd(&["-c", &config]);
     gafferd.line(&format!("lookup {}: this node is registered", sockets[0]));
     eventually("the job at a", || (!lookups[0].find_job("a.web").ok()?.is_empty()).then_some(()));

@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use crate::util::{Daemon, Folder, eventually};
 
-struct Node {
+pub(crate) struct Node {
     stream: TcpStream,
     connection: Connection,
     input: Vec<u8>,
 }
 
 impl Node {
-    fn connect(address: &str) -> Self {
+    pub(crate) fn connect(address: &str) -> Self {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
         let handshake = Handshake::new(address, "/ws", [7; 16]).expect("a request");
@@ -46,7 +46,7 @@ impl Node {
         self.input.extend_from_slice(&buffer[..n]);
     }
 
-    fn say(&mut self, text: &str) -> Value {
+    pub(crate) fn say(&mut self, text: &str) -> Value {
         let mut out = Vec::new();
         self.connection.text(text, &mut out).expect("it is open");
         self.stream.write_all(&out).expect("it is sent");
@@ -85,12 +85,12 @@ fn no_event_is_lost_between_responses() {
 #[test]
 fn in_the_background() {
     let folder = Folder::new();
-    let (socket, pidfile) = (format!("unix:{}", folder.path("l.sock")), folder.path("pid"));
-    let args = ["--daemon", "--pidfile", &pidfile, "--bind", &socket, "--error-log", &folder.path("log")];
+    let (socket, pidfile) = (format!("unix:{}", folder.text("l.sock")), folder.text("pid"));
+    let args = ["--daemon", "--pidfile", &pidfile, "--bind", &socket, "--error-log", &folder.text("log")];
     let status = Command::new(env!("CARGO_BIN_EXE_gaffer_lookupd")).args(args).status().expect("it runs");
     let pid: i32 = std::fs::read_to_string(&pidfile).expect("a pid file").trim().parse().expect("a pid");
     let lookup = LookupServer::new(&socket).expect("an address");
-    let (answer, log) = (lookup.ping(), std::fs::read_to_string(folder.path("log")).expect("a log"));
+    let (answer, log) = (lookup.ping(), std::fs::read_to_string(folder.text("log")).expect("a log"));
     assert_eq!(sys::signal_process(OsPid(pid), Signal::TERM).expect("a signal"), sys::Sent::Sent);
     eventually("its end", || (!std::fs::exists(&pidfile).ok()?).then_some(()));
     answer.expect("it listens before its parent ends");

@@ -14,7 +14,7 @@ const JOBS: &str =
 #[test]
 fn what_changes_is_shown() {
     let folder = Folder::new();
-    let socket = format!("unix:{}", folder.path("l.sock"));
+    let socket = format!("unix:{}", folder.text("l.sock"));
     let _lookupd = Daemon::lookupd(&["--bind", &socket]);
     let mut tool = Command::new(env!("CARGO_BIN_EXE_gaffer"))
         .args(["lookup", "-L", &socket])
@@ -27,7 +27,7 @@ fn what_changes_is_shown() {
     // Nodes come until it has said that it listens: what was before it is not told.
     let (sender, receiver) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || lines.try_for_each(|line| sender.send(line.expect("text"))));
-    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
     let mut origins = Vec::new();
     let lines = eventually("a node whose coming was told", || {
         let mut node = Daemon::gafferd(&["-c", &config, "--lookupd-address", &socket]);
@@ -64,10 +64,10 @@ fn what_changes_is_shown() {
 #[test]
 fn all_nodes_of_an_application() {
     let folder = Folder::new();
-    let socket = format!("unix:{}", folder.path("l.sock"));
-    let nowhere = format!("unix:{}", folder.path("nobody.sock"));
+    let socket = format!("unix:{}", folder.text("l.sock"));
+    let nowhere = format!("unix:{}", folder.text("nobody.sock"));
     let _lookupd = Daemon::lookupd(&["--bind", &socket]);
-    let config = folder.write("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
     let mut nodes: Vec<Daemon> =
         (0..2).map(|_| Daemon::gafferd(&["-c", &config, "--lookupd-address", &socket])).collect();
     let origins: Vec<String> = nodes.iter_mut().map(|node| format!("http://{}", node.address())).collect();

@@ -3,6 +3,9 @@
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use gaffer::access::{Access, Permissions, Who};
+use serde_json::{Value, json};
+
 use crate::browser::chromium;
 use crate::util::{Node, eventually, run_script, script, skip};
 
@@ -22,13 +25,23 @@ fn config() -> String {
 /// One browser at a time: each is many processes, and has a time limit.
 static BROWSER: Mutex<()> = Mutex::new(());
 
-/// Runs one scene of the script against a node.
-fn scene(name: &str) {
-    let Some(chromium) = chromium() else { return skip(name, "there is no chromium") };
+/// The browser, if there is all that a scene needs.
+fn player(name: &str) -> Option<&'static str> {
+    let Some(chromium) = chromium() else {
+        skip(name, "there is no chromium");
+        return None;
+    };
     let has_node = Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
     if !has_node {
-        return skip(name, "there is no node");
+        skip(name, "there is no node");
+        return None;
     }
+    Some(chromium)
+}
+
+/// Runs one scene of the script against a node.
+fn scene(name: &str) {
+    let Some(chromium) = player(name) else { return };
     let _alone = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut node = Node::new(&config());
     node.pids("web", 2);
@@ -63,4 +76,27 @@ fn narrow_and_wide_light_and_dark() {
 #[test]
 fn a_node_that_goes_away_and_comes_back() {
     scene("gone");
+}
+
+#[test]
+fn with_keys() {
+    let Some(chromium) = player("keys") else { return };
+    let _alone = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut node = Node::new(&format!("require_key = true\n{}", config()));
+    let access = Access::open(node.path("access.json")).expect("nothing there");
+    let key = |rights: Value| {
+        let rights = Permissions::from_json(&rights).expect("rights");
+        access.create_key(&Who::Trusted, rights, "for the test", None).expect("a key").key
+    };
+    let keys = [
+        key(json!({"admin": true})),
+        key(json!({"read": ["*"]})),
+        key(json!({"read": ["*"], "manage": ["shop"]})),
+        key(json!({"read": ["shop"]})),
+    ];
+    let profile = node.path("profile");
+    let mut command = Command::new("node");
+    command.arg(script("console.mjs")).args(["keys", chromium, &node.address]).arg(profile).args(keys);
+    run_script(&mut command);
+    node.stop();
 }

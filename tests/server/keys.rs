@@ -10,13 +10,13 @@ use gaffer::process::{JobConfig, Pid};
 use gaffer::proto::frame::{Frame, Kind};
 use gaffer::proto::ws::{CloseCode, Event};
 use gaffer::server::api::ROUTES;
-use gaffer::server::{Config, Guard, Needs, guarded_channel, sockjs};
+use gaffer::server::{Config, Guard, HttpServer, Needs, guarded_channel, sockjs};
 use serde_json::{Value, json};
 
 use crate::node::{Answer, Node, PATIENCE};
 use crate::wsclient::Ws;
 
-const KINDS: [&str; 11] = [
+pub(crate) const KINDS: [&str; 11] = [
     r#"{"admin": true}"#,
     r#"{"manage": ["*"]}"#,
     r#"{"write": ["*"]}"#,
@@ -31,13 +31,13 @@ const KINDS: [&str; 11] = [
 ];
 
 /// A node that asks for keys, with the processes 1 of `a` and 2 of `b`.
-struct Guarded {
-    node: Node,
-    access: Access,
+pub(crate) struct Guarded {
+    pub(crate) node: Node,
+    pub(crate) access: Access,
     /// One of each kind, and their ids.
-    keys: Vec<(String, String)>,
-    audit: Arc<Mutex<Vec<String>>>,
-    folder: PathBuf,
+    pub(crate) keys: Vec<(String, String)>,
+    pub(crate) audit: Arc<Mutex<Vec<String>>>,
+    pub(crate) folder: PathBuf,
 }
 
 impl Drop for Guarded {
@@ -47,7 +47,12 @@ impl Drop for Guarded {
 }
 
 impl Guarded {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::serving(|_| ())
+    }
+
+    /// The same with more than the API.
+    pub(crate) fn serving(and: impl FnOnce(&mut HttpServer)) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("gaffer-keys-{}-{n}", std::process::id()));
@@ -70,6 +75,7 @@ impl Guarded {
             let factory = move |request: &gaffer::server::Request| guarded_channel(&channel, request);
             server.sockjs("/channel", sockjs::Config::default(), factory).expect("a service");
             server.guard(guard);
+            and(server);
         });
         for name in ["a", "b"] {
             let job = JobConfig::new(name, "cat").expect("valid").env("SECRET", "hidden");
@@ -84,7 +90,7 @@ impl Guarded {
         Self { node, access, keys, audit, folder }
     }
 
-    fn ask(&self, method: &str, path: &str, fields: &str, body: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str, fields: &str, body: &str) -> Answer {
         let mut client = self.node.connect();
         let length = body.len();
         client.send(&format!(
@@ -93,7 +99,7 @@ impl Guarded {
         client.answer_to(method)
     }
 
-    fn with(&self, kind: usize, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn with(&self, kind: usize, method: &str, path: &str, body: &str) -> Answer {
         self.ask(method, path, &format!("X-Api-Key: {}\r\n", self.keys[kind].0), body)
     }
 }
@@ -189,7 +195,50 @@ fn the_matrix() {
         ("PUT", "/users/bob/key", r#"{"y":1}"#, [400, 403, 403, 403, 403, 403, 403, 403, 403, 400, 400]),
         ("PUT", "/users/bob/key", "{", [400, 403, 403, 403, 403, 403, 403, 403, 403, 400, 400]),
         ("DELETE", "/users/nobody", "", [404, 403, 403, 403, 403, 403, 403, 403, 403, 404, 403]),
+        ("GET", "/", "", [200; 11]),
+        ("GET", "/version", "", [200; 11]),
+        ("GET", "/ping", "", [200; 11]),
+        ("GET", "/openapi.json", "", [200; 11]),
+        ("GET", "/healthz", "", [200; 11]),
+        ("GET", "/readyz", "", [200, 200, 200, 200, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/channel/websocket", "", [426; 11]),
+        ("GET", "/1/channel", "", [426, 426, 426, 403, 426, 426, 426, 403, 403, 403, 403]),
+        ("GET", "/1/channel/out?mode=1", "", [426, 426, 426, 426, 426, 426, 426, 426, 403, 403, 403]),
+        ("PUT", "/processes/a", "junk", [400, 400, 403, 403, 400, 400, 403, 403, 403, 403, 403]),
+        ("DELETE", "/processes/nope", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/processes/a/_pids", "", [200, 200, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        ("POST", "/processes/nope/_stop", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/nope/_restart", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/nope/_add", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/nope/_sub", "", [404, 404, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/a/_add/x", "", [400, 400, 403, 403, 400, 400, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/a/_sub/x", "", [400, 400, 403, 403, 400, 400, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/a/_signal", "junk", [400, 400, 403, 403, 400, 400, 403, 403, 403, 403, 403]),
+        ("POST", "/processes/a/_signal/cont", "", [200, 200, 403, 403, 200, 200, 403, 403, 403, 403, 403]),
+        ("GET", "/groups", "", [200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("DELETE", "/groups/nosession", "", [404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/groups/default/_start", "", [200, 200, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/groups/nosession/_stop", "", [404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/groups/nosession/_restart", "", [404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/stats/a/1", "", [200, 200, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        // A feed that is none is refused to those who may have one.
+        ("GET", "/watch?feed=x", "", [400, 400, 400, 400, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/watch/exit?feed=x", "", [400, 400, 400, 400, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/logs", "", [501, 501, 501, 501, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/streams/1/out?feed=x", "", [400, 400, 400, 400, 400, 400, 400, 400, 403, 403, 403]),
+        ("GET", "/auth", "", [401; 11]),
+        ("GET", "/_plugin/x/y", "", [404; 11]),
+        #[cfg(feature = "webhooks")]
+        ("GET", "/webhooks", "", [501, 501, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        #[cfg(feature = "webhooks")]
+        ("POST", "/webhooks", "junk", [501, 501, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        #[cfg(feature = "webhooks")]
+        ("DELETE", "/webhooks/1", "", [501, 501, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
     ];
+    for route in ROUTES {
+        let has_row = rows.iter().any(|(method, path, ..)| *method == route.method && fits(route.pattern, path));
+        assert!(has_row, "{route:?} has no row");
+    }
     let mut wrong = Vec::new();
     for (method, path, body, wanted) in rows {
         for (kind, want) in wanted.iter().enumerate() {
@@ -200,6 +249,21 @@ fn the_matrix() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether a path is one of a pattern.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut segments, mut words) = (path.split('?').next().unwrap_or_default().split('/'), pattern.split('/'));
+    loop {
+        match (words.next(), segments.next()) {
+            (None, None) => return true,
+            (Some(word), Some(_)) if word.starts_with('*') => return true,
+            (Some(":pid"), Some(segment)) if segment.bytes().all(|b| b.is_ascii_digit()) => {}
+            (Some(word), Some(_)) if word != ":pid" && word.starts_with(':') => {}
+            (Some(word), Some(segment)) if word == segment => {}
+            _ => return false,
+        }
+    }
 }
 
 #[test]
@@ -459,17 +523,4 @@ fn streams_of_a_process_ask_too() {
     ws.text(&message("hello\n"));
     assert_eq!(answer(&mut ws), (Kind::Response, "OK".to_owned()));
     assert_eq!(answer(&mut ws), (Kind::Message, "hello\n".to_owned()));
-}
-
-#[test]
-fn a_key_that_goes_takes_its_subscriptions_along() {
-    let node = Guarded::new();
-    let mut ws = Ws::new(&node.node, "/channel/websocket");
-    ws.text(&format!("AUTH:{}", node.keys[3].0));
-    ws.subscribe("EVENTS");
-    node.access.remove_key(&Who::Trusted, &node.keys[3].1).expect("it was there");
-    node.node.handle.call(|cx| cx.unload("b")).expect("it runs").expect("it was there");
-    // Nothing came of that before the answer.
-    let answer = ws.command("jobs", json!([]));
-    assert_eq!(answer["error"]["errno"], 403);
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod channel;
+mod defects;
 mod feeds;
 mod http;
 mod iochannel;
@@ -19,6 +20,8 @@ mod node;
 #[cfg(feature = "tls")]
 #[path = "../pki/mod.rs"]
 mod pki;
+mod revoked;
+mod rubbish;
 mod sockjs;
 mod stats;
 #[cfg(feature = "tls")]

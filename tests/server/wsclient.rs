@@ -17,7 +17,16 @@ pub(crate) struct Ws {
 
 impl Ws {
     pub(crate) fn new(node: &Node, path: &str) -> Self {
+        Self::shake(node, Handshake::new("localhost", path, [3; 16]).expect("valid"))
+    }
+
+    /// One whose request has a key.
+    pub(crate) fn with_key(node: &Node, path: &str, key: &str) -> Self {
         let handshake = Handshake::new("localhost", path, [3; 16]).expect("valid");
+        Self::shake(node, handshake.header("X-Api-Key", key).expect("valid"))
+    }
+
+    fn shake(node: &Node, handshake: Handshake) -> Self {
         let mut client = node.connect();
         let mut request = Vec::new();
         handshake.write(&mut request);

@@ -1,27 +1,32 @@
 //! `gaffer lookup:…` and `--lookup`: which nodes have what.
 
-use std::time::Duration;
-
 use gaffer::cli::node::{self, Node, failure};
 use gaffer::cli::{self, Code, Command, Failure, Opt};
-use gaffer::client::{
-    DEFAULT_LOOKUP, LookupJob, LookupNode, LookupServer, LookupServers, LookupSource, Merged, Server,
-};
+use gaffer::client::{DEFAULT_LOOKUP, LookupJob, LookupNode, LookupServers, LookupSource, Merged, Server};
 use gaffer::process::{JobName, Pid};
 use serde_json::{Value, json};
 
 use crate::NAME;
 
-/// Which lookup servers are asked.
+/// Which lookup servers are asked, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Servers(pub(crate) Vec<String>);
+pub(crate) struct Servers {
+    addresses: Vec<String>,
+    key: Option<String>,
+}
 
-/// Adds `--lookup`.
+/// Adds `--lookup` and `--lookup-key`.
 pub(crate) fn option<T: AsMut<Servers>>(command: Command<T>, default: &'static str) -> Command<T> {
-    let help = "A lookup server, http://HOST:PORT or unix:/PATH. May be repeated.";
+    let help = "A lookup server: http://HOST:PORT, https://HOST:PORT or unix:/PATH. May be repeated.";
     let option = Opt::value("lookup", "URL", help).short('L').aliases(&["lookupd-address"]).default(default);
-    command.option(option, |a: &mut T, v| {
-        a.as_mut().0.push(v.string()?);
+    let key = Opt::value("lookup-key", "KEY", "The key to show lookup servers; other users can see it here.")
+        .default("GAFFER_LOOKUP_KEY, else `key` of [node \"URL\"] in ~/.gaffer/gaffer.ini");
+    let command = command.option(option, |a: &mut T, v| {
+        a.as_mut().addresses.push(v.string()?);
+        Ok(())
+    });
+    command.option(key, |a, v| {
+        a.as_mut().key = Some(v.string()?);
         Ok(())
     })
 }
@@ -29,32 +34,37 @@ pub(crate) fn option<T: AsMut<Servers>>(command: Command<T>, default: &'static s
 impl Servers {
     /// Whether any was named.
     pub(crate) fn any(&self) -> bool {
-        !self.0.is_empty()
+        !self.addresses.is_empty()
     }
 
     /// Those that were named, else the default one.
-    pub(crate) fn open(&self, timeout: Option<Duration>) -> Result<LookupServers, Failure> {
+    pub(crate) fn open(&self, node: &Node) -> Result<LookupServers, Failure> {
         let default = [DEFAULT_LOOKUP.to_owned()];
-        let named = if self.any() { &self.0[..] } else { &default };
-        let open = |address: &String| {
-            let server = LookupServer::new(address).map_err(|e| Failure::usage(e.to_string()))?;
-            Ok(match timeout {
-                Some(timeout) => server.timeout(timeout),
-                None => server,
-            })
-        };
+        let named = if self.any() { &self.addresses[..] } else { &default };
+        let open = |address: &String| node.lookup(address, self.key.as_deref());
         Ok(LookupServers::new(named.iter().map(open).collect::<Result<_, Failure>>()?))
+    }
+
+    /// The same where nobody else is asked, so that files of TLS are for these or for nobody.
+    pub(crate) fn alone(&self, node: &Node) -> Result<LookupServers, Failure> {
+        let servers = self.open(node)?;
+        #[cfg(feature = "tls")]
+        if node.tls != Default::default() && !servers.servers().iter().any(gaffer::client::LookupServer::is_tls) {
+            let what = "--cacert, --certfile and --keyfile are for https, and none of these lookup servers is";
+            return Err(Failure::usage(what));
+        }
+        Ok(servers)
     }
 
     /// The nodes that have a job of the application, each with the address by which it is known.
     pub(crate) fn nodes_of(&self, node: &Node, session: &str) -> Result<Vec<(String, Server)>, Failure> {
-        let jobs = warned(self.open(node.timeout)?.find_session(session))?;
+        let jobs = warned(self.open(node)?.find_session(session))?;
         reach(node, session, jobs.into_iter().flat_map(|job| job.sources))
     }
 
     /// The nodes that have a job.
     pub(crate) fn nodes_with(&self, node: &Node, job: &JobName) -> Result<Vec<(String, Server)>, Failure> {
-        let sources = warned(self.open(node.timeout)?.find_job(job.as_str()))?;
+        let sources = warned(self.open(node)?.find_job(job.as_str()))?;
         reach(node, job.as_str(), sources)
     }
 }
@@ -75,7 +85,7 @@ fn reach(
         return Err(Failure::new(Code::NoSuch, format!("no node has '{what}'")));
     }
     let open = |origin: String| {
-        let node = Node::clone(node).at(&origin);
+        let node = Node::clone(node).found(&origin);
         Ok((origin, node.server()?))
     };
     origins.into_iter().map(open).collect()
@@ -90,15 +100,21 @@ pub(crate) fn warned<T>(answer: gaffer::Result<Merged<T>>) -> Result<T, Failure>
     Ok(merged.found)
 }
 
-fn lost(error: gaffer::Error) -> Failure {
-    match failure(error) {
-        f if f.code() == Code::Unreachable => {
-            let text = f.to_string();
-            let why = text.split("; is gafferd running?").next().unwrap_or_default();
-            Failure::new(Code::Unreachable, format!("{why}; is gaffer_lookupd running? (--lookup names another one)"))
+/// What lookup servers have answered, in their own words.
+pub(crate) fn lost(error: gaffer::Error) -> Failure {
+    let found = failure(error);
+    let text = found.to_string();
+    let why = |end: &str| text.split(end).next().unwrap_or_default().to_owned();
+    let words = match found.code() {
+        Code::Unreachable => {
+            format!("{}; is gaffer_lookupd running? (--lookup names another one)", why("; is gafferd running?"))
         }
-        other => other,
-    }
+        Code::NotAllowed if text.contains("--api-key") => {
+            format!("{}; a key that may is given by --lookup-key or GAFFER_LOOKUP_KEY", why("; a key that may"))
+        }
+        _ => return found,
+    };
+    Failure::new(found.code(), words)
 }
 
 /// Defines what a command is asked: whom, and perhaps a word.
@@ -130,7 +146,7 @@ macro_rules! asked {
 asked! { Nodes Jobs Job Sessions Session }
 
 fn command<T: AsMut<Servers> + AsMut<Node>>(name: &'static str, summary: &'static str) -> Command<T> {
-    node::screen(option(Command::new(name, summary), DEFAULT_LOOKUP))
+    node::screen(node::secure(option(Command::new(name, summary), DEFAULT_LOOKUP)))
 }
 
 pub(crate) fn nodes() -> Command<Nodes> {
@@ -139,7 +155,7 @@ pub(crate) fn nodes() -> Command<Nodes> {
 }
 
 pub(crate) fn show_nodes(asked: &Nodes) -> Result<Code, Failure> {
-    let nodes = warned(asked.lookup.open(asked.node.timeout)?.nodes())?;
+    let nodes = warned(asked.lookup.alone(&asked.node)?.nodes())?;
     let text = || {
         let lines = nodes.iter().map(|n| format!("{} - {} (protocol: {})\n", n.origin, n.name, n.version));
         format!("{} node(s) found\n{}", nodes.len(), lines.collect::<String>())
@@ -154,7 +170,7 @@ pub(crate) fn jobs() -> Command<Jobs> {
 }
 
 pub(crate) fn show_jobs(asked: &Jobs) -> Result<Code, Failure> {
-    let jobs = warned(asked.lookup.open(asked.node.timeout)?.jobs())?;
+    let jobs = warned(asked.lookup.alone(&asked.node)?.jobs())?;
     let text = || {
         let job = |job: &LookupJob| format!("=== {}\n{}\n", job.name.as_str(), lines(&job.sources));
         format!("{} job(s) found\n\n{}", jobs.len(), jobs.iter().map(job).collect::<String>())
@@ -172,7 +188,7 @@ pub(crate) fn job() -> Command<Job> {
 
 pub(crate) fn show_job(asked: &Job) -> Result<Code, Failure> {
     let name = asked.word.as_deref().unwrap_or_default();
-    let servers = asked.lookup.open(asked.node.timeout)?;
+    let servers = asked.lookup.alone(&asked.node)?;
     let name = cli::names::job_name(name)?;
     let sources = warned(servers.find_job(name.as_str()))?;
     let code = if sources.is_empty() { Code::NoSuch } else { Code::Ok };
@@ -195,7 +211,7 @@ pub(crate) fn sessions() -> Command<Sessions> {
 }
 
 pub(crate) fn show_sessions(asked: &Sessions) -> Result<Code, Failure> {
-    let sessions = warned(asked.lookup.open(asked.node.timeout)?.sessions(asked.word.as_deref()))?;
+    let sessions = warned(asked.lookup.alone(&asked.node)?.sessions(asked.word.as_deref()))?;
     let json = || {
         let session = |s: &gaffer::client::LookupSession| json!({"name": s.name, "jobs": s.jobs.iter().map(job_json).collect::<Vec<_>>()});
         json!({"sessions": sessions.iter().map(session).collect::<Vec<_>>()})
@@ -217,7 +233,7 @@ pub(crate) fn session() -> Command<Session> {
 
 pub(crate) fn show_session(asked: &Session) -> Result<Code, Failure> {
     let name = asked.word.as_deref().unwrap_or_default();
-    let jobs = warned(asked.lookup.open(asked.node.timeout)?.find_session(name))?;
+    let jobs = warned(asked.lookup.alone(&asked.node)?.find_session(name))?;
     let code = if jobs.is_empty() { Code::NoSuch } else { Code::Ok };
     let text = || if jobs.is_empty() { "no session found\n".to_owned() } else { session_text(name, &jobs) };
     asked.node.print(|| json!({"jobs": jobs.iter().map(job_json).collect::<Vec<_>>()}), text)?;

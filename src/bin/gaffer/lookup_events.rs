@@ -4,7 +4,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use gaffer::cli::node::{self, Node, failure};
+use gaffer::cli::node::{self, Node};
 use gaffer::cli::{self, Code, Command, Failure};
 use gaffer::client::{DEFAULT_LOOKUP, LookupEvent, LookupServer};
 use gaffer::console::Now;
@@ -45,11 +45,11 @@ JSON: an object for each event, as /lookup of the server has it.";
 
 pub(crate) fn command() -> Command<Watch> {
     let command = Command::new("lookup", "Show nodes, jobs and processes come and go.");
-    node::screen(lookup::option(command, DEFAULT_LOOKUP)).details(DETAILS)
+    node::screen(node::secure(lookup::option(command, DEFAULT_LOOKUP))).details(DETAILS)
 }
 
 pub(crate) fn run(asked: &Watch) -> Result<Code, Failure> {
-    let servers = asked.lookup.open(asked.node.timeout)?;
+    let servers = asked.lookup.alone(&asked.node)?;
     let (sender, receiver) = sync_channel(WAITING);
     for server in servers.servers().to_vec() {
         let sender = sender.clone();
@@ -85,7 +85,7 @@ fn follow(server: &LookupServer, mut take: impl FnMut(LookupEvent) -> bool) {
             Err(e) => Some(e),
         };
         if let (false, Some(e)) = (lost, e) {
-            cli::complain(NAME, format!("{e}; trying again", e = failure(e)));
+            cli::complain(NAME, format!("{e}; trying again", e = lookup::lost(e)));
             lost = true;
         }
         thread::sleep(PAUSE);

@@ -8,6 +8,7 @@ use gaffer::config::GafferdConfig;
 use gaffer::log::Log;
 use gaffer::server::Guard;
 use gaffer::{Error, ErrorKind, Result};
+use serde_json::{Value, json};
 
 use crate::args::Args;
 
@@ -84,8 +85,13 @@ pub(crate) fn create_admin(args: &Args, config: &GafferdConfig) -> Result<Code> 
 pub(crate) fn list_admins(args: &Args, config: &GafferdConfig) -> Result<Code> {
     let access = Access::open(file(args, config)?)?;
     let users = access.users(&Who::Trusted, true)?;
-    let admins = users.iter().filter(|user| user["user_type"] == 0).filter_map(|user| user["username"].as_str());
-    let text = admins.fold(String::new(), |text, name| text + name + "\n");
+    let admins = users.iter().filter(|user| user["user_type"] == 0);
+    let text = if args.json {
+        let all = admins.map(|user| json!({"username": user["username"], "key": user["key"]}));
+        format!("{}\n", Value::from(all.collect::<Vec<_>>()))
+    } else {
+        admins.filter_map(|user| user["username"].as_str()).fold(String::new(), |text, name| text + name + "\n")
+    };
     cli::print(text).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
     Ok(Code::Ok)
 }

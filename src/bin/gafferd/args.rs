@@ -1,6 +1,5 @@
 //! The command line, which wins over the file.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use gaffer::cli::{Command, Failure, Opt};
@@ -10,7 +9,7 @@ use gaffer::log::{LogFormat, LogLevel};
 use gaffer::lookup::announcer::check_address;
 use gaffer::{Error, ErrorKind, Result};
 
-use crate::secure::{is_guarded, is_secure};
+use crate::secure::protection;
 
 /// What gafferd is asked to do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +42,10 @@ pub(crate) struct Args {
     pub(crate) plugins_dir: Option<PathBuf>,
     /// `--lookupd-address`, in order.
     pub(crate) lookupd: Vec<String>,
+    /// `--lookup-key-file`.
+    pub(crate) lookup_key_file: Option<PathBuf>,
+    /// `--lookup-cacert`, `--client-certfile` and `--client-keyfile`.
+    pub(crate) lookup_ssl: Ssl,
     /// `--broadcast-address`.
     pub(crate) broadcast: Option<String>,
     /// `--check`.
@@ -53,6 +56,8 @@ pub(crate) struct Args {
     pub(crate) create_admin_user: bool,
     /// `--list-admins`.
     pub(crate) list_admins: bool,
+    /// `--json`.
+    pub(crate) json: bool,
     /// `--username`.
     pub(crate) username: Option<String>,
     /// `--password`.
@@ -111,6 +116,28 @@ pub(crate) fn command() -> Command<Args> {
             },
         )
         .option(
+            Opt::value("lookup-key-file", "FILE", "Show lookup servers the first key in this file.")
+                .default("that of the configuration"),
+            |a, v| set(&mut a.lookup_key_file, Some(v.path())),
+        )
+        .option(
+            Opt::value(
+                "lookup-cacert",
+                "FILE",
+                "Believe lookup servers at https that one of these authorities has signed.",
+            )
+            .default("that of [lookup_ssl], else the system's"),
+            |a, v| set(&mut a.lookup_ssl.cacert, Some(v.path())),
+        )
+        .option(
+            Opt::value("client-certfile", "FILE", "The certificate to show lookup servers that ask for one.")
+                .default("that of [lookup_ssl]"),
+            |a, v| set(&mut a.lookup_ssl.certfile, Some(v.path())),
+        )
+        .option(Opt::value("client-keyfile", "FILE", "Its key.").default("in the --client-certfile"), |a, v| {
+            set(&mut a.lookup_ssl.keyfile, Some(v.path()))
+        })
+        .option(
             Opt::value("broadcast-address", "URL", "Where clients reach this node, as gaffer_lookupd tells them.")
                 .default("the first endpoint"),
             |a, v| set(&mut a.broadcast, Some(v.read(broadcast)?)),
@@ -143,6 +170,9 @@ pub(crate) fn command() -> Command<Args> {
             |a, v| set(&mut a.password, Some(v.parse()?)),
         )
         .option(Opt::switch("list-admins", "Name the administrators, and end."), |a, _| set(&mut a.list_admins, true))
+        .option(Opt::switch("json", "With --list-admins: as JSON, with the ids of their keys."), |a, _| {
+            set(&mut a.json, true)
+        })
         .option(Opt::switch("daemon", "Go to the background once it listens."), |a, _| set(&mut a.daemon, true))
         .option(Opt::value("pidfile", "FILE", "Write the process id here, and remove it at the end."), |a, v| {
             set(&mut a.pidfile, Some(v.path()))
@@ -224,7 +254,7 @@ impl Args {
             config.endpoints = vec![endpoint];
         }
         if self.ssl != Ssl::default() {
-            if !is_secure(&self.ssl) {
+            if !self.ssl.is_secure() {
                 return invalid("--keyfile and --cacert are for a --certfile".to_owned());
             }
             config.ssl.clone_from(&self.ssl);
@@ -243,6 +273,19 @@ impl Args {
         }
         if !self.lookupd.is_empty() {
             config.lookupd_addresses.clone_from(&self.lookupd);
+        }
+        if self.lookup_key_file.is_some() {
+            (config.lookup_key, config.lookup_key_file) = (None, self.lookup_key_file.clone());
+        }
+        if self.lookup_ssl.keyfile.is_some() && self.lookup_ssl.certfile.is_none() {
+            return invalid("--client-keyfile is for a --client-certfile".to_owned());
+        }
+        if self.lookup_ssl.certfile.is_some() {
+            config.lookup_ssl.certfile.clone_from(&self.lookup_ssl.certfile);
+            config.lookup_ssl.keyfile.clone_from(&self.lookup_ssl.keyfile);
+        }
+        if self.lookup_ssl.cacert.is_some() {
+            config.lookup_ssl.cacert.clone_from(&self.lookup_ssl.cacert);
         }
         if self.broadcast.is_some() {
             config.broadcast_address.clone_from(&self.broadcast);
@@ -276,30 +319,7 @@ fn invalid<T>(what: String) -> Result<T> {
 
 /// Whoever reaches the API runs programs as us, and whoever hears a key may use it.
 fn refuse_public(config: &GafferdConfig) -> Result<()> {
-    for endpoint in config.endpoints.iter().filter(|endpoint| !is_guarded(config, endpoint)) {
-        let Some(public) = endpoint.bind.iter().find(|address| is_public(address)) else { continue };
-        let (why, advice) = match (config.require_key, is_secure(&endpoint.ssl)) {
-            (true, _) => ("whoever is on the way to it could read the keys", "Give it a certificate (certfile)"),
-            (_, true) => ("whoever reaches it could run any program here", "Ask for keys (require_key)"),
-            _ => ("whoever reaches it could run any program here", "Ask for keys (require_key) and by TLS (certfile)"),
-        };
-        return invalid(format!(
-            "refusing to listen on {public}: {why}. {advice}, bind 127.0.0.1 or unix:PATH and put a proxy that does \
-             both before it, or say --insecure"
-        ));
-    }
-    Ok(())
-}
-
-/// Whether others than this machine may reach it. A name that is not `localhost` may mean anything tomorrow.
-fn is_public(address: &Address) -> bool {
-    match address {
-        Address::Unix(_) => false,
-        Address::Tcp { host, .. } => match host.parse::<IpAddr>() {
-            Ok(ip) => !ip.to_canonical().is_loopback(),
-            Err(_) => host != "localhost",
-        },
-    }
+    config.endpoints.iter().try_for_each(|endpoint| protection(config, endpoint).check(&endpoint.bind))
 }
 
 #[cfg(test)]
@@ -340,6 +360,11 @@ mod tests {
             a.bind = vec!["[::1]:1".parse().expect("an address"), "unix:/s".parse().expect("an address")];
         });
         refused("--bind 5000", "expected HOST:PORT");
+        check("--lookup-key-file k --lookup-cacert a --client-certfile c --client-keyfile p", |a| {
+            a.lookup_key_file = Some("k".into());
+            let ssl = &mut a.lookup_ssl;
+            (ssl.cacert, ssl.certfile, ssl.keyfile) = (Some("a".into()), Some("c".into()), Some("p".into()));
+        });
         check("--backlog 7 --insecure --daemon --pidfile p", |a| {
             (a.backlog, a.insecure, a.daemon, a.pidfile) = (Some(7), true, true, Some("p".into()));
         });
@@ -365,6 +390,7 @@ mod tests {
             (a.create_admin_user, a.username, a.password) = (true, Some("al".into()), Some("x:y".into()));
         });
         check("--list-admins --require-key", |a| (a.list_admins, a.require_key) = (true, true));
+        check("--list-admins --json", |a| (a.list_admins, a.json) = (true, true));
         check("--check --subreaper", |a| (a.check, a.subreaper) = (true, true));
     }
 

@@ -6,24 +6,20 @@ use gaffer::cli::{self, Code, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::manager::Supervisor;
 use gaffer::process::{JobConfig, LogFormat};
-use gaffer::{Error, ErrorKind, Result, words};
+use gaffer::server::Tls;
+use gaffer::{Error, Result, words};
 
-use crate::secure::{Tls, is_secure};
 use crate::{access, lookup, plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
-    let unknown = not_in_this_version(config).into_iter().map(|key| {
-        let what = format!("{key} is set, but this version cannot do it; take it out of the configuration");
-        Error::new(ErrorKind::Unsupported, what)
-    });
     let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
     let logs = Supervisor::check_logs(config.jobs.iter().map(|job| &job.config)).err();
     let tls = config.endpoints.iter().filter_map(|endpoint| {
         Tls::load(&endpoint.ssl).err().map(|e| e.context(format_args!("endpoint {}", endpoint.name)))
     });
     let guests = webhooks::faults(config).chain(plugins::faults(config)).chain(lookup::faults(config));
-    unknown.chain(access::fault(config)).chain(tls).chain(guests).chain(jobs).chain(logs).collect()
+    access::fault(config).into_iter().chain(tls).chain(guests).chain(jobs).chain(logs).collect()
 }
 
 /// The same as one error: the first, and how many more there are.
@@ -34,14 +30,6 @@ pub(crate) fn preflight(config: &GafferdConfig) -> Result<()> {
         (Some(first), 0) => Err(first),
         (Some(first), more) => Err(Error::new(first.kind(), format!("{first} (and {more} more; see gafferd --check)"))),
     }
-}
-
-/// Better refused than ignored: somebody relies on it.
-fn not_in_this_version(config: &GafferdConfig) -> Vec<&'static str> {
-    [("[lookup_ssl]", config.lookup_ssl != Default::default())]
-        .into_iter()
-        .filter_map(|(key, is_set)| is_set.then_some(key))
-        .collect()
 }
 
 /// `gafferd --check`.
@@ -62,7 +50,7 @@ fn summary(config: &GafferdConfig) -> String {
     for endpoint in &config.endpoints {
         let addresses: Vec<String> = endpoint.bind.iter().map(ToString::to_string).collect();
         let tls = match &endpoint.ssl {
-            ssl if !is_secure(ssl) => "",
+            ssl if !ssl.is_secure() => "",
             ssl if ssl.cacert.is_some() => ", TLS, clients with a certificate",
             _ => ", TLS",
         };
@@ -73,7 +61,11 @@ fn summary(config: &GafferdConfig) -> String {
         }
     }
     for address in &config.lookupd_addresses {
-        put(&mut text, format_args!("lookup {address}"));
+        let key = config.lookup_key.is_some() || config.lookup_key_file.is_some();
+        put(&mut text, format_args!("lookup {address}{}", if key { ", with a key" } else { "" }));
+    }
+    for warning in lookup::warnings(config) {
+        put(&mut text, format_args!("warning: {warning}"));
     }
     for hook in &config.webhooks.hooks {
         put(&mut text, format_args!("webhook {}: {}", hook.event, hook.urls.join(" ")));
@@ -129,10 +121,11 @@ mod tests {
         let mut config = GafferdConfig::default();
         assert!(faults(&config).is_empty());
         config.lookup_ssl.cacert = Some("ca.pem".into());
-        config.lookupd_addresses.push("https://x".to_owned());
+        config.lookupd_addresses.push("ftp://x".to_owned());
         let texts: Vec<String> = faults(&config).iter().map(Error::to_string).collect();
         assert!(
-            texts[0].starts_with("[lookup_ssl] is set, but") && texts[1].starts_with("lookupd_address: https://x"),
+            texts[0].starts_with("lookupd_address: ")
+                && texts[1].starts_with("[lookup_ssl] is for lookup servers at https"),
             "{texts:?}"
         );
         let e = preflight(&config).expect_err("refused").to_string();

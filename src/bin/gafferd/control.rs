@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gaffer::Result;
+use gaffer::cli::daemon;
 use gaffer::config::{GafferdConfig, Job, Plan};
 use gaffer::event_loop::TimerId;
 use gaffer::log::{Log, LogLevel};
@@ -19,7 +20,7 @@ use crate::args::Args;
 use crate::check;
 use crate::endpoints::Endpoints;
 use crate::remembered::Remembered;
-use crate::{lookup, plugins, server, webhooks};
+use crate::{access, lookup, plugins, server, webhooks};
 
 /// While it stops, the log says this often who is still awaited.
 const AWAITED: Duration = Duration::from_secs(5);
@@ -147,14 +148,14 @@ impl Control {
         let set = plugins::read(&new)?;
         let old_jobs = self.remembered.jobs();
         let old = &self.config;
+        let asks = old.require_key != new.require_key || old.auth != new.auth;
+        let guard = if asks { access::guard(&self.args, &new, &self.log)? } else { None };
         for (key, changed) in [
             ("daemonize", old.daemonize != new.daemonize),
             ("pidfile", old.pidfile != new.pidfile),
             ("error_log", old.error_log != new.error_log),
             ("access_log", old.access_log != new.access_log),
             ("console", old.console != new.console),
-            ("require_key", old.require_key != new.require_key),
-            ("[auth]", old.auth != new.auth),
         ] {
             if changed {
                 self.log.warning(format_args!("{key} has changed, which takes effect at the next start only"));
@@ -165,15 +166,25 @@ impl Control {
             log.set(LogLevel::Info, new.log_format);
         }
         self.log.set(new.log_level, new.log_format);
-        if let Some(Err(e)) = self.endpoints.guard().map(|guard| guard.access().reload()) {
+        if asks {
+            self.log.info("require_key or [auth] has changed: all endpoints close and open again");
+            self.endpoints.guard_by(guard);
+        } else if let Some(Err(e)) = self.endpoints.guard().map(|guard| guard.access().reload()) {
             self.log.error(format_args!("{e}; keys and users stay as they were"));
         }
-        self.endpoints.follow(cx, &self.config, &new, &self.log);
+        self.endpoints.follow(cx, &self.config, &new, asks, &self.log);
         webhooks::follow(&self.guests.hooks, &self.config, &new, &self.log);
         self.guests.sites.set_folder(new.plugins_dir.clone());
         server::show_console(&self.guests.sites, new.web_console);
         cx.mail(self.guests.plugins, set);
-        cx.mail(self.guests.announcer, lookup::settings(&new, &self.endpoints));
+        match lookup::settings(&new, &self.endpoints) {
+            Ok(settings) => {
+                lookup::warnings(&new).for_each(|warning| self.log.warning(warning));
+                cx.mail(self.guests.announcer, settings);
+            }
+            // It could be read a moment ago.
+            Err(e) => self.log.error(format_args!("{e}; lookup servers stay as they were")),
+        }
         let jobs = std::mem::take(&mut new.jobs);
         let failed = self.follow_jobs(cx, &old_jobs, &jobs);
         // What is not there is not remembered, so that the next reload tries again.
@@ -266,10 +277,7 @@ impl App for Control {
             Ok(Message::Reload) => self.reload(cx),
             Ok(Message::Reopen) => {
                 let logs = [Some(&self.log), self.endpoints.access_log()];
-                match logs.into_iter().flatten().try_for_each(Log::reopen) {
-                    Ok(()) => self.log.info("the log was opened again"),
-                    Err(e) => self.log.error(format_args!("{e}; going on in the old one")),
-                }
+                daemon::reopen(logs.into_iter().flatten(), &self.log);
                 if let Err(e) = cx.reopen_logs() {
                     self.log.error(format_args!("{e}; going on in the old one"));
                 }

@@ -1,24 +1,28 @@
 //! Where the HTTP API listens.
 
 use std::fmt;
+use std::io;
 use std::os::fd::OwnedFd;
 
-use gaffer::Result;
 use gaffer::config::gafferd::{Endpoint, Ssl};
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::log::Log;
 use gaffer::manager::{AppId, Cx, Supervisor};
-use gaffer::server::{HttpServer, LocalAddr};
+use gaffer::server::{HttpServer, LocalAddr, Tls};
+use gaffer::{Error, Result};
 
-use crate::secure::{Tls, is_same_place, is_secure};
+use crate::secure::{is_but_for_ssl, is_same_place};
 use crate::server::{self, Surroundings};
+
+/// What stands behind an address where TLS is spoken.
+const SECURE: &str = " (TLS)";
 
 /// The endpoints that listen, each a server of its own, so that one can change without the others.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     open: Vec<Open>,
-    /// Whether the service manager passed listeners, which stand for the default endpoint.
-    inherited: bool,
+    /// Listeners that the service manager has passed, which stand for the default endpoint.
+    inherited: Vec<(String, OwnedFd)>,
     around: Surroundings,
 }
 
@@ -38,16 +42,12 @@ impl Endpoints {
         around: Surroundings,
         listeners: Vec<(String, OwnedFd)>,
     ) -> Result<Self> {
-        let inherited = !listeners.is_empty();
         let mut servers: Vec<(Endpoint, Tls, HttpServer)> = Vec::new();
-        if inherited {
-            let mut endpoint = Endpoint::new("inherited", []);
-            endpoint.ssl.clone_from(&config.ssl);
-            let tls = Tls::load(&endpoint.ssl)?;
-            let server = server::inherit(config, &around, &endpoint, &tls, listeners)?;
-            servers.push((endpoint, tls, server));
+        if !listeners.is_empty() {
+            servers.push(inherit(config, &around, &listeners)?);
         }
-        for endpoint in wanted(config, inherited) {
+        let inherited = listeners;
+        for endpoint in wanted(config, !inherited.is_empty()) {
             let tls = Tls::load(&endpoint.ssl)?;
             let server = server::bind(config, &around, endpoint, &tls)?;
             servers.push((endpoint.clone(), tls, server));
@@ -56,11 +56,14 @@ impl Endpoints {
         Ok(Self { open, inherited, around })
     }
 
-    /// The first address that listens, TCP before unix.
-    pub(crate) fn first(&self) -> Option<Address> {
-        let addresses = self.open.iter().flat_map(|open| &open.addresses).filter_map(|text| text.parse().ok());
-        let all: Vec<Address> = addresses.collect();
-        let tcp = all.iter().find(|address| matches!(address, Address::Tcp { .. }));
+    /// The first address that listens, TCP before unix, and whether TLS is spoken there.
+    pub(crate) fn first(&self) -> Option<(Address, bool)> {
+        let read = |text: &String| {
+            let (text, secure) = text.strip_suffix(SECURE).map_or((text.as_str(), false), |text| (text, true));
+            text.parse().ok().map(|address: Address| (address, secure))
+        };
+        let all: Vec<(Address, bool)> = self.open.iter().flat_map(|open| &open.addresses).filter_map(read).collect();
+        let tcp = all.iter().find(|(address, _)| matches!(address, Address::Tcp { .. }));
         tcp.or(all.first()).cloned()
     }
 
@@ -83,14 +86,24 @@ impl Endpoints {
         self.around.access_log.as_ref()
     }
 
-    /// Closes and opens what has changed. What cannot be opened is logged; the others go on.
-    pub(crate) fn follow(&mut self, cx: &mut Cx<'_>, old: &GafferdConfig, new: &GafferdConfig, log: &Log) {
+    /// Somebody else asks for keys, or nobody, from the next [`follow`](Self::follow) on.
+    pub(crate) fn guard_by(&mut self, guard: Option<gaffer::server::Guard>) {
+        self.around.guard = guard;
+    }
+
+    /// Closes and opens what has changed, or everything. What cannot be opened is logged; the others go on.
+    pub(crate) fn follow(&mut self, cx: &mut Cx<'_>, old: &GafferdConfig, new: &GafferdConfig, all: bool, log: &Log) {
         self.around.history.set_limits(server::kept(new));
-        let settings = server::settings_changed(old, new);
-        let wanted = wanted(new, self.inherited);
+        let all = all || server::settings_changed(old, new);
+        let inherited = !self.inherited.is_empty();
+        let wanted = wanted(new, inherited);
         // First close: an address may move from one endpoint to another.
         self.open.retain(|open| {
-            let stays = open.is_inherited() || !settings && wanted.iter().any(|new| is_same_place(&open.endpoint, new));
+            let same = match open.is_inherited() {
+                true => open.endpoint.ssl.is_secure() == new.ssl.is_secure(),
+                false => wanted.iter().any(|new| is_same_place(&open.endpoint, new)),
+            };
+            let stays = same && !all;
             if !stays {
                 log.info(format_args!("endpoint {} closes: {}", open.endpoint.name, open.addresses.join(", ")));
                 cx.remove_app(open.app);
@@ -113,14 +126,17 @@ impl Endpoints {
                 Err(e) => log.error(format_args!("endpoint {}: {e}; it does not listen until a reload", endpoint.name)),
             }
         }
-        if let Some(open) = self.open.iter_mut().find(|open| open.is_inherited()) {
-            if is_secure(&open.endpoint.ssl) == is_secure(&new.ssl) {
-                open.reload(&new.ssl, log);
-            } else {
-                log.warning(
-                    "[ssl] has come or gone, which takes effect for inherited listeners at the next start only",
-                );
-            }
+        match self.open.iter_mut().find(|open| open.is_inherited()) {
+            Some(open) => open.reload(&new.ssl, log),
+            None if inherited => match inherit(new, &self.around, &self.inherited) {
+                Ok((endpoint, tls, server)) => {
+                    let open = add(cx, endpoint, tls, server);
+                    log.info(format_args!("endpoint inherited listens on {}", open.addresses.join(", ")));
+                    self.open.push(open);
+                }
+                Err(e) => log.error(format_args!("endpoint inherited: {e}; it does not listen until a reload")),
+            },
+            None => {}
         }
         self.warn(log);
     }
@@ -140,16 +156,34 @@ impl Open {
     }
 }
 
+/// A server at what the service manager has passed, which stays open for the next one.
+fn inherit(
+    config: &GafferdConfig,
+    around: &Surroundings,
+    listeners: &[(String, OwnedFd)],
+) -> Result<(Endpoint, Tls, HttpServer)> {
+    let mut endpoint = Endpoint::new("inherited", []);
+    endpoint.ssl.clone_from(&config.ssl);
+    let tls = Tls::load(&endpoint.ssl)?;
+    let clones = listeners.iter().map(|(name, fd)| Ok((name.clone(), fd.try_clone()?))).collect::<io::Result<_>>();
+    let clones = clones.map_err(|e| Error::io("an inherited listener", e))?;
+    let server = server::inherit(config, around, &endpoint, &tls, clones)?;
+    Ok((endpoint, tls, server))
+}
+
 fn add(manager: &mut Supervisor, endpoint: Endpoint, tls: Tls, server: HttpServer) -> Open {
-    let secure = |address: &LocalAddr| is_secure(&endpoint.ssl) && matches!(address, LocalAddr::Tcp(_));
+    let secure = |address: &LocalAddr| endpoint.ssl.is_secure() && matches!(address, LocalAddr::Tcp(_));
     let addresses = server.local_addrs().iter();
-    let addresses = addresses.map(|a| if secure(a) { format!("{a} (TLS)") } else { a.to_string() }).collect();
+    let addresses = addresses.map(|a| if secure(a) { format!("{a}{SECURE}") } else { a.to_string() }).collect();
     Open { endpoint, tls, app: manager.add_app(server), addresses }
 }
 
 /// Inherited listeners stand for the default endpoint, not for others.
 fn wanted(config: &GafferdConfig, inherited: bool) -> Vec<&Endpoint> {
-    if inherited && config.endpoints == GafferdConfig::default().endpoints {
+    let default = GafferdConfig::default().endpoints;
+    // [ssl] is that of all endpoints, also of those that were passed.
+    let is_default = |(one, other): (&Endpoint, &Endpoint)| is_but_for_ssl(one, other);
+    if inherited && config.endpoints.len() == default.len() && config.endpoints.iter().zip(&default).all(is_default) {
         return Vec::new();
     }
     config.endpoints.iter().collect()

@@ -20,6 +20,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use gaffer::cli::daemon::{self, failed};
 use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::{AccessLog, Console};
@@ -29,9 +30,8 @@ use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
 use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
-use gaffer::sys::daemon::{self, Side};
+use gaffer::sys::Pidfile;
 use gaffer::sys::notify::{self, Passed};
-use gaffer::sys::{Pidfile, limits, title};
 use gaffer::{Error, Manager, Result};
 
 use args::Args;
@@ -47,6 +47,9 @@ fn main() -> ExitCode {
     cli::main("gafferd", |args| match args::command().parse(args)? {
         Asked::Print(text) => cli::print(text).map(|()| Code::Ok),
         Asked::Run(args) => {
+            if args.json && !args.list_admins {
+                return Err(Failure::usage("--json is for --list-admins"));
+            }
             let config = args.load().map_err(failed)?;
             if args.create_admin_user {
                 return access::create_admin(&args, &config).map_err(failed);
@@ -59,39 +62,11 @@ fn main() -> ExitCode {
             }
             check::preflight(&config).map_err(failed)?;
             let passed = passed.map_err(|e| failed(Error::io("the service manager's variables", e)))?;
-            if config.daemonize { background(args, config, passed) } else { foreground(args, config, passed) }
+            let background = config.daemonize;
+            let start = |passed| Running::start(args, config, passed);
+            daemon::run(background, passed, start, Running::run)
         }
     })
-}
-
-/// Whatever it is, it is 1: scripts of service managers know no other.
-fn failed(error: Error) -> Failure {
-    Failure::new(Code::Failed, error.to_string())
-}
-
-fn foreground(args: Args, config: GafferdConfig, passed: Passed) -> std::result::Result<Code, Failure> {
-    Running::start(args, config, passed).and_then(Running::run).map_err(failed)?;
-    Ok(Code::Ok)
-}
-
-fn background(args: Args, config: GafferdConfig, passed: Passed) -> std::result::Result<Code, Failure> {
-    match daemon::daemonize().map_err(|e| failed(Error::io("cannot go to the background", e)))? {
-        Side::Caller(waiting) => {
-            // The daemon has these now.
-            drop(passed);
-            waiting.outcome().map(|()| Code::Ok).map_err(|why| Failure::new(Code::Failed, why))
-        }
-        Side::Daemon(report) => match Running::start(args, config, passed) {
-            Ok(running) => {
-                report.ready();
-                running.run().map(|()| Code::Ok).map_err(failed)
-            }
-            Err(e) => {
-                report.failed(&e.to_string());
-                Err(Failure::new(Code::Failed, ""))
-            }
-        },
-    }
 }
 
 /// A daemon at work. The manager goes before the pid file does: until then somebody is alive.
@@ -105,17 +80,10 @@ impl Running {
     /// Opens, binds and loads everything, or fails and leaves nothing behind.
     fn start(args: Args, mut config: GafferdConfig, passed: Passed) -> Result<Self> {
         let pidfile = config.pidfile.as_ref().map(Pidfile::create).transpose()?;
-        let log = match &config.error_log {
-            Some(path) => Log::file(path, config.daemonize, config.log_level, config.log_format)?,
-            None => Log::stderr(config.log_level, config.log_format),
-        };
-        if let Err(e) = title::set("gafferd") {
-            log.warning(format_args!("cannot set the process's name: {e}"));
-        }
+        let log = daemon::open_log(config.error_log.as_deref(), config.daemonize, config.log_level, config.log_format)?;
         let mut manager = Manager::new()?;
-        match limits::raise_nofile() {
-            Ok(before) => manager.set_child_nofile(before),
-            Err(e) => log.warning(format_args!("cannot raise the number of open files: {e}")),
+        if let Some(before) = daemon::settle("gafferd", &log) {
+            manager.set_child_nofile(before);
         }
         let access_log = match &config.access_log {
             AccessLog::Off => None,
@@ -134,6 +102,7 @@ impl Running {
             guard,
             insecure: args.insecure,
             access_log,
+            log: log.clone(),
             hooks: hooks.clone(),
             history,
             sites: sites.clone(),

@@ -6,18 +6,18 @@ use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::history::{History, Limits};
-use gaffer::log::{Log, LogLevel};
+use gaffer::log::{Log, LogLevel, Ration};
 use gaffer::plugins::InvalidLines;
 use gaffer::server::console_site::{self, CONSOLE};
 use gaffer::server::site::Sites;
-use gaffer::server::{Answered, Peer};
+use gaffer::server::{Answered, Peer, Tls};
 use gaffer::sys::users;
 use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
 use serde_json::{Map, Value};
 
 use crate::lookup;
-use crate::secure::{Tls, is_guarded};
+use crate::secure::protection;
 
 /// What is not the configuration's business.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Surroundings {
     pub(crate) guard: Option<server::Guard>,
     /// Where requests are logged.
     pub(crate) access_log: Option<Log>,
+    /// Of everything else.
+    pub(crate) log: Log,
     pub(crate) hooks: Hooks,
     pub(crate) sites: Sites,
     pub(crate) invalid_lines: InvalidLines,
@@ -50,7 +52,7 @@ pub(crate) fn bind(
     endpoint: &Endpoint,
     tls: &Tls,
 ) -> Result<server::HttpServer> {
-    let insecure = around.insecure || is_guarded(config, endpoint);
+    let insecure = around.insecure || protection(config, endpoint).is_whole();
     let mut settings =
         tls.apply(settings(config, insecure)).backlog(i32::try_from(endpoint.backlog).unwrap_or(i32::MAX));
     for address in &endpoint.bind {
@@ -73,7 +75,7 @@ pub(crate) fn inherit(
     tls: &Tls,
     listeners: Vec<(String, OwnedFd)>,
 ) -> Result<server::HttpServer> {
-    let insecure = around.insecure || is_guarded(config, endpoint);
+    let insecure = around.insecure || protection(config, endpoint).is_whole();
     let places = listeners.into_iter().map(|(_, fd)| server::Endpoint::Inherited(fd));
     open(places.fold(tls.apply(settings(config, insecure)), server::Config::endpoint), around)
 }
@@ -102,6 +104,8 @@ fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpS
     if let Some(log) = around.access_log.clone() {
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
     }
+    let (log, mut ration) = (around.log.clone(), Ration::default());
+    server.on_failed_handshake(move |failed| ration.warn(&log, failed));
     Ok(server)
 }
 

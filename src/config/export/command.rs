@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::invalid;
 use crate::process::JobConfig;
-use crate::substitute::name_len;
-use crate::{Result, words};
+use crate::{Result, substitute, words};
 
 /// A part of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,39 +30,30 @@ pub(super) fn words(job: &JobConfig, env: &BTreeMap<String, String>) -> Result<V
         return Ok(all);
     }
     let split = words::split(&job.cmd).map_err(|e| invalid(job, format!("cmd: {e}")))?;
-    split.iter().chain(&job.args).map(|word| pieces(word, env).map_err(|what| invalid(job, what))).collect()
+    split
+        .iter()
+        .chain(&job.args)
+        .map(|word| pieces(word, env).map_err(|e| invalid(job, format!("{word:?}: {e}"))))
+        .collect()
 }
 
-/// As [`substitute`](crate::substitute::substitute) reads them.
-fn pieces(word: &str, env: &BTreeMap<String, String>) -> Result<Vec<Piece>, String> {
-    let (mut pieces, mut text, mut rest) = (Vec::new(), String::new(), word);
-    while let Some(at) = rest.find('$') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            text.push('$');
-            rest = after;
-            continue;
-        }
-        let braced = rest.strip_prefix('{');
-        let start = braced.unwrap_or(rest);
-        let (name, after) = start.split_at(name_len(start));
-        let after = if braced.is_some() { after.strip_prefix('}') } else { Some(after) };
-        rest = match after {
-            Some(after) if !name.is_empty() => after,
-            _ => return Err(format!("{word:?}: expected $NAME, ${{NAME}}, or $$ for a dollar sign")),
-        };
-        match env.get(name) {
-            Some(value) => text.push_str(value),
-            None => {
-                if !text.is_empty() {
-                    pieces.push(Piece::Text(std::mem::take(&mut text)));
+/// As [`substitute`](substitute::substitute) reads them.
+fn pieces(word: &str, env: &BTreeMap<String, String>) -> Result<Vec<Piece>> {
+    let (mut pieces, mut text) = (Vec::new(), String::new());
+    for piece in substitute::pieces(word) {
+        match piece? {
+            substitute::Piece::Text(piece) => text.push_str(piece),
+            substitute::Piece::Variable { name, .. } => match env.get(name) {
+                Some(value) => text.push_str(value),
+                None => {
+                    if !text.is_empty() {
+                        pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    }
+                    pieces.push(Piece::Variable(name.to_owned()));
                 }
-                pieces.push(Piece::Variable(name.to_owned()));
-            }
+            },
         }
     }
-    text.push_str(rest);
     if !text.is_empty() || pieces.is_empty() {
         pieces.push(Piece::Text(text));
     }

@@ -7,7 +7,7 @@
 //!
 //! | section | what it has |
 //! |---|---|
-//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `broadcast_address` `daemonize` `pidfile` `error_log` `access_log` `log_level` `log_format` `console` `web_console` `require_key` `allow_origins` `allow_hosts` `log_history` `log_history_total` `include` `include_dir` |
+//! | `[gaffer]` | the daemon: `bind` `backlog` `mode` `owner` `http_endpoints` `plugins_dir` `lookupd_address*` `lookup_key` `lookup_key_file` `lookup_ping_interval` `broadcast_address` `daemonize` `pidfile` `error_log` `access_log` `log_level` `log_format` `console` `web_console` `require_key` `allow_origins` `allow_hosts` `log_history` `log_history_total` `include` `include_dir` |
 //! | `[endpoint:NAME]` | where to listen: `bind` `backlog` `mode` `owner` `certfile` `keyfile` `cacert` |
 //! | `[process:NAME]` = `[job:NAME]` | a job, see below; NAME is `label`, `session.label`, `session:label` or `session/label` |
 //! | `[env:NAME]` | variables of the job NAME; their names are upper-cased, as they always were |
@@ -68,7 +68,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::job::to_map;
-use super::{Address, Job, files, keys};
+use super::{Address, Job, SharedKey, files, keys};
 use crate::process::UserRef;
 use crate::{Error, ErrorKind, Result};
 
@@ -94,6 +94,12 @@ pub struct GafferdConfig {
     pub plugins_dir: Option<PathBuf>,
     /// The URLs of the lookup servers, each once. Default none.
     pub lookupd_addresses: Vec<String>,
+    /// The key to show the lookup servers. Default none.
+    pub lookup_key: Option<SharedKey>,
+    /// The file whose first key is shown to them. Not with a `lookup_key`. Default none.
+    pub lookup_key_file: Option<PathBuf>,
+    /// How often the lookup servers are asked for a sign of life; after three without one they are lost. Default 15 s.
+    pub lookup_ping_interval: Duration,
     /// The URL that lookup servers hand out for this node. Default none.
     pub broadcast_address: Option<String>,
     /// Go to the background. Default false.
@@ -186,6 +192,25 @@ pub struct Ssl {
     pub keyfile: Option<PathBuf>,
     /// The authorities that certificates of the other side must come from.
     pub cacert: Option<PathBuf>,
+}
+
+impl Ssl {
+    /// Whether a server has TLS by it.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.certfile.is_some()
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<&Ssl> for crate::tls::Files {
+    fn from(ssl: &Ssl) -> Self {
+        let mut files = Self::default();
+        files.certfile.clone_from(&ssl.certfile);
+        files.keyfile.clone_from(&ssl.keyfile);
+        files.cacert.clone_from(&ssl.cacert);
+        files
+    }
 }
 
 /// The limits of the HTTP server.
@@ -395,6 +420,9 @@ impl Default for GafferdConfig {
             endpoints: vec![Endpoint::new("default", [address])],
             plugins_dir: None,
             lookupd_addresses: Vec::new(),
+            lookup_key: None,
+            lookup_key_file: None,
+            lookup_ping_interval: Duration::from_secs(15),
             broadcast_address: None,
             daemonize: false,
             pidfile: None,
@@ -467,7 +495,7 @@ impl GafferdConfig {
         load::read(path, sources)
     }
 
-    /// The whole as the JSON twin: what is not the default, with the secret of the webhooks.
+    /// The whole as the JSON twin: what is not the default, with the secret of the webhooks and the key for lookup servers.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut all = Map::new();
@@ -497,7 +525,7 @@ impl GafferdConfig {
         };
         put("plugins", self.plugins.iter().map(|p| (p.name.clone(), Value::Object(settings(p)))).collect());
         if !self.jobs.is_empty() {
-            all.insert("jobs".to_owned(), self.jobs.iter().map(|job| Value::Object(to_map(job.clone()))).collect());
+            all.insert("jobs".to_owned(), self.jobs.iter().map(|job| Value::Object(to_map(job))).collect());
         }
         Value::Object(all)
     }

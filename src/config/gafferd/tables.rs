@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{AccessLog, Auth, Console, Endpoint, GafferdConfig, Limits, LogFormat, LogLevel, Ssl, Webhooks};
-use crate::config::Address;
 use crate::config::job::{table, user};
 use crate::config::keys::{self as k, Given, Key, Parsed, listed, name_of, seconds, unless};
+use crate::config::{Address, SharedKey};
 use crate::process::UserRef;
 
 /// What `[gaffer]` says: the configuration, and what becomes part of it later.
@@ -70,6 +70,11 @@ pub(super) static GAFFER: &[Key<Gaffer>] = table! {
         |g| path_json(g.config.plugins_dir.as_ref());
     "lookupd_address": |g, _, v| lookupd(g, v), |g| listed(&g.config.lookupd_addresses);
     "lookupd_address*": |g, _, v| lookupd(g, v), |_| None;
+    "lookup_key": |g, _, v| lookup_key(g, v), |g| g.config.lookup_key.as_ref().map(|key| key.as_str().into());
+    "lookup_key_file": |g, _, v| path(v).map(|file| g.config.lookup_key_file = file),
+        |g| path_json(g.config.lookup_key_file.as_ref());
+    "lookup_ping_interval": |g, _, v| v.some_seconds().map(|t| g.config.lookup_ping_interval = t),
+        |g| time(g.config.lookup_ping_interval, GafferdConfig::default().lookup_ping_interval);
     "broadcast_address": |g, _, v| {
         g.config.broadcast_address = v.optional()?.map(|text| url(text, v)).transpose()?;
         Ok(())
@@ -217,11 +222,20 @@ fn owner_json(endpoint: &Endpoint) -> Option<Value> {
     }
 }
 
+fn lookup_key(gaffer: &mut Gaffer, given: Given<'_>) -> Parsed<()> {
+    // The value is never shown, whatever is wrong with it.
+    gaffer.config.lookup_key = given.optional()?.map(SharedKey::new).transpose()?;
+    Ok(())
+}
+
 fn lookupd(gaffer: &mut Gaffer, given: Given<'_>) -> Parsed<()> {
     for text in given.list()? {
         // A lookup server on this machine may be at a socket.
         let is_path = text.strip_prefix("unix:").is_some_and(|path| !path.is_empty());
-        let url = if is_path { text } else { url(&text, given)? };
+        // It is a websocket that is opened there, and some write so.
+        let secure = text.strip_prefix("wss://").map(|rest| format!("https://{rest}"));
+        let http = secure.or_else(|| text.strip_prefix("ws://").map(|rest| format!("http://{rest}")));
+        let url = if is_path { text } else { url(&http.unwrap_or(text), given)? };
         if !gaffer.config.lookupd_addresses.contains(&url) {
             gaffer.config.lookupd_addresses.push(url);
         }

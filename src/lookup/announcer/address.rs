@@ -8,12 +8,15 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use crate::sys::socket;
+#[cfg(feature = "tls")]
+use crate::tls::{Client, Session};
 use crate::{Error, ErrorKind, Result};
 
-/// The address of a lookup server: `http://HOST[:PORT][/PREFIX]`, `HOST:PORT`, or `unix:/PATH`.
+/// The address of a lookup server: `http://HOST[:PORT][/PREFIX]`, the same with `https`, `ws` or `wss`, `HOST:PORT`, or `unix:/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Address {
     Tcp {
+        tls: bool,
         /// As the `Host` field has it.
         authority: String,
         /// Without brackets.
@@ -28,32 +31,53 @@ pub(super) enum Address {
 impl Address {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let bad = |why: &str| {
-            let what = format!("invalid lookup address {text:?}: {why}; expected http://HOST:PORT or unix:/PATH");
+            let what = format!(
+                "invalid lookup address {text:?}: {why}; expected http://HOST:PORT, https://HOST:PORT or unix:/PATH"
+            );
             Error::new(ErrorKind::Invalid, what)
         };
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() { Err(bad("the path is missing")) } else { Ok(Self::Unix(path.into())) };
         }
-        if text.starts_with("https://") {
-            let what = format!("{text}: this version has no TLS towards lookup servers; use http or unix");
-            return Err(Error::new(ErrorKind::Unsupported, what));
+        let (tls, rest) = match text.split_once("://") {
+            Some(("http" | "ws", rest)) => (false, rest),
+            Some(("https" | "wss", rest)) => (true, rest),
+            Some((scheme, _)) => return Err(bad(&format!("unknown scheme {scheme:?}"))),
+            None => (false, text),
+        };
+        if tls && !cfg!(feature = "tls") {
+            return Err(Error::new(ErrorKind::Unsupported, format!("{text}: this build has no TLS; use http or unix")));
         }
-        let rest = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let rest = rest.trim_end_matches('/');
         let (authority, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains(['?', '#', '@']) {
             return Err(bad("it has a character that does not belong there"));
         }
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| bad("the port is no port"))?),
-            _ => (authority, 80),
+            _ => (authority, if tls { 443 } else { 80 }),
         };
         let host = match host.strip_prefix('[') {
             Some(v6) => v6.strip_suffix(']').filter(|v6| v6.parse::<Ipv6Addr>().is_ok()),
             None => Some(host).filter(|host| !host.contains([':', '[', ']'])),
         };
         let host = host.filter(|host| !host.is_empty()).ok_or_else(|| bad("the host is missing or malformed"))?;
-        Ok(Self::Tcp { authority: authority.to_owned(), host: host.to_owned(), port, prefix: prefix.to_owned() })
+        Ok(Self::Tcp { tls, authority: authority.to_owned(), host: host.to_owned(), port, prefix: prefix.to_owned() })
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tcp { tls: true, .. })
+    }
+
+    /// Whether others could listen: neither TLS nor this machine alone.
+    pub(super) fn is_overheard(&self) -> bool {
+        let Self::Tcp { tls: false, host, .. } = self else { return false };
+        match host.parse::<IpAddr>() {
+            Ok(ip) => !ip.to_canonical().is_loopback(),
+            Err(_) => !host.eq_ignore_ascii_case("localhost"),
+        }
     }
 
     /// The `Host` of a request, and its target.
@@ -84,6 +108,8 @@ impl Address {
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<Session>),
 }
 
 impl Stream {
@@ -98,9 +124,54 @@ impl Stream {
         socket::connect_unix(path).map(Self::Unix)
     }
 
+    /// Under TLS with a server of this name or address; nothing is sent yet.
+    #[cfg(feature = "tls")]
+    pub(super) fn secured(self, client: &Client, host: &str) -> io::Result<Self> {
+        match self {
+            Self::Tcp(tcp) => Ok(Self::Tls(Box::new(Session::connected(tcp, client, host)?))),
+            other => Ok(other),
+        }
+    }
+
+    /// Goes on with the handshake of TLS; whether it is over.
+    pub(super) fn shake(&mut self) -> io::Result<bool> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => match session.shake() {
+                Ok(()) => Ok(true),
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(false),
+                Err(e) => Err(e),
+            },
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether something was taken that is not sent yet; writing nothing sends it.
+    pub(super) fn is_pending(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.is_pending(),
+            _ => false,
+        }
+    }
+
+    /// Tells the server that what it got is all there is.
+    pub(super) fn say_goodbye(&mut self) {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.say_goodbye(),
+            _ => {}
+        }
+    }
+
     /// Whether the connection stands; an error if it has failed.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
-        let Self::Tcp(stream) = self else { return Ok(true) };
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Unix(_) => return Ok(true),
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.tcp(),
+        };
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
@@ -111,17 +182,22 @@ impl Stream {
         }
     }
 
-    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads what is there; nothing of it stays here if there is room for 32 KiB.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => (&*stream).read(buffer),
-            Self::Unix(stream) => (&*stream).read(buffer),
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.read(buffer),
         }
     }
 
-    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => (&*stream).write(bytes),
-            Self::Unix(stream) => (&*stream).write(bytes),
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.write(bytes),
         }
     }
 }
@@ -131,6 +207,8 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.as_fd(),
         }
     }
 }
@@ -139,7 +217,9 @@ impl AsFd for Stream {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { authority, prefix, .. } => write!(f, "http://{authority}{prefix}"),
+            Self::Tcp { tls, authority, prefix, .. } => {
+                write!(f, "{}://{authority}{prefix}", if *tls { "https" } else { "http" })
+            }
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -156,7 +236,12 @@ mod tests {
             ("h:1", "h", 1, "/ws"),
             ("http://[::1]:5010/", "::1", 5010, "/ws"),
             ("http://[::1]", "::1", 80, "/ws"),
+            ("ws://h:2", "h", 2, "/ws"),
             ("http://proxy/gaffer", "proxy", 80, "/gaffer/ws"),
+            #[cfg(feature = "tls")]
+            ("https://h", "h", 443, "/ws"),
+            #[cfg(feature = "tls")]
+            ("wss://[::1]:5010", "::1", 5010, "/ws"),
         ] {
             let address = Address::parse(text).expect(text);
             let Address::Tcp { host: got, port: at, .. } = &address else { panic!("{text}") };
@@ -167,7 +252,13 @@ mod tests {
         {
             assert_eq!(Address::parse(bad).expect_err(bad).kind(), ErrorKind::Invalid, "{bad}");
         }
+        #[cfg(not(feature = "tls"))]
         assert_eq!(Address::parse("https://h:1").expect_err("TLS").kind(), ErrorKind::Unsupported);
+        #[cfg(feature = "tls")]
+        assert_eq!(Address::parse("wss://h:1/").expect("TLS").to_string(), "https://h:1");
+        let overheard = |text: &str| Address::parse(text).expect(text).is_overheard();
+        assert!(overheard("http://10.0.0.1:1") && overheard("h:1"));
+        assert!(!overheard("http://127.0.0.1:1") && !overheard("localhost") && !overheard("unix:/x"));
         let known = |text: &str| Address::parse(text).expect(text).known().map(|list| list.len());
         assert_eq!(
             (known("127.0.0.1:1"), known("localhost:1"), known("unix:/x"), known("h:1")),

@@ -9,19 +9,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::address::{Address, Stream};
-use super::{MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE};
+use super::{MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE, Terms};
 use crate::event_loop::{Interest, Source, SourceId, TimerId};
-use crate::lookup::registry::{MISSED_PINGS, PING_INTERVAL};
+use crate::lookup::registry::MISSED_PINGS;
 use crate::manager::Cx;
 use crate::proto::lookup::{MAX_MESSAGE, Message, NodeInfo, Refused, Reply, Request};
 use crate::proto::ws::client::Handshake;
 use crate::proto::ws::{self, CloseCode, Connection, Event, Masks};
+use crate::{Error, ErrorKind};
 
 /// The pause after the first failure; it doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// How much is read at a time.
-const CHUNK: usize = 16 << 10;
+/// How much is read at a time; a record of TLS finds room.
+const CHUNK: usize = 32 << 10;
 
 /// The id of the message in which the node identifies itself.
 const IDENTIFY: u64 = 0;
@@ -32,6 +33,7 @@ pub(super) struct Link {
     /// As it was given.
     pub(super) text: String,
     address: Address,
+    terms: Terms,
     state: State,
     /// When the state is to be looked at.
     timer: Option<TimerId>,
@@ -54,6 +56,10 @@ enum State {
     Connecting {
         source: Source<Stream>,
         rest: Vec<SocketAddr>,
+    },
+    /// It stands, and TLS is agreed upon.
+    Securing {
+        source: Source<Stream>,
     },
     Handshaking {
         wire: Wire,
@@ -100,9 +106,9 @@ pub(super) enum Outcome {
 pub(super) type Tell<'a> = &'a mut dyn FnMut(Notice);
 
 impl Link {
-    pub(super) fn new(text: String, address: Address) -> Self {
+    pub(super) fn new(text: String, address: Address, terms: Terms) -> Self {
         let random = RandomState::new();
-        Self { text, address, state: State::Pausing, timer: None, failures: 0, random, draws: 0 }
+        Self { text, address, terms, state: State::Pausing, timer: None, failures: 0, random, draws: 0 }
     }
 
     /// Whether this is its source.
@@ -110,13 +116,30 @@ impl Link {
         match &self.state {
             State::Pausing => false,
             State::Resolving { source, .. } => source.id() == id,
-            State::Connecting { source, .. } => source.id() == id,
+            State::Connecting { source, .. } | State::Securing { source } => source.id() == id,
             State::Handshaking { wire, .. } | State::Open { wire, .. } => wire.source.id() == id,
         }
     }
 
     pub(super) fn has_timer(&self, id: TimerId) -> bool {
         self.timer == Some(id)
+    }
+
+    /// Speaks like this from now on: what stands goes on as it is, but with another key everything begins anew, and what has failed is tried
+    /// again at once.
+    pub(super) fn follow(&mut self, cx: &mut Cx<'_>, terms: &Terms, tell: Tell<'_>) {
+        let stands = self.is_registered() && self.terms.key == terms.key;
+        let same = self.terms == *terms;
+        self.terms = terms.clone();
+        if stands {
+            if !same {
+                self.set_timer(cx, terms.ping_interval);
+            }
+        } else if !same || self.address.is_tls() {
+            self.close(cx);
+            self.failures = 0;
+            self.connect(cx, tell);
+        }
     }
 
     /// Whether the server has taken us, so that it is to be told what changes.
@@ -164,12 +187,21 @@ impl Link {
         let mut last = if why.is_empty() { "the name has no address".to_owned() } else { why };
         let mut rest = addresses.into_iter();
         while let Some(address) = rest.next() {
-            match Stream::connect_tcp(address) {
+            match self.dial(address) {
                 Ok(stream) => return self.connecting(cx, stream, rest.collect()),
                 Err(e) => last = words(&e),
             }
         }
         Err(last)
+    }
+
+    fn dial(&self, address: SocketAddr) -> io::Result<Stream> {
+        let stream = Stream::connect_tcp(address)?;
+        #[cfg(feature = "tls")]
+        if let (Address::Tcp { tls: true, host, .. }, Some(client)) = (&self.address, &self.terms.tls) {
+            return stream.secured(client, host);
+        }
+        Ok(stream)
     }
 
     fn connecting(&mut self, cx: &mut Cx<'_>, stream: Stream, rest: Vec<SocketAddr>) -> Result<(), String> {
@@ -201,15 +233,16 @@ impl Link {
             }
             State::Connecting { source, rest } => match source.is_connected() {
                 Ok(false) => {}
-                Ok(true) => self.shake_hands(cx)?,
+                Ok(true) => self.secure(cx)?,
                 Err(e) => {
                     let rest = std::mem::take(rest);
                     self.try_next(cx, rest, words(&e))?;
                 }
             },
+            State::Securing { .. } => self.secure(cx)?,
             State::Handshaking { wire, handshake } => {
                 let open = wire.read()?;
-                if let Some(length) = handshake.read_answer(&wire.input).map_err(|e| e.to_string())? {
+                if let Some(length) = handshake.read_answer(&wire.input).map_err(|e| refusal(&wire.input, &e))? {
                     wire.input.drain(..length);
                     self.open(cx, node)?;
                     return self.take_in(tell);
@@ -231,14 +264,34 @@ impl Link {
         Ok(Outcome::Quiet)
     }
 
+    /// Agrees upon TLS, if that is spoken; then opens the websocket.
+    fn secure(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
+        let (State::Connecting { source, .. } | State::Securing { source }) = &mut self.state else { return Ok(()) };
+        if source.get_mut().shake().map_err(|e| words(&e))? {
+            return self.shake_hands(cx);
+        }
+        let interest = if source.is_pending() { Interest::BOTH } else { Interest::READ };
+        source.set_interest(interest).map_err(|e| e.to_string())?;
+        if let State::Connecting { source, .. } = std::mem::replace(&mut self.state, State::Pausing) {
+            self.state = State::Securing { source };
+            self.set_timer(cx, PATIENCE);
+        }
+        Ok(())
+    }
+
     fn shake_hands(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
         let (a, b) = (self.draw(), self.draw());
         let (host, target) = self.address.request();
         let key = (u128::from(a) << 64 | u128::from(b)).to_ne_bytes();
-        let handshake = Handshake::new(host, target, key).map_err(|e| e.to_string())?;
+        let mut handshake = Handshake::new(host, target, key).map_err(|e| e.to_string())?;
+        if let Some(key) = &self.terms.key {
+            handshake = handshake.header("X-Api-Key", key.as_str()).map_err(|e| e.to_string())?;
+        }
         let mut out = Vec::new();
         handshake.write(&mut out);
-        let State::Connecting { source, .. } = std::mem::replace(&mut self.state, State::Pausing) else {
+        let (State::Connecting { source, .. } | State::Securing { source }) =
+            std::mem::replace(&mut self.state, State::Pausing)
+        else {
             return Ok(());
         };
         let mut wire = Wire { source, input: Vec::new(), out };
@@ -259,7 +312,7 @@ impl Link {
         self.state = State::Open { wire, connection, phase, last_id, unanswered: 0 };
         let NodeInfo { name, origin, version } = node.clone();
         self.put([(IDENTIFY, Request::Identify { name, origin, version })])?;
-        self.set_timer(cx, PING_INTERVAL);
+        self.set_timer(cx, self.terms.ping_interval);
         Ok(())
     }
 
@@ -344,7 +397,9 @@ impl Link {
                 let rest = std::mem::take(rest);
                 self.try_next(cx, rest, "no connection within 10 s".to_owned())
             }
-            State::Resolving { .. } | State::Handshaking { .. } => Err("no answer within 10 s".to_owned()),
+            State::Resolving { .. } | State::Securing { .. } | State::Handshaking { .. } => {
+                Err("no answer within 10 s".to_owned())
+            }
             State::Open { unanswered, phase, .. } => {
                 if *phase == Phase::Identifying {
                     Err("no answer to the first message".to_owned())
@@ -354,7 +409,7 @@ impl Link {
                     *unanswered += 1;
                     // It has stood for a while: what comes next is a new trouble.
                     self.failures = 0;
-                    self.set_timer(cx, PING_INTERVAL);
+                    self.set_timer(cx, self.terms.ping_interval);
                     self.put([(u64::MAX, Request::Ping)])
                 }
             }
@@ -382,6 +437,7 @@ impl Link {
             if connection.close(CloseCode::GOING_AWAY, "", &mut wire.out).is_ok() {
                 // Without it the connection ends as well.
                 let _ = wire.write();
+                wire.source.get_mut().say_goodbye();
             }
         }
         self.state = State::Pausing;
@@ -396,7 +452,7 @@ impl Wire {
     fn read(&mut self) -> Result<bool, String> {
         let mut buffer = [0; CHUNK];
         // What is left comes in the next turn.
-        match self.source.read(&mut buffer) {
+        match self.source.get_mut().read(&mut buffer) {
             Ok(0) => Ok(false),
             Ok(n) => {
                 self.input.extend_from_slice(&buffer[..n]);
@@ -410,22 +466,23 @@ impl Wire {
     /// Sends what can be sent, and waits for room if there is more.
     fn write(&mut self) -> Result<(), String> {
         let mut sent = 0;
-        while sent < self.out.len() {
-            match self.source.write(&self.out[sent..]) {
-                Ok(0) => break,
+        while sent < self.out.len() || self.source.is_pending() {
+            match self.source.get_mut().write(&self.out[sent..]) {
+                // Under TLS it may have sent what it had taken before.
                 Ok(n) => sent += n,
                 Err(e) if is_later(&e) => break,
                 Err(e) => return Err(words(&e)),
             }
         }
         self.out.drain(..sent);
-        let interest = if self.out.is_empty() { Interest::READ } else { Interest::BOTH };
+        let waits = !self.out.is_empty() || self.source.is_pending();
+        let interest = if waits { Interest::BOTH } else { Interest::READ };
         self.source.set_interest(interest).map_err(|e| e.to_string())
     }
 }
 
 /// Between a half and the whole of what has doubled so often.
-fn pause(failures: u32, random: u64) -> Duration {
+pub(in crate::lookup) fn pause(failures: u32, random: u64) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(MAX_PAUSE);
     whole.mul_f64(0.5 + (random >> 11) as f64 / (1_u64 << 53) as f64 / 2.0)
 }
@@ -471,8 +528,27 @@ fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// The system's words without its number.
+/// Why there is no websocket: the server's own sentence, as far as it has come.
+fn refusal(input: &[u8], error: &Error) -> String {
+    let content = input.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|end| &input[end + 4..]);
+    let content: Option<serde_json::Value> = content.and_then(|content| serde_json::from_slice(content).ok());
+    let reason = content.as_ref().and_then(|content| content["reason"].as_str());
+    match (reason, error.kind()) {
+        (Some(reason), ErrorKind::Forbidden) => format!("it refuses this node: {reason} (`lookup_key_file`)"),
+        (Some(reason), _) => format!("it refuses this node: {reason}"),
+        _ => error.to_string(),
+    }
+}
+
+/// What TLS has against the other side, or the system's words without its number.
 fn words(error: &io::Error) -> String {
+    #[cfg(feature = "tls")]
+    if let Some(words) = crate::tls::explain(error) {
+        return words;
+    }
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return "it has closed the connection".to_owned();
+    }
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

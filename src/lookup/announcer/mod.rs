@@ -6,7 +6,7 @@
 //! use gaffer::lookup::announcer::Settings;
 //!
 //! let mut manager = Manager::new()?;
-//! let settings = Settings::new("http://10.0.0.7:5000").server("http://10.0.0.1:5010").server("http://10.0.0.2:5010");
+//! let settings = Settings::new("https://10.0.0.7:5000").server("https://10.0.0.1:5010").server("https://10.0.0.2:5010");
 //! manager.add_app(Announcer::new(settings, |notice| eprintln!("{notice}"))?);
 //! manager.run()?;
 //! # Ok::<(), gaffer::Error>(())
@@ -18,13 +18,18 @@
 //! not announced.
 //!
 //! A connection that is lost, or cannot be made, is made again after a pause, which is random between a half and the whole of 0.25 s, 0.5 s and so on up
-//! to [5 s](MAX_PAUSE). The node pings every 15 s; a server that leaves three pings without an answer is lost.
+//! to [5 s](MAX_PAUSE). The node pings every [15 s](Settings::ping_interval); a server that leaves three pings without an answer is lost.
+//!
+//! Servers at `https` must show a certificate for the name they are asked by, which an authority in [`Settings::tls`] has signed; where they ask for one
+//! too, the node shows its own. A server that asks for a key is shown [`Settings::key`], by whatever way it is reached: see
+//! [`overheard`] for those where others could listen.
 //!
 //! It lives in the manager's loop and never blocks. Only where an address has a name that is neither a number nor `localhost`, a thread asks for its
 //! addresses before each connection, and ends.
 //!
 //! To change the settings of one that runs, send it new [`Settings`] as [mail](crate::manager::Cx::mail): connections to servers that stay are not touched,
-//! unless the node itself is called otherwise.
+//! unless the node itself is called otherwise or has another key. Files of TLS are read again and hold for the next connection; what was not
+//! connected is tried at once.
 
 mod address;
 mod link;
@@ -39,12 +44,18 @@ use address::Address;
 use link::{Link, Outcome};
 use model::Model;
 
-use crate::Result;
+#[cfg(feature = "etcd")]
+pub(in crate::lookup) use link::pause;
+
 use crate::event_loop::{Readiness, SourceId, TimerId};
+use crate::lookup::registry::PING_INTERVAL;
 use crate::manager::{App, Cx};
 use crate::process::{Event, What};
 use crate::proto::lookup::{NodeInfo, Request, VERSION};
 use crate::sys::socket;
+#[cfg(feature = "tls")]
+use crate::tls;
+use crate::{Error, ErrorKind, Result};
 
 /// The longest pause between two tries of one server.
 pub const MAX_PAUSE: Duration = Duration::from_secs(5);
@@ -52,26 +63,46 @@ pub const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// How long a connection, and the answer to its handshake, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Servers are not pinged more often.
+const MIN_PING_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Bytes that may wait for one server; beyond it the connection is given up, and made again.
 const MAX_UNSENT: usize = 16 << 20;
 
 /// Who the node is, and whom it tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
     /// The name of the node. Default: the name of the host.
     pub name: Option<String>,
     /// The address at which clients reach the node.
     pub origin: String,
-    /// The lookup servers: `http://HOST:PORT` or `unix:/PATH`. One that is named twice counts once. Default: none.
+    /// The lookup servers: `http://HOST:PORT`, `https://HOST:PORT` (or `ws`, `wss`) or `unix:/PATH`. One that is named twice counts once.
+    /// Default: none.
     pub servers: Vec<String>,
+    /// The key to show them. Default: none.
+    pub key: Option<String>,
+    /// How often they are asked for a sign of life, at least 0.1 s; after three without one they are lost. No longer than the servers
+    /// expect it. Default: 15 s.
+    pub ping_interval: Duration,
+    /// Whom to believe that it is the server, and the certificate to show it. Default: the authorities of the system, and none.
+    #[cfg(feature = "tls")]
+    pub tls: tls::Files,
 }
 
 impl Settings {
     /// A node that is reached at `origin`, and tells nobody yet.
     #[must_use]
     pub fn new(origin: impl Into<String>) -> Self {
-        Self { name: None, origin: origin.into(), servers: Vec::new() }
+        Self {
+            name: None,
+            origin: origin.into(),
+            servers: Vec::new(),
+            key: None,
+            ping_interval: PING_INTERVAL,
+            #[cfg(feature = "tls")]
+            tls: tls::Files::default(),
+        }
     }
 
     /// Sets the [`name`](field@Self::name).
@@ -87,15 +118,107 @@ impl Settings {
         self.servers.push(address.into());
         self
     }
+
+    /// Sets the [`key`](field@Self::key).
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets the [`ping_interval`](field@Self::ping_interval).
+    #[must_use]
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.ping_interval = interval;
+        self
+    }
+
+    /// Sets the files of [`tls`](field@Self::tls).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, files: tls::Files) -> Self {
+        self.tls = files;
+        self
+    }
+
+    /// Whether an [`Announcer`] can run with them. It reads the files of TLS.
+    ///
+    /// # Errors
+    ///
+    /// The address of a server is malformed, or is `https` in a build without TLS ([`Unsupported`](ErrorKind::Unsupported)); the key has characters
+    /// that cannot be sent; a file of TLS is [unusable](crate::tls::Client::load).
+    pub fn check(&self) -> Result<()> {
+        Terms::new(self, &links(self)?).map(drop)
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Settings");
+        f.field("name", &self.name).field("origin", &self.origin).field("servers", &self.servers);
+        f.field("key", &self.key.as_ref().map(|_| "…")).field("ping_interval", &self.ping_interval);
+        f.finish_non_exhaustive()
+    }
 }
 
 /// Checks the address of a lookup server.
 ///
 /// # Errors
 ///
-/// It is malformed, or is `https`, for which there is no TLS yet ([`Unsupported`](crate::ErrorKind::Unsupported)).
+/// It is malformed, or is `https` in a build without TLS ([`Unsupported`](ErrorKind::Unsupported)).
 pub fn check_address(text: &str) -> Result<()> {
     Address::parse(text).map(drop)
+}
+
+/// Whether others could listen to what is said to the server at this address, a key say: it is neither `https` nor on this machine.
+#[must_use]
+pub fn overheard(text: &str) -> bool {
+    Address::parse(text).is_ok_and(|address| address.is_overheard())
+}
+
+/// How servers are spoken to.
+#[derive(Clone, Debug)]
+struct Terms {
+    key: Option<String>,
+    ping_interval: Duration,
+    #[cfg(feature = "tls")]
+    files: tls::Files,
+    /// What is in the files, or what the system has; `None` if nobody needs it.
+    #[cfg(feature = "tls")]
+    tls: Option<tls::Client>,
+}
+
+/// What is in the files may differ all the same.
+impl PartialEq for Terms {
+    fn eq(&self, other: &Self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.files != other.files {
+            return false;
+        }
+        (&self.key, self.ping_interval) == (&other.key, other.ping_interval)
+    }
+}
+
+impl Terms {
+    fn new(settings: &Settings, links: &[(String, Address)]) -> Result<Self> {
+        if settings.key.as_ref().is_some_and(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+            let what = "the key for lookup servers: expected visible ASCII characters without blanks";
+            return Err(Error::new(ErrorKind::Invalid, what));
+        }
+        #[cfg(feature = "tls")]
+        let is_needed = settings.tls != tls::Files::default() || links.iter().any(|(_, address)| address.is_tls());
+        #[cfg(not(feature = "tls"))]
+        let _ = links;
+        Ok(Self {
+            key: settings.key.clone(),
+            ping_interval: settings.ping_interval.max(MIN_PING_INTERVAL),
+            #[cfg(feature = "tls")]
+            files: settings.tls.clone(),
+            #[cfg(feature = "tls")]
+            tls: is_needed.then(|| tls::Client::load(&settings.tls)).transpose()?,
+        })
+    }
 }
 
 /// The name of this machine, as it calls itself; `localhost` if it has none.
@@ -158,16 +281,19 @@ impl Announcer {
     ///
     /// # Errors
     ///
-    /// The address of a server is malformed.
+    /// As [`Settings::check`].
     pub fn new(settings: Settings, listener: impl FnMut(Notice) + Send + 'static) -> Result<Self> {
         let node = identity(&settings);
-        let links = links(&settings)?.map(|(text, address)| Link::new(text, address)).collect();
+        let links = links(&settings)?;
+        let terms = Terms::new(&settings, &links)?;
+        let links = links.into_iter().map(|(text, address)| Link::new(text, address, terms.clone())).collect();
         Ok(Self { node, model: Model::default(), links, listener: Box::new(listener) })
     }
 
     /// Does what the difference is.
     fn follow(&mut self, cx: &mut Cx<'_>, settings: &Settings) -> Result<()> {
-        let wanted: Vec<_> = links(settings)?.collect();
+        let wanted = links(settings)?;
+        let terms = Terms::new(settings, &wanted)?;
         let node = identity(settings);
         let renamed = node != self.node;
         self.node = node;
@@ -176,6 +302,9 @@ impl Announcer {
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.links).into_iter().partition(stays);
         gone.into_iter().for_each(|mut link| link.close(cx));
         self.links = kept;
+        for link in &mut self.links {
+            link.follow(cx, &terms, &mut self.listener);
+        }
         // Without a server nobody asks what is here, and it is not kept.
         match (had_none, wanted.is_empty()) {
             (_, true) => self.model = Model::default(),
@@ -184,7 +313,7 @@ impl Announcer {
         }
         for (text, address) in wanted {
             if !self.links.iter().any(|link| link.text == text) {
-                let mut link = Link::new(text, address);
+                let mut link = Link::new(text, address, terms.clone());
                 link.connect(cx, &mut self.listener);
                 self.links.push(link);
             }
@@ -208,7 +337,7 @@ fn identity(settings: &Settings) -> NodeInfo {
 }
 
 /// The servers, each once.
-fn links(settings: &Settings) -> Result<impl Iterator<Item = (String, Address)> + use<>> {
+fn links(settings: &Settings) -> Result<Vec<(String, Address)>> {
     let mut links: Vec<(String, Address)> = Vec::new();
     for text in &settings.servers {
         let address = Address::parse(text)?;
@@ -216,7 +345,7 @@ fn links(settings: &Settings) -> Result<impl Iterator<Item = (String, Address)> 
             links.push((text.clone(), address));
         }
     }
-    Ok(links.into_iter())
+    Ok(links)
 }
 
 impl App for Announcer {

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::time::Instant;
 
 use super::Directory;
+use super::doors::Ticket;
 use crate::lookup::registry::{NodeId, Registry};
 use crate::manager::{ClosureId, Cx};
 use crate::process::{JobName, Pid};
@@ -12,12 +13,13 @@ use crate::proto::ws::CloseCode;
 use crate::server::{self, Socket, SocketOut};
 
 /// A socket that speaks the [protocol of nodes](crate::proto::lookup).
-pub(super) fn node(directory: Directory) -> Box<dyn Socket> {
-    Box::new(Node { directory, id: None, timer: None })
+pub(super) fn node(directory: Directory, ticket: Ticket) -> Box<dyn Socket> {
+    Box::new(Node { directory, ticket, id: None, timer: None })
 }
 
 struct Node {
     directory: Directory,
+    ticket: Ticket,
     /// From its opening on, unless there were too many.
     id: Option<NodeId>,
     timer: Option<ClosureId>,
@@ -60,6 +62,10 @@ impl Socket for Node {
 
     fn message(&mut self, cx: &mut Cx<'_>, message: server::Message, out: &mut SocketOut<'_>) {
         let Some(id) = self.id else { return };
+        if !self.ticket.is_good() {
+            self.leave(cx);
+            return out.close(CloseCode::POLICY, "its key is not known any more");
+        }
         let text = match message {
             server::Message::Text(text) => text,
             // What is not UTF-8 is no JSON either, and is told so.

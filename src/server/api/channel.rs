@@ -18,15 +18,16 @@ use serde_json::json;
 use super::params::bad;
 use super::pipe::Pipe;
 use crate::ErrorKind;
-use crate::access::{Right, Who};
-use crate::controller::{Scope, is_stdin};
+use crate::access::Right;
+use crate::controller::is_stdin;
 use crate::manager::Cx;
 use crate::process::Pid;
 use crate::proto::frame::{Frame, Kind};
 use crate::proto::ws::CloseCode;
 use crate::server::channel::with_gate;
-use crate::server::guard::{Guard, gate_of, owner};
-use crate::server::{Call, Message, Peer, Refusal, Reply, Socket, SocketOut};
+use crate::server::guard::gate_of;
+use crate::server::lock::{Lock, key_of};
+use crate::server::{Call, Message, Refusal, Reply, Socket, SocketOut};
 
 pub(super) fn open(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     Ok(Reply::WebSocket(with_gate(gate_of(call.guard, call.request)?)))
@@ -41,28 +42,15 @@ pub(super) fn of_process(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         Some(text @ ("1" | "2" | "3")) => text.as_bytes()[0] - b'0',
         Some(text) => return Err(bad(format!("mode: expected 1 (read), 2 (write) or 3 (both), found {text:?}"))),
     };
-    let stream = Some(call.param("stream")).filter(|stream| !stream.is_empty());
-    let mut channel = IoChannel { fault: None, pipe: None, lock: None, mode, target: None, sent: 0, is_first: true };
-    let (number, stream) = (call.param("pid").to_owned(), stream.map(str::to_owned));
-    match call.guard {
-        Some(guard) if *call.who == Who::Nobody => {
-            let (guard, peer) = (guard.clone(), call.request.peer.clone());
-            channel.lock = Some(Lock { guard, peer, pid: number, stream });
-        }
-        _ => {
-            call.check(channel.right(), &owner(call.cx, &number))?;
-            channel.connect(call.cx, &number, stream.as_deref());
-        }
+    let (pid, stream) = (call.param("pid").to_owned(), call.param("stream").to_owned());
+    let right = if mode & WRITE == 0 { Right::Read } else { Right::Write };
+    let lock = Lock::new(call, right)?;
+    let (fault, pipe, target) = (None, None, None);
+    let mut channel = IoChannel { fault, pipe, lock, mode, pid, stream, target, sent: 0, is_first: true };
+    if channel.lock.as_ref().is_none_or(Lock::is_open) {
+        channel.connect(call.cx);
     }
     Ok(Reply::WebSocket(Box::new(channel)))
-}
-
-/// What has to be opened with a key.
-struct Lock {
-    guard: Guard,
-    peer: Peer,
-    pid: String,
-    stream: Option<String>,
 }
 
 /// An error as it is sent.
@@ -112,11 +100,15 @@ fn ends(cx: &Cx<'_>, pid: Pid, stream: Option<&str>, mode: u8) -> Result<Ends, F
 }
 
 struct IoChannel {
+    /// Where keys are asked for.
     lock: Option<Lock>,
     /// Why there is none.
     fault: Option<Fault>,
     pipe: Option<Pipe>,
     mode: u8,
+    pid: String,
+    /// Empty for none.
+    stream: String,
     /// The stream that is written; standard input if `None`.
     target: Option<String>,
     /// Messages so far: their ids.
@@ -131,45 +123,36 @@ fn frame(kind: Kind, id: &str, body: &str) -> String {
     String::from_utf8(out).expect("head and body are text")
 }
 
-impl IoChannel {
-    const fn right(&self) -> Right {
-        if self.mode & WRITE == 0 { Right::Read } else { Right::Write }
-    }
+/// Says why the client is not allowed, or not any more, and ends it.
+fn refuse(id: &str, refusal: Refusal, out: &mut SocketOut<'_>) {
+    let fault = Fault::new("EPERM", refusal.status, refusal.reason);
+    out.text(&frame(Kind::Error, id, &fault.to_json()));
+    out.refuse(&fault.reason);
+}
 
+impl IoChannel {
     /// Finds both ends, or why there are none.
-    fn connect(&mut self, cx: &Cx<'_>, number: &str, stream: Option<&str>) {
+    fn connect(&mut self, cx: &Cx<'_>) {
+        let stream = Some(&*self.stream).filter(|stream| !stream.is_empty());
         // A number that is too large for a process's is that of no process.
-        match ends(cx, Pid(number.parse().unwrap_or(u64::MAX)), stream, self.mode) {
+        match ends(cx, Pid(self.pid.parse().unwrap_or(u64::MAX)), stream, self.mode) {
             Ok((pid, label, target)) => (self.pipe, self.target) = (Some(Pipe::new(pid, label)), target),
             Err(fault) => self.fault = Some(fault),
         }
     }
 
     /// The first message of somebody who has shown no key: anything but a good one ends it.
-    fn unlock(&mut self, cx: &mut Cx<'_>, lock: Lock, bytes: &[u8], out: &mut SocketOut<'_>) {
-        let frame_of = Frame::decode(bytes).ok().filter(|frame| frame.kind == Kind::Message);
-        let (id, key) = frame_of.map_or(("gaffer_error", None), |frame| (frame.id, frame.body.strip_prefix(b"AUTH:")));
-        let mut who = Who::Nobody;
-        let opened = match key.map(|key| String::from_utf8_lossy(key)) {
-            None => lock.guard.check(&who, self.right(), &Scope::Node),
-            Some(key) => lock.guard.access().identify(key.trim()).map_err(Refusal::from).and_then(|found| {
-                who = found;
-                lock.guard.check(&who, self.right(), &owner(cx, &lock.pid))
-            }),
-        };
-        let what = format!("/{}/channel by its first message", lock.pid);
-        lock.guard.audit(&who, &what, &lock.peer, opened.as_ref().err().map(|refusal| refusal.reason.as_str()));
-        match opened {
+    fn unlock(&mut self, cx: &mut Cx<'_>, bytes: &[u8], out: &mut SocketOut<'_>) {
+        let Some(lock) = &mut self.lock else { return };
+        let message = Frame::decode(bytes).ok().filter(|frame| frame.kind == Kind::Message);
+        let (id, key) = message.map_or(("gaffer_error", None), |frame| (frame.id, key_of(frame.body)));
+        match lock.open(cx, key) {
             Ok(()) => {
                 out.text(&frame(Kind::Response, id, "OK"));
-                self.connect(cx, &lock.pid, lock.stream.as_deref());
+                self.connect(cx);
                 self.open(cx, out);
             }
-            Err(refusal) => {
-                let fault = Fault::new("EPERM", refusal.status, refusal.reason);
-                out.text(&frame(Kind::Error, id, &fault.to_json()));
-                out.close(CloseCode::POLICY, &fault.reason);
-            }
+            Err(refusal) => refuse(id, refusal, out),
         }
     }
 
@@ -205,12 +188,12 @@ impl Socket for IoChannel {
             Message::Binary(bytes) => bytes,
         };
         let is_first = std::mem::replace(&mut self.is_first, false);
-        if let Some(lock) = self.lock.take() {
-            return self.unlock(cx, lock, &bytes, out);
+        if self.lock.as_ref().is_some_and(|lock| !lock.is_open()) {
+            return self.unlock(cx, &bytes, out);
         }
         let answer = match Frame::decode(&bytes) {
             Ok(Frame { kind: Kind::Message, id, body }) => {
-                let is_key = is_first && body.starts_with(b"AUTH:");
+                let is_key = is_first && key_of(body).is_some();
                 match if is_key { Ok(()) } else { self.write(cx, body) } {
                     Ok(()) => frame(Kind::Response, id, "OK"),
                     Err(fault) => frame(Kind::Error, id, &fault.to_json()),
@@ -245,6 +228,12 @@ impl Socket for IoChannel {
     fn room(&mut self, cx: &mut Cx<'_>, _: &mut SocketOut<'_>) {
         if let Some(pipe) = &mut self.pipe {
             pipe.room(cx);
+        }
+    }
+
+    fn recheck(&mut self, _: &mut Cx<'_>, out: &mut SocketOut<'_>) {
+        if let Some(Err(refusal)) = self.lock.as_ref().map(Lock::recheck) {
+            refuse("gaffer_error", refusal, out);
         }
     }
 

@@ -35,6 +35,7 @@ mod tests;
 use crate::access::Right;
 pub use crate::controller::shapes;
 use crate::server::{Needs, Route, delete, get, post, put, site};
+pub(super) use openapi::handlers_security;
 
 /// How much may be written to a process's input in one request: 16 MiB. More goes in several.
 pub const MAX_INPUT: usize = 16 << 20;
@@ -116,7 +117,7 @@ pub const ROUTES: &[Route] = &[
 
     get("/streams/:pid/:label", streams::read, "The output of a process, as a feed").needs(Needs::Process(Right::Read)),
     post("/streams/:pid/:label", streams::write, "Writes to a process").body_limit(MAX_INPUT).needs(Needs::Process(Right::Write)),
-    get("/wstreams/:pid", wstreams::open, "Input and output of a process, by websocket").needs(Needs::Process(Right::Write)),
+    get("/wstreams/:pid", wstreams::open, "Input and output of a process, by websocket").needs(Needs::Handler),
 
     get("/auth", auth::login, "A new key for a user's name and password").needs(Needs::Nothing),
     get("/keys", keys::all, "The ids of all keys").needs(Needs::Key),

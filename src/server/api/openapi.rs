@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::ROUTES;
 use super::schemas::schemas;
+use crate::access::Right;
 use crate::proto::h1;
-use crate::server::{Call, Refusal, Reply, Route};
+use crate::server::{Call, Needs, Refusal, Reply, Route};
 
 pub(super) fn document(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let mut document = describe(ROUTES);
@@ -223,8 +224,53 @@ pub(super) fn describe(routes: &[Route]) -> Value {
             "license": {"name": env!("CARGO_PKG_LICENSE")},
         },
         "paths": paths,
-        "components": {"schemas": schemas()},
+        "components": {"schemas": schemas(), "securitySchemes": security_schemes()},
     })
+}
+
+fn security_schemes() -> Value {
+    let key = "A key, where the node asks for one (require_key). A websocket may bring it in its first message instead: AUTH:KEY";
+    json!({
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": key},
+        "bearer": {"type": "http", "scheme": "bearer", "description": key},
+        "password": {"type": "http", "scheme": "basic", "description": "The name and the password of a user, for a key"},
+    })
+}
+
+/// What is needed, by the name of the right; OpenAPI 3.1 section 4.8.30 has room for that in schemes that know no scopes.
+fn security(route: &Route) -> Value {
+    let right = match route.needs {
+        Needs::Nothing if route.pattern == "/auth" => return json!([{"password": []}]),
+        Needs::Nothing => return json!([]),
+        Needs::Handler => return handlers_security(),
+        Needs::Key => None,
+        Needs::Node(right)
+        | Needs::Session(right)
+        | Needs::Job(right)
+        | Needs::Process(right)
+        | Needs::Named(right)
+        | Needs::Definition(right) => Some(right.to_string()),
+    };
+    let roles: Vec<String> = right.into_iter().collect();
+    json!([{"apiKey": roles}, {"bearer": roles}])
+}
+
+/// Of what asks later, or itself.
+pub(in crate::server) fn handlers_security() -> Value {
+    json!([{}, {"apiKey": []}, {"bearer": []}])
+}
+
+/// On what the right is needed.
+fn whose(needs: Needs) -> Option<String> {
+    let (right, on): (Right, _) = match needs {
+        Needs::Nothing | Needs::Key | Needs::Handler => return None,
+        Needs::Node(right) => (right, "`*`"),
+        Needs::Session(right) => (right, "the session"),
+        Needs::Job(right) | Needs::Named(right) => (right, "the job or its session"),
+        Needs::Process(right) => (right, "the job of the process, or its session"),
+        Needs::Definition(right) => (right, "the session of the definition"),
+    };
+    Some(format!("Where keys are asked for: the right {right} on {on}"))
 }
 
 fn segments(pattern: &str) -> impl Iterator<Item = &str> {
@@ -245,8 +291,15 @@ fn describe_one(route: &Route) -> Value {
         "operationId": id,
         "tags": [if noun.is_empty() { "root" } else { variable(noun).unwrap_or(noun) }],
         "summary": route.doc,
+        "security": security(route),
         "responses": {"default": error("Any other error")},
     });
+    if let Some(whose) = whose(route.needs) {
+        operation_object["description"] = whose.into();
+        for status in [401, 403] {
+            operation_object["responses"][status.to_string()] = error(h1::reason(status));
+        }
+    }
     if let Some(operation) = operation(route) {
         parameters.extend(operation.query.iter().map(|query| query_parameter(*query)));
         let responses = &mut operation_object["responses"];

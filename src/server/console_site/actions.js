@@ -47,7 +47,7 @@ const ACTIONS = {
 };
 
 export class Actions {
-  /** `on.done(item)`: something was done to it. `on.refuse()` gives a reason to do nothing, or null. */
+  /** `on.done(item)`: something was done to it. `on.refuse(item)` gives a reason to do nothing, or null; `on.may(item)`: whether we may. */
   constructor(on) {
     this.on = on;
     $('signal').append(...SIGNALS.map((name) => h('option', { value: name }, `SIG${name}`)));
@@ -59,7 +59,7 @@ export class Actions {
   }
 
   async act(name, item) {
-    const refused = this.on.refuse();
+    const refused = this.on.refuse(item);
     if (refused) return this.toast(refused, true);
     if (name === 'more' || name === 'less') return this.scale(item, name === 'more' ? 1 : -1);
     const action = ACTIONS[name];
@@ -107,10 +107,14 @@ export class Actions {
     dialog.showModal();
     (signal ? $('signal') : $('ask-yes')).focus();
     return new Promise((done) => {
-      dialog.addEventListener('close', () => {
+      const closed = () => {
+        // The event of the question before comes late at times.
+        if (dialog.open) return;
+        dialog.removeEventListener('close', closed);
         before?.focus?.({ preventScroll: true });
         done(dialog.returnValue === 'yes' ? { signal: signal ? $('signal').value : undefined } : null);
-      }, { once: true });
+      };
+      dialog.addEventListener('close', closed);
     });
   }
 
@@ -119,6 +123,7 @@ export class Actions {
     const stopped = item.state === 'stopped';
     let names = isProcess(item) ? ['stop', 'kill'] : stopped ? ['start'] : ['stop', 'restart', 'reload', 'kill'];
     if (isSession(item)) names = ['start', 'stop', 'restart'];
+    if (!this.on.may(item)) names = [];
     const choice = (label, key, f, danger = false) => h(danger ? 'button.danger' : 'button', {
       type: 'button', role: 'menuitem', tabindex: -1,
       onclick: () => {
@@ -138,7 +143,7 @@ export class Actions {
     const y = pointer ? pointer.clientY : box.bottom + 4;
     this.menu.style.left = `${Math.max(8, Math.min(x, innerWidth - width - 8))}px`;
     this.menu.style.top = `${y + height > innerHeight - 8 ? Math.max(8, (pointer ? y : box.top) - height - 4) : y}px`;
-    list[0].focus();
+    list[0]?.focus();
   }
 
   menuKey(event) {

@@ -1,4 +1,4 @@
-// Every request the page makes goes through `api()`, so that what all of them need (a key, one day) has one place.
+// Every request the page makes goes through `api()`, so that what all of them need, the key, has one place.
 
 /** The server may stand behind a proxy, below a path of its own. */
 const BASE = new URL('../../', import.meta.url);
@@ -14,6 +14,29 @@ const SILENT = 'there was no answer; a browser opens six connections to a node, 
 
 /** The longest piece of a feed. */
 const LONGEST = 4 << 20;
+
+/** The key stays in this tab: neither in its URL, nor where another tab or a later visit finds it. */
+const KEY = 'gaffer-key';
+
+let current = '';
+try {
+  current = sessionStorage.getItem(KEY) ?? '';
+} catch {
+  // Storage is forbidden: it holds until the page is left.
+}
+
+export const key = {
+  get: () => current,
+  set(wanted) {
+    current = wanted;
+    try {
+      if (wanted) sessionStorage.setItem(KEY, wanted);
+      else sessionStorage.removeItem(KEY);
+    } catch {
+      // As above.
+    }
+  },
+};
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -31,6 +54,7 @@ export async function api(method, path, { body, as = 'json', headers = {}, signa
   const timer = patience && setTimeout(() => stop.abort(new ApiError(0, SILENT)), patience);
   try {
     const init = { method, headers: { ...headers }, signal: stop.signal, cache: 'no-store', credentials: 'same-origin' };
+    if (current) init.headers['X-Api-Key'] = current;
     if (body !== undefined) {
       init.body = typeof body === 'string' ? body : JSON.stringify(body);
       init.headers['Content-Type'] = typeof body === 'string' ? 'text/plain' : 'application/json';
@@ -72,6 +96,11 @@ export async function feed(path, { signal, lastId, opened, each }) {
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   const message = { id: '', event: '', data: [] };
+  const take = (name, data, id) => {
+    // Its last words, if the key is not good any more.
+    if (name === 'error') throw new ApiError(JSON.parse(data).errno, JSON.parse(data).reason);
+    each(name, data, id);
+  };
   let [rest, quiet, timer] = ['', 0, 0];
   const watch = () => {
     quiet++;
@@ -87,10 +116,11 @@ export async function feed(path, { signal, lastId, opened, each }) {
       if (rest.length > LONGEST) throw new ApiError(0, 'a piece of the feed is too long');
       const lines = rest.split('\n');
       rest = lines.pop();
-      for (const line of lines) field(message, line.endsWith('\r') ? line.slice(0, -1) : line, each);
+      for (const line of lines) field(message, line.endsWith('\r') ? line.slice(0, -1) : line, take);
     }
   } catch (error) {
     if (signal.aborted) return;
+    if (error instanceof ApiError) throw error;
     throw stop.signal.aborted ? new ApiError(0, 'the node is silent') : new ApiError(0, 'the connection is gone');
   } finally {
     clearInterval(timer);

@@ -1,6 +1,7 @@
 // The page: brings the parts together, and knows the keys.
 
 import { Actions, KEYS, keyOf } from './actions.js';
+import { key } from './api.js';
 import { $, attribute, h, say, text } from './dom.js';
 import { Events } from './events.js';
 import { bytes, clock, count, percent, shortName } from './format.js';
@@ -8,6 +9,7 @@ import { Output } from './output.js';
 import { Store } from './store.js';
 import { Sync } from './sync.js';
 import { Table } from './table.js';
+import { Who } from './who.js';
 
 const store = new Store();
 let link = { state: 'wait' };
@@ -16,8 +18,16 @@ let tab = 'output';
 
 const phone = matchMedia('(max-width: 719px)');
 
+/** Whether the key allows to change a session, a job or a process. */
+const may = (item) => who.may('manage', item.jobs ? item.session : (item.job ?? item).name);
+
 const actions = new Actions({
-  refuse: () => (link.state === 'gone' ? 'The node does not answer.' : null),
+  may,
+  refuse(item) {
+    if (link.state === 'gone') return 'The node does not answer.';
+    if (link.state === 'locked') return 'The node asks for a key.';
+    return may(item) ? null : 'This key may look, but change nothing here.';
+  },
   done: (item) => (item.jobs ?? [item.job ?? item]).forEach((job) => sync.touch(job.name)),
   open: (item) => open(item, 'output'),
   events: (item) => open(item, 'events'),
@@ -41,9 +51,24 @@ const table = new Table(store, {
   open: (item) => open(item, 'output'),
   act: (name, item) => actions.act(name, item),
   menu: (item, at, pointer) => actions.choose(item, at, pointer),
+  may,
 });
 
-const sync = new Sync(store, {
+const who = new Who({
+  changed() {
+    // Nothing of what another key has shown stays.
+    store.takeStatus([]);
+    table.loaded = false;
+    totals();
+    select(null);
+    output.clear();
+    events.clear();
+    sync.sleep();
+    sync.start();
+  },
+});
+
+const sync = new Sync(store, who, {
   change: () => changed(),
   figures: () => changed(),
   event: (event, unasked) => events.take(event, unasked),
@@ -91,8 +116,20 @@ function linkChanged() {
   const { state } = link;
   $('link').dataset.link = state;
   document.body.dataset.link = state;
-  text($('link-text'), { live: 'live', wait: 'connecting', gone: 'no connection', asleep: 'paused' }[state]);
-  $('gone').hidden = state !== 'gone';
+  text($('link-text'), { live: who.isReader ? 'live, read only' : 'live', wait: 'connecting', gone: 'no connection', asleep: 'paused', locked: 'locked' }[state]);
+  $('gone').hidden = state !== 'gone' && state !== 'locked';
+  text($('retry'), state === 'locked' ? 'Give a key' : 'Try now');
+  if (state === 'locked') {
+    const why = `${link.why[0].toUpperCase()}${link.why.slice(1)}.`;
+    text($('gone-what'), `The node at ${location.host} asks for a key.`);
+    // Without a key there is nothing wrong yet.
+    text($('gone-when'), key.get() ? why : '');
+    who.ask(key.get() ? why : '');
+  }
+  table.locked = state === 'locked';
+  table.render();
+  attribute($('totals'), 'data-off', table.locked && store.jobs.size === 0 ? '' : null);
+  seen();
   if (state === 'gone') {
     text($('gone-what'), `The node at ${location.host} does not answer.`);
     countdown();
@@ -156,7 +193,7 @@ function view(which) {
 
 /** What cannot be seen costs nothing. */
 function seen() {
-  output.off(tab !== 'output' || (phone.matches && document.body.dataset.view === 'jobs'));
+  output.off(link.state === 'locked' || tab !== 'output' || (phone.matches && document.body.dataset.view === 'jobs'));
   if (tab === 'output' && output.follows) output.render();
 }
 
@@ -226,7 +263,7 @@ const PAGE_KEYS = {
   '?': () => $('keys').showModal(),
 };
 
-function key(event) {
+function pressed(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]') || !$('menu').hidden) return;
   if (event.target.closest('input, select, textarea')) {
     if (event.key === 'Escape') table.focusActive();
@@ -259,7 +296,7 @@ function setUp() {
   theme(false);
   $('theme').addEventListener('click', () => theme(true));
   $('help').addEventListener('click', () => $('keys').showModal());
-  $('retry').addEventListener('click', () => sync.retryNow());
+  $('retry').addEventListener('click', () => (link.state === 'locked' ? who.ask() : sync.retryNow()));
   $('all').addEventListener('click', () => select(null));
   $('zoom').addEventListener('click', () => zoom());
   const tabs = [$('tab-output'), $('tab-events')];
@@ -277,7 +314,7 @@ function setUp() {
   }
   if (matchMedia('(pointer: coarse)').matches) for (const field of [$('filter'), $('find')]) field.placeholder = field.placeholder.replace(/ \(.\)$/, '');
   phone.addEventListener('change', seen);
-  document.addEventListener('keydown', key);
+  document.addEventListener('keydown', pressed);
   $('key-list').append(...KEYS.map(([title, keys]) => h('section', null, h('h3', null, title), h('dl', null, ...keys.flatMap(([k, what]) => [h('dt', null, ...k.split(' ').map((one) => h('kbd', null, one))), h('dd', null, what)])))));
   setInterval(() => {
     if (document.hidden) return;

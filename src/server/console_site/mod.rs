@@ -49,5 +49,6 @@ pub const CONSOLE: Embedded = Embedded::new(files! {
     "sync.js"
     "table.js"
     "theme.js"
+    "who.js"
 })
 .policy(POLICY);

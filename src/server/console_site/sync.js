@@ -18,9 +18,9 @@ const GATHER = 120;
 const CROWD = 150;
 
 export class Sync {
-  /** `on.link(state, detail)`, `on.event(event, unasked)`, `on.change()`, `on.figures()`. */
-  constructor(store, on) {
-    Object.assign(this, { store, on, dirty: new Set(), wanted: new Set(), busy: 0, lastId: '', visit: null, pause: PAUSES[0], lost: null });
+  /** `who` has the key. `on.link(state, detail)`, `on.event(event, unasked)`, `on.change()`, `on.figures()`. */
+  constructor(store, who, on) {
+    Object.assign(this, { store, who, on, dirty: new Set(), wanted: new Set(), busy: 0, lastId: '', visit: null, pause: PAUSES[0], lost: null });
     document.addEventListener('visibilitychange', () => (document.hidden ? this.sleep() : this.start()));
     window.addEventListener('pagehide', () => this.sleep());
     window.addEventListener('pageshow', () => !document.hidden && this.start());
@@ -51,6 +51,16 @@ export class Sync {
         why = 'it has closed the connection';
       } catch (error) {
         why = error.message;
+        if (!signal.aborted && this.who.refused(error)) {
+          // The same would be said again and again.
+          this.on.link('locked', { why });
+          await new Promise((done) => {
+            this.skipPause = done;
+            signal.addEventListener('abort', done);
+          });
+          [this.lost, this.pause] = [null, PAUSES[0]];
+          continue;
+        }
       }
       if (signal.aborted) return;
       this.lost ??= Date.now();
@@ -71,6 +81,10 @@ export class Sync {
     const { signal } = visit;
     const end = () => visit.abort();
     outer.addEventListener('abort', end);
+    await this.who.learn(signal).catch((error) => {
+      end();
+      throw error;
+    });
     const events = new Promise((done, failed) => {
       let ready;
       const opened = new Promise((resolve) => (ready = resolve));
@@ -92,15 +106,16 @@ export class Sync {
   }
 
   async all(signal) {
+    const manages = this.who.may('manage', '*');
     const [status, version, stats, metrics] = await Promise.all([
-      api('GET', 'status', { signal }),
+      manages ? api('GET', 'status', { signal }) : null,
       api('GET', 'version', { signal }),
       api('GET', 'stats', { signal }),
       api('GET', 'metrics', { signal, as: 'text' }),
     ]);
     const { store } = this;
     this.version = version.version;
-    store.takeStatus(status.jobs);
+    store.takeStatus(status?.jobs ?? stats.map(guess));
     const now = Date.now() / 1000;
     const there = new Set();
     for (const job of stats) {
@@ -211,7 +226,8 @@ export class Sync {
     if (this.dirty.size > MANY) {
       const names = [...this.dirty];
       this.dirty.clear();
-      store.takeStatus((await api('GET', 'status', { signal })).jobs);
+      const manages = this.who.may('manage', '*');
+      store.takeStatus(manages ? (await api('GET', 'status', { signal })).jobs : (await api('GET', 'stats', { signal })).map(guess));
       for (const name of names) if (store.jobs.has(name)) store.jobs.get(name).config = null;
       this.on.change();
       return true;
@@ -252,4 +268,10 @@ export class Sync {
       throw error;
     }
   }
+}
+
+/** Who may not ask for all states gets them job by job, as these come into view. */
+function guess({ name, stats }) {
+  const running = stats.length;
+  return { name, state: running > 0 ? 'active' : 'stopped', running, numprocesses: running, ending: [] };
 }

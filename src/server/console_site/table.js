@@ -29,7 +29,7 @@ const SHOWN = {
 };
 
 export class Table {
-  /** `on.want(item)`, `on.open(item)`, `on.act(action, item)`, `on.menu(item, button)`. */
+  /** `on.want(item)`, `on.open(item)`, `on.act(action, item)`, `on.menu(item, button)`, `on.may(item)`. */
   constructor(store, on) {
     Object.assign(this, { store, on, open: new Map(), all: null, words: [], show: 'all', selected: null, active: null, rows: [], made: new Map() });
     this.box = $('table');
@@ -204,10 +204,11 @@ export class Table {
   paintEmpty() {
     const box = $('empty');
     const none = this.store.jobs.size === 0;
-    const state = this.loaded ? (none ? 'none' : 'filtered') : 'loading';
+    const state = this.locked && none ? 'locked' : this.loaded ? (none ? 'none' : 'filtered') : 'loading';
     if (box.dataset.state === state) return;
     box.dataset.state = state;
-    if (state === 'loading') box.replaceChildren(h('p', null, 'Asking the node …'));
+    if (state === 'locked') box.replaceChildren(h('p', null, 'Without a key there is nothing to see.'));
+    else if (state === 'loading') box.replaceChildren(h('p', null, 'Asking the node …'));
     else if (state === 'filtered') {
       const reset = h('button', { type: 'button', onclick: () => this.reset() }, 'Show all');
       box.replaceChildren(h('p', null, 'No job matches.'), reset);
@@ -334,7 +335,9 @@ const MAKERS = {
     const sum = h('small');
     const menu = button('menu', 'More', '⋯');
     const element = h('div.row.session', { role: 'row' }, cell('name', name, ' ', sum), cell('actions', menu));
-    const update = ({ session, jobs }) => {
+    const update = ({ session, jobs }, now, table) => {
+      // There is nothing else in it.
+      menu.hidden = !table.on.may({ session, jobs });
       text(name, session);
       text(sum, count(jobs.length, 'job', 'jobs'));
       attribute(menu, 'aria-label', `More for all jobs of ${session}`);
@@ -382,6 +385,9 @@ const MAKERS = {
       text(power, action === 'start' ? 'Start' : 'Stop');
       attribute(power, 'title', `${action === 'start' ? 'Start' : 'Stop'} ${job.short} (${action === 'start' ? 's' : 'x'})`);
       restart.disabled = job.state === 'stopped';
+      // What would only be refused is not offered.
+      const may = table.on.may(job);
+      for (const offered of [power, restart, less, more]) offered.hidden = !may;
       attribute(menu, 'aria-label', `More for ${job.short}`);
     };
     return { element, update };
@@ -395,7 +401,8 @@ const MAKERS = {
     const draw = figures(element);
     const [stop, menu] = [button('stop', 'Stop'), button('menu', 'More', '⋯')];
     element.append(cell('actions', stop, menu));
-    const update = (process, now) => {
+    const update = (process, now, table) => {
+      stop.hidden = !table.on.may(process);
       text(name, process.label);
       text(number, process.osPid === null ? `${process.pid} · –` : `${process.pid} · ${process.osPid}`);
       attribute(number, 'title', `number ${process.pid} of this node, ${process.osPid ?? 'none yet'} of the system`);

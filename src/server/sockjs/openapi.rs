@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Services;
+use crate::server::api::handlers_security;
 
 impl Services {
     /// Adds the services to a description.
@@ -14,6 +15,7 @@ impl Services {
                     "operationId": format!("{method}{}_path", prefix.replace(['/', '-', '.'], "_")),
                     "tags": [prefix.trim_start_matches('/')],
                     "summary": doc,
+                    "security": handlers_security(),
                     "description": "SockJS 0.3.3: info, iframe*.html, websocket (plain), SERVER/SESSION/TRANSPORT",
                     "parameters": [{
                         "name": "path", "in": "path", "required": true,

@@ -13,7 +13,7 @@ use crate::proto::ws::CloseCode;
 use crate::server::HttpServer;
 use crate::server::call::{Refusal, Request, Socket};
 use crate::server::conn::{Conn, Mode};
-use crate::server::socket::{Carrier, Place, SocketAddress, SocketMail, SocketOut};
+use crate::server::socket::{Carrier, Place, REFUSED, SocketAddress, SocketMail, SocketOut};
 
 /// One session.
 pub(in crate::server) struct Live {
@@ -45,6 +45,10 @@ impl Carrier for Session {
 
     fn is_open(&self) -> bool {
         Self::is_open(self)
+    }
+
+    fn refusal(&self) -> CloseCode {
+        REFUSED
     }
 
     fn waiting(&self) -> usize {
@@ -186,6 +190,14 @@ impl HttpServer {
             self.with_session(cx, number, |socket, cx, out| socket.mail(cx, message, out));
         }
         self.pump_session(cx, number);
+    }
+
+    /// Keys or rights have changed.
+    pub(in crate::server) fn recheck_sessions(&mut self, cx: &mut Cx<'_>) {
+        for number in self.sockjs.sessions.keys().copied().collect::<Vec<_>>() {
+            self.with_session(cx, number, |socket, cx, out| socket.recheck(cx, out));
+            self.pump_session(cx, number);
+        }
     }
 
     /// Writes what waits to the response that carries the session, and has the handler go on where it waits for that.

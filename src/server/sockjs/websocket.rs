@@ -6,7 +6,7 @@ use crate::proto::sockjs::{frame, parse_websocket};
 use crate::proto::ws::{CloseCode, Connection, State};
 use crate::server::HttpServer;
 use crate::server::conn::{Conn, Mode};
-use crate::server::socket::{Carrier, Message};
+use crate::server::socket::{Carrier, Message, REFUSED};
 
 /// The connection, with the frames of SockJS in its messages.
 #[derive(Debug)]
@@ -29,6 +29,10 @@ impl Carrier for Framed<'_> {
 
     fn is_open(&self) -> bool {
         self.0.state() == State::Open
+    }
+
+    fn refusal(&self) -> CloseCode {
+        REFUSED
     }
 
     fn is_text_only(&self) -> bool {

@@ -1,10 +1,10 @@
-// node console.mjs SCENE CHROMIUM HOST:PORT PROFILE: the web console as somebody uses it.
+// node console.mjs SCENE CHROMIUM HOST:PORT PROFILE [KEY]…: the web console as somebody uses it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createServer, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const [, , scene, chromium, address, profile] = process.argv;
+const [, , scene, chromium, address, profile, ...keys] = process.argv;
 const DEADLINE = 40_000;
 
 /** Chromium, by its protocol on two pipes. */
@@ -130,7 +130,7 @@ const scenes = {
     await browser.until('no question', "!$('ask').open");
     assert.equal((await api('jobs/default/web')).state, 'active');
     await browser.value("row('default.web').querySelector('[data-act=stop]').click()");
-    await browser.until('a question', "$('ask').open");
+    await browser.until('a question', "$('ask').open && document.activeElement === $('ask-yes')");
     await browser.key('Enter');
     await eventually('the end', async () => (await api('jobs/default/web')).state === 'stopped');
     await browser.until('that it is stopped', "row('default.web').dataset.state === 'stopped'");
@@ -291,6 +291,91 @@ const scenes = {
     browser.faults = browser.faults.filter((fault) => !/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_CLOSED/.test(fault));
     relay.close();
     sockets.forEach((socket) => socket.destroy());
+  },
+
+  async keys(browser) {
+    const [admin, reader, shop, narrow] = keys;
+    const ask = (path, init) => fetch(`http://${address}/${path}`, { ...init, headers: { 'X-Api-Key': admin } });
+    const use = async (key) => {
+      await browser.until('the field', "$('lock').open && document.activeElement === $('lock-key')");
+      await browser.send('Input.insertText', { text: key });
+      await browser.key('Enter');
+    };
+    /** What can be seen of the buttons of a job. */
+    const buttons = (job) => browser.value(`[...row('${job}').querySelectorAll('[data-act]')].filter((b) => b.checkVisibility()).map((b) => b.dataset.act).join(' ')`);
+    await browser.open(page());
+    await browser.until('the field', "$('lock').open && document.body.dataset.link === 'locked' && $('lock-fault').hidden");
+    assert.equal(await browser.value("document.querySelectorAll('#rows .row').length"), 0);
+    await use(' ');
+    await browser.until('what is wrong', "$('lock').open && !$('lock-fault').hidden");
+    await browser.value("($('lock-key').value = '')");
+    await use('nonsense');
+    await browser.until('that it is not known', "$('lock').open && $('lock-fault').textContent.includes('not known')");
+
+    // One that reads looks, and no more.
+    await use(reader);
+    await browser.until('the jobs', `${LIVE} && row('default.web') && row('default.idle') && row('shop.gone')`);
+    await browser.until('its processes', "row('default.web').querySelector('output').textContent === '2/2'");
+    await browser.until('that one is stopped', "row('default.idle').dataset.state === 'stopped'");
+    assert.equal(await browser.value("$('link-text').textContent"), 'live, read only');
+    assert.equal(await buttons('default.web'), 'toggle menu');
+    await browser.value("row('default.web').focus()");
+    await browser.key('x');
+    await browser.until('that it may not', "$('toasts').innerText.includes('change nothing')");
+    await browser.key('m');
+    await browser.until('the menu', "!$('menu').hidden");
+    assert.equal(await browser.value("[...$('menu').querySelectorAll('button')].map((b) => b.firstChild.data).join()"), 'Show output,Show events');
+    await browser.key('Escape');
+    await browser.value("row('default.hostile').click()");
+    await browser.until('its output', "$('lines').innerText.includes('needle')");
+
+    // The key is in this tab, and nowhere else.
+    const where = await browser.value("[sessionStorage.getItem('gaffer-key'), JSON.stringify(localStorage) + document.cookie + location.href + document.documentElement.outerHTML]");
+    assert.ok(where[0] === reader && !where[1].includes(reader));
+    assert.ok(!browser.responses.some((response) => response.url.includes(reader)));
+    await browser.send('Page.reload');
+    await browser.until('the jobs', `${LIVE} && row('default.web') && !$('lock').open`);
+
+    // One that manages a session is offered just that.
+    await browser.value("$('unlock').click()");
+    await browser.until('what it may', "$('lock-text').textContent.includes('read *')");
+    await use(shop);
+    await browser.until('the jobs', `${LIVE} && row('shop.crash')?.querySelector('[data-act=more]').checkVisibility()`);
+    assert.equal(await buttons('default.web'), 'toggle menu');
+    // One that does not see the whole node has no use for this page.
+    await browser.value("$('unlock').click()");
+    await use(narrow);
+    await browser.until('why not', "$('lock').open && $('lock-fault').textContent.includes('right read is needed') && $('lock-text').textContent.includes('read shop')");
+    assert.equal(await browser.value("document.querySelectorAll('#rows .row').length"), 0);
+
+    // One that goes takes the page along, which says so.
+    const { api_key: brief, key: id } = await (await ask('keys', { method: 'POST', body: '{"permissions": {"admin": true}}' })).json();
+    await use(brief);
+    await browser.until('the jobs', `${LIVE} && row('default.web')?.querySelector('[data-act=more]').checkVisibility()`);
+    await browser.value("row('default.web').querySelector('[data-act=more]').click()");
+    await eventually('three', async () => (await (await ask('jobs/default/web')).json()).running === 3);
+    await ask(`keys/${id}`, { method: 'DELETE' });
+    await browser.until('that it is gone', "$('lock').open && $('lock-fault').textContent.includes('not good any more') && document.body.dataset.link === 'locked'");
+
+    // Readable, on a phone too.
+    for (const width of [320, 390]) {
+      await browser.size(width, 844, true);
+      await browser.until('the width', `innerWidth === ${width}`);
+      const most = await browser.value("Math.max(document.documentElement.scrollWidth, ...[...document.querySelectorAll('header, header *, #lock, #lock *')].filter((e) => e.checkVisibility() && !e.closest('.hush')).map((e) => e.getBoundingClientRect().right))");
+      assert.ok(most <= width + 0.5, `${width}: ${most}`);
+    }
+    await browser.size(1280, 800, false);
+    for (const scheme of ['light', 'dark']) {
+      await browser.scheme(scheme);
+      await browser.until(scheme, `matchMedia('(prefers-color-scheme: ${scheme})').matches`);
+      assert.deepEqual(await browser.value(`(${contrasts})()`), [], `too little contrast in ${scheme}`);
+    }
+    // Forgotten is forgotten.
+    await browser.value("$('lock-forget').click()");
+    await browser.until('the field', "$('lock').open && sessionStorage.getItem('gaffer-key') === null");
+    await browser.value("$('lock-no').click()");
+    await browser.until('nothing', "$('empty').innerText.includes('Without a key') && !$('totals').checkVisibility({ visibilityProperty: true })");
+    browser.faults = browser.faults.filter((fault) => !/status of 40[13]/.test(fault));
   },
 };
 

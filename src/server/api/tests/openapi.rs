@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::schema::template;
 use super::{ROUTES, description};
+use crate::server::Needs;
 
 #[test]
 fn every_route_is_described_and_nothing_else() {
@@ -48,6 +49,27 @@ fn every_operation_is_complete() {
         assert!(parameters.iter().all(|p| p["schema"].is_object() && p["description"].is_string()), "{route:?}");
         let responses = operation["responses"].as_object().expect("responses");
         assert!(responses.len() >= 2 && responses.contains_key("default"), "{route:?}");
+        let security = operation["security"].as_array().unwrap_or_else(|| panic!("{route:?} has no `security`"));
+        let schemes: Vec<(&str, &Value)> =
+            security.iter().flat_map(|one| one.as_object().expect("schemes")).map(|(n, v)| (n.as_str(), v)).collect();
+        let known = document["components"]["securitySchemes"].as_object().expect("schemes");
+        assert!(schemes.iter().all(|(name, _)| known.contains_key(*name)), "{route:?}: {security:?}");
+        let by_key = |roles: Value| vec![("apiKey", roles.clone()), ("bearer", roles)];
+        let said: Vec<(&str, Value)> = schemes.iter().map(|(name, roles)| (*name, (*roles).clone())).collect();
+        let wanted = match route.needs {
+            Needs::Nothing if route.pattern == "/auth" => vec![("password", json!([]))],
+            Needs::Nothing => vec![],
+            Needs::Key | Needs::Handler => by_key(json!([])),
+            Needs::Node(right)
+            | Needs::Session(right)
+            | Needs::Job(right)
+            | Needs::Process(right)
+            | Needs::Named(right)
+            | Needs::Definition(right) => by_key(json!([right.to_string()])),
+        };
+        assert_eq!(said, wanted, "{route:?}");
+        // Only what asks later may do without.
+        assert_eq!(security.contains(&json!({})), route.needs == Needs::Handler, "{route:?}");
         let has_body = operation["requestBody"].is_object();
         assert!(!has_body || route.method == "POST" || route.method == "PUT", "{route:?}");
     }
