@@ -92,6 +92,7 @@ pub use call::{
 };
 pub use channel::{channel_socket, guarded_channel};
 pub use config::{Config, Endpoint};
+#[cfg(feature = "lookup")]
 pub(crate) use guard::no_key;
 pub use guard::{Audit, Guard, Needs, key_of};
 pub use handshakes::FailedHandshake;

@@ -51,7 +51,7 @@ mod tests {
     fn a_flood_is_a_few_lines() {
         let (mut ration, start) = (Ration::default(), Instant::now());
         let mut take = |millis| ration.take(start + Duration::from_millis(millis));
-        let first: Vec<_> = (0..1000).filter_map(|n| take(n)).collect();
+        let first: Vec<_> = (0..1000).filter_map(&mut take).collect();
         assert_eq!(first, [0; 10]);
         assert_eq!((take(5999), take(6000), take(6001)), (None, Some(991), None));
         assert_eq!((take(13_000), take(13_001)), (Some(1), None));
