@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Fault, Given, Key, Parsed, listed, name_of, seconds, unless};
+use super::keys::{self, Fault, Given, Key, Parsed, name_of, seconds};
+use super::shown::{Shown, texts, unless};
 use crate::process::{
     Backoff, DEFAULT_SESSION, Flapping, JobConfig, JobName, LOGFILE_BACKUPS, LOGFILE_MAXBYTES, LogFormat, MAX_BACKUPS,
     MIN_MAXBYTES, Restart, Signal, Stdio, UserRef,
@@ -82,25 +83,38 @@ pub fn job_from_json(value: &Value, session: Option<&str>) -> Result<(JobConfig,
 /// `session` is left out where it is the default one. Custom channels are descriptors and cannot be written.
 #[must_use]
 pub fn job_to_json(config: &JobConfig) -> Value {
-    Value::Object(to_map(Job::new(config.clone())))
+    Value::Object(definition(config))
 }
 
 /// Appends what [`job_to_json`] makes as text, in the order of the documentation and without the tree, which takes most of the
 /// time.
 pub(crate) fn write_job(config: &JobConfig, out: &mut Vec<u8>) {
-    out.push(b'{');
-    for (n, (name, value)) in keys::members(KEYS, &Draft::of(Job::new(config.clone()))).enumerate() {
-        // The names of the table have nothing to escape.
-        out.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-        serde_json::to_writer(&mut *out, &value).expect("memory takes everything, and a value has text for keys");
-    }
+    let start = out.len();
+    each(config, &mut |_, text, value| {
+        out.extend_from_slice(text.as_bytes());
+        value.write(out);
+    });
+    // There is always a name, and its comma.
+    out[start] = b'{';
     out.push(b'}');
 }
 
-pub(super) fn to_map(job: Job) -> Map<String, Value> {
-    keys::write(KEYS, &Draft::of(job))
+fn definition(config: &JobConfig) -> Map<String, Value> {
+    let mut members = Map::new();
+    each(config, &mut |name, _, value| drop(members.insert(name.to_owned(), value.into())));
+    members
+}
+
+/// A job with what belongs to the list of jobs, not to the definition.
+pub(super) fn to_map(job: &Job) -> Map<String, Value> {
+    let mut members = definition(&job.config);
+    if !job.start {
+        members.insert("start".to_owned(), false.into());
+    }
+    if let Some(priority) = job.priority {
+        members.insert("priority".to_owned(), priority.into());
+    }
+    members
 }
 
 /// `key: what`, or `key[0]: what` where the message begins with the way to what it is about.
@@ -132,18 +146,6 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// A job that is to be written.
-    fn of(job: Job) -> Self {
-        let session = Some(job.config.name.session()).filter(|session| *session != DEFAULT_SESSION);
-        Self {
-            name: Some(job.config.name.label().to_owned()),
-            session: session.map(str::to_owned),
-            given_session: None,
-            has_cmd: true,
-            job,
-        }
-    }
-
     pub(super) fn new(session: Option<&str>) -> Self {
         let unnamed = JobName::new(DEFAULT_SESSION, "unnamed").expect("a job's name");
         Self {
@@ -196,81 +198,100 @@ macro_rules! table {
 }
 pub(super) use table;
 
-/// All keys of a job, in the order of the documentation.
-pub(super) static KEYS: &[Key<Draft>] = table! {
+/// The same for a definition, which is written so often that the values are lent.
+macro_rules! definition {
+    ($($name:literal $(or $alias:literal)*: $set:expr, $get:expr;)*) => {
+        /// All keys of a job, in the order of the documentation; [`each`] writes them.
+        pub(super) static KEYS: &[Key<Draft>] =
+            &[$(Key { name: $name, aliases: &[$($alias),*], set: $set, get: |_| None }),*];
+
+        /// Calls `put` with what is not the default: the key, the start of the member in JSON, with a comma before it, and the
+        /// value. The names have nothing to escape.
+        fn each<'c>(config: &'c JobConfig, put: &mut dyn FnMut(&'static str, &'static str, Shown<'c>)) {
+            $(
+                let get: fn(&'c JobConfig) -> Option<Shown<'c>> = $get;
+                if let Some(value) = get(config) {
+                    put($name, concat!(",\"", $name, "\":"), value);
+                }
+            )*
+        }
+    };
+}
+
+definition! {
     "name": |d, _, v| match d.name {
         None => v.text().map(|name| d.name = Some(name.to_owned())),
         Some(_) => Err("the section has the name already".to_owned()),
-    }, |d| d.name.clone().map(Value::from);
+    }, |c| Some(c.name.label().into());
     "session" or "group" or "sessionid": |d, _, v| set_session(d, v),
-        |d| d.session.clone().map(Value::from);
+        |c| Some(c.name.session()).filter(|session| *session != DEFAULT_SESSION).map(Shown::from);
     "cmd": |d, _, v| {
         v.text()?.clone_into(&mut d.job.config.cmd);
         d.has_cmd = true;
         Ok(())
-    }, |d| Some(d.job.config.cmd.as_str().into());
-    "args": |d, _, v| v.words().map(|args| d.job.config.args = args), |d| listed(&d.job.config.args);
-    "shell": |d, _, v| v.boolean().map(|shell| d.job.config.shell = shell), |d| unless(&d.job.config.shell, &false);
-    "env": |d, _, v| set_env(d, v), |d| env(d);
+    }, |c| Some(c.cmd.as_str().into());
+    "args": |d, _, v| v.words().map(|args| d.job.config.args = args), |c| texts(&c.args);
+    "shell": |d, _, v| v.boolean().map(|shell| d.job.config.shell = shell), |c| unless(c.shell, false);
+    "env": |d, _, v| set_env(d, v), |c| (!c.env.is_empty()).then_some(Shown::Variables(&c.env));
     "env.*": |d, name, v| add_env(d, name.strip_prefix("env.").unwrap_or(name), v), |_| None;
     "os_env": |d, _, v| v.boolean().map(|os_env| d.job.config.os_env = os_env),
-        |d| unless(&d.job.config.os_env, &true);
+        |c| unless(c.os_env, true);
     "port": |d, _, v| v.number(1, 65535).map(|port| d.job.config.port = u16::try_from(port).ok()),
-        |d| d.job.config.port.map(Value::from);
-    "ps": |d, _, v| v.boolean().map(|ps| d.job.config.ps = ps), |d| unless(&d.job.config.ps, &false);
+        |c| c.port.map(|port| Shown::Value(port.into()));
+    "ps": |d, _, v| v.boolean().map(|ps| d.job.config.ps = ps), |c| unless(c.ps, false);
     "cwd": |d, _, v| v.optional().map(|cwd| d.job.config.cwd = cwd.map(Into::into)),
-        |d| d.job.config.cwd.as_ref().map(|cwd| cwd.to_string_lossy().into());
-    "uid": |d, _, v| user(v).map(|uid| d.job.config.uid = uid), |d| d.job.config.uid.as_ref().map(user_json);
-    "gid": |d, _, v| user(v).map(|gid| d.job.config.gid = gid), |d| d.job.config.gid.as_ref().map(user_json);
+        |c| c.cwd.as_ref().map(|cwd| cwd.to_string_lossy().into());
+    "uid": |d, _, v| user(v).map(|uid| d.job.config.uid = uid), |c| c.uid.as_ref().map(user_shown);
+    "gid": |d, _, v| user(v).map(|gid| d.job.config.gid = gid), |c| c.gid.as_ref().map(user_shown);
     "umask": |d, _, v| v.octal(0o777).map(|umask| d.job.config.umask = Some(umask)),
-        |d| d.job.config.umask.map(|umask| format!("{umask:03o}").into());
+        |c| c.umask.map(|umask| Shown::Value(format!("{umask:03o}").into()));
     "tty": |d, _, v| v.boolean().map(|tty| d.job.config.tty = tty),
-        |d| unless(&d.job.config.tty, &false);
+        |c| unless(c.tty, false);
     "detach": |d, _, v| v.boolean().map(|detach| d.job.config.detach = detach),
-        |d| unless(&d.job.config.detach, &false);
+        |c| unless(c.detach, false);
     "numprocesses": |d, _, v| v.number(0, MAX_PROCESSES).map(|n| d.job.config.numprocesses = n),
-        |d| Some(d.job.config.numprocesses.into());
-    "start": |d, _, v| v.boolean().map(|start| d.job.start = start), |d| unless(&d.job.start, &true);
+        |c| Some(Shown::Number(c.numprocesses.into()));
+    "start": |d, _, v| v.boolean().map(|start| d.job.start = start), |_| None;
     "priority": |d, _, v| v.whole(i64::MIN, i64::MAX).map(|priority| d.job.priority = Some(priority)),
-        |d| d.job.priority.map(Value::from);
+        |_| None;
     "restart": |d, _, v| v.one_of(RESTART).map(|restart| d.job.config.restart = restart),
-        |d| name_of(RESTART, &d.job.config.restart).filter(|_| d.job.config.restart != Restart::Always);
+        |c| name_of(RESTART, &c.restart).filter(|_| c.restart != Restart::Always).map(Shown::from);
     "flapping": |d, _, v| flapping(v).map(|rule| d.job.config.flapping = rule),
-        |d| d.job.config.flapping.map(flapping_json);
+        |c| c.flapping.map(|rule| flapping_json(rule).into());
     "backoff": |d, _, v| backoff(v).map(|pace| d.job.config.backoff = pace),
-        |d| backoff_json(d.job.config.backoff);
+        |c| backoff_json(c.backoff).map(Shown::from);
     "redirect_output": |d, _, v| labels(v, 2).map(|labels| d.job.config.redirect_output = labels),
-        |d| listed(&d.job.config.redirect_output);
+        |c| texts(&c.redirect_output);
     "stdout_logfile": |d, _, v| v.optional().map(|path| d.job.config.stdout_logfile = path.map(Into::into)),
-        |d| d.job.config.stdout_logfile.as_ref().map(|path| path.to_string_lossy().into());
+        |c| c.stdout_logfile.as_ref().map(|path| path.to_string_lossy().into());
     "stderr_logfile": |d, _, v| v.optional().map(|path| d.job.config.stderr_logfile = path.map(Into::into)),
-        |d| d.job.config.stderr_logfile.as_ref().map(|path| path.to_string_lossy().into());
+        |c| c.stderr_logfile.as_ref().map(|path| path.to_string_lossy().into());
     "logfile_maxbytes": |d, _, v| v.bytes_or_zero(MIN_MAXBYTES).map(|n| d.job.config.logfile_maxbytes = n),
-        |d| unless(&d.job.config.logfile_maxbytes, &LOGFILE_MAXBYTES);
+        |c| unless(c.logfile_maxbytes, LOGFILE_MAXBYTES);
     "logfile_backups": |d, _, v| v.number(0, MAX_BACKUPS).map(|n| d.job.config.logfile_backups = n),
-        |d| unless(&d.job.config.logfile_backups, &LOGFILE_BACKUPS);
+        |c| unless(c.logfile_backups, LOGFILE_BACKUPS);
     "logfile_total": |d, _, v| v.bytes().map(|n| d.job.config.logfile_total = Some(n)),
-        |d| d.job.config.logfile_total.map(Value::from);
+        |c| c.logfile_total.map(|n| Shown::Value(n.into()));
     "log_format": |d, _, v| v.one_of(LOG_FORMAT).map(|format| d.job.config.log_format = format),
-        |d| name_of(LOG_FORMAT, &d.job.config.log_format).filter(|_| d.job.config.log_format != LogFormat::Raw);
+        |c| name_of(LOG_FORMAT, &c.log_format).filter(|_| c.log_format != LogFormat::Raw).map(Shown::from);
     "redirect_input": |d, _, v| v.boolean().map(|input| d.job.config.redirect_input = input),
-        |d| unless(&d.job.config.redirect_input, &false);
+        |c| unless(c.redirect_input, false);
     "custom_streams": |d, _, v| labels(v, MAX_STREAMS).map(|labels| d.job.config.custom_streams = labels),
-        |d| listed(&d.job.config.custom_streams);
+        |c| texts(&c.custom_streams);
     "stdio": |d, _, v| v.one_of(STDIO).map(|stdio| d.job.config.stdio = stdio),
-        |d| name_of(STDIO, &d.job.config.stdio).filter(|_| d.job.config.stdio != Stdio::Null);
-    "graceful_timeout": |d, _, v| v.seconds().map(|timeout| d.job.config.graceful_timeout = timeout), |d| {
-        let timeout = d.job.config.graceful_timeout;
-        (timeout != Duration::from_secs(30)).then(|| seconds(timeout))
+        |c| name_of(STDIO, &c.stdio).filter(|_| c.stdio != Stdio::Null).map(Shown::from);
+    "graceful_timeout": |d, _, v| v.seconds().map(|timeout| d.job.config.graceful_timeout = timeout), |c| {
+        let timeout = c.graceful_timeout;
+        (timeout != Duration::from_secs(30)).then(|| seconds(timeout).into())
     };
-    "stop_signal": |d, _, v| signal(v).map(|signal| d.job.config.stop_signal = signal), |d| {
-        let signal = d.job.config.stop_signal;
+    "stop_signal": |d, _, v| signal(v).map(|signal| d.job.config.stop_signal = signal), |c| {
+        let signal = c.stop_signal;
         let named = || signal.name().map_or_else(|| signal.number().into(), Value::from);
-        (signal != Signal::TERM).then(named)
+        (signal != Signal::TERM).then(named).map(Shown::from)
     };
     "log_history": |d, _, v| v.bytes_or_none().map(|bytes| d.job.config.log_history = Some(bytes)),
-        |d| d.job.config.log_history.map(Value::from);
-};
+        |c| c.log_history.map(|n| Shown::Value(n.into()));
+}
 
 /// More descriptors than this a program does not know what to do with.
 const MAX_STREAMS: usize = 64;
@@ -309,11 +330,6 @@ pub(super) fn add_env(draft: &mut Draft, name: &str, given: Given<'_>) -> Parsed
     Ok(())
 }
 
-fn env(draft: &Draft) -> Option<Value> {
-    let env = &draft.job.config.env;
-    (!env.is_empty()).then(|| env.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
-}
-
 pub(super) fn user(given: Given<'_>) -> Parsed<Option<UserRef>> {
     match given {
         Given::Json(Value::Number(number)) => match number.as_u64().and_then(|id| u32::try_from(id).ok()) {
@@ -325,9 +341,9 @@ pub(super) fn user(given: Given<'_>) -> Parsed<Option<UserRef>> {
     }
 }
 
-fn user_json(user: &UserRef) -> Value {
+fn user_shown(user: &UserRef) -> Shown<'_> {
     match user {
-        UserRef::Id(id) => (*id).into(),
+        UserRef::Id(id) => Shown::Value((*id).into()),
         UserRef::Name(name) => name.as_str().into(),
     }
 }
@@ -391,7 +407,7 @@ static BACKOFF: &[Key<Backoff>] = table! {
 };
 
 /// The members of an object that is a value.
-fn members<T>(table: &[Key<T>], mut target: T, members: &Map<String, Value>) -> Parsed<T> {
+fn from_members<T>(table: &[Key<T>], mut target: T, members: &Map<String, Value>) -> Parsed<T> {
     for (name, value) in members {
         keys::set(table, &mut target, "it", name, Given::Json(value)).map_err(|fault| match fault {
             Fault::Unknown(_) => format!("there is no `{name}`{}", hint(name, table.iter().map(|key| key.name))),
@@ -402,7 +418,7 @@ fn members<T>(table: &[Key<T>], mut target: T, members: &Map<String, Value>) -> 
 }
 
 fn flapping_from_json(given: &Map<String, Value>) -> Parsed<Flapping> {
-    members(FLAPPING, Flapping::default(), given)
+    from_members(FLAPPING, Flapping::default(), given)
 }
 
 fn flapping_json(rule: Flapping) -> Value {
@@ -413,7 +429,7 @@ fn flapping_json(rule: Flapping) -> Value {
 fn backoff(given: Given<'_>) -> Parsed<Backoff> {
     const FORM: &str = "the first and the longest pause in seconds, such as 0.1, 5";
     let pace = match given {
-        Given::Json(Value::Object(given)) => members(BACKOFF, Backoff::default(), given)?,
+        Given::Json(Value::Object(given)) => from_members(BACKOFF, Backoff::default(), given)?,
         Given::Json(Value::Number(_)) => one_pause(given.seconds()?),
         Given::Json(Value::String(text)) => backoff_from_text(text).map_or_else(|| given.expected(FORM), Ok)?,
         Given::Text(text) => backoff_from_text(text).map_or_else(|| given.expected(FORM), Ok)?,

@@ -60,12 +60,7 @@ pub(super) fn set<T>(table: &[Key<T>], target: &mut T, owner: &str, name: &str, 
 
 /// All of a table that is not the default, as a JSON object.
 pub(super) fn write<T>(table: &'static [Key<T>], target: &T) -> serde_json::Map<String, Value> {
-    members(table, target).map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// The same, member by member in the order of the table.
-pub(super) fn members<T>(table: &'static [Key<T>], target: &T) -> impl Iterator<Item = (&'static str, Value)> {
-    table.iter().filter_map(|key| Some((key.name, (key.get)(target)?)))
+    table.iter().filter_map(|key| Some((key.name.to_owned(), (key.get)(target)?))).collect()
 }
 
 /// A value as it is given.

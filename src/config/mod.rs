@@ -37,6 +37,8 @@ mod plan;
 mod procfile;
 #[cfg(feature = "config")]
 mod shared;
+#[cfg(feature = "config")]
+mod shown;
 
 #[cfg(feature = "config")]
 pub use address::Address;

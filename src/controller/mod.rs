@@ -15,6 +15,7 @@ mod session;
 pub mod shapes;
 mod subscriptions;
 mod table;
+mod texts;
 mod topic;
 pub mod values;
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::json::{cpu, stats_json, unix_time};
-use crate::config::{job_to_json, write_job};
+pub use super::texts::{job_text, names_text, status_text};
+use crate::config::job_to_json;
 use crate::manager::Sample;
 use crate::process::{
     DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, LogStatus, Pid, ProcessInfo, ProcessState, UserRef,
@@ -40,7 +41,7 @@ fn name_0_4(name: &JobName) -> String {
     }
 }
 
-const fn state(state: JobState) -> &'static str {
+pub(super) const fn state(state: JobState) -> &'static str {
     match state {
         JobState::Active => "active",
         JobState::Flapping => "flapping",
@@ -69,7 +70,7 @@ pub fn job(info: &JobInfo) -> Value {
 }
 
 /// A log file: the figures count since it was opened.
-fn log(log: &LogStatus) -> Value {
+pub(super) fn log(log: &LogStatus) -> Value {
     json!({
         "path": log.path.to_string_lossy(),
         "bytes": log.bytes,
@@ -78,38 +79,6 @@ fn log(log: &LogStatus) -> Value {
         "rotations": log.rotations,
         "failing": log.failing,
     })
-}
-
-/// The text of [`job`], without the tree.
-#[must_use]
-pub fn job_text(info: &JobInfo) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
-    macro_rules! members {
-        ($($name:literal: $value:expr,)*) => {
-            $(
-                out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
-                serde_json::to_writer(&mut out, $value).expect("memory takes everything");
-            )*
-        };
-    }
-    let numbers = |pids: &[Pid]| pids.iter().map(|pid| pid.0).collect::<Vec<u64>>();
-    members! {
-        "name": info.name.as_str(),
-        "active": &(info.state == JobState::Active),
-        "state": state(info.state),
-        "running": &info.running,
-        "running_out": &info.running_out,
-        "numprocesses": &info.numprocesses,
-        "max_processes": &info.numprocesses,
-        "processes": &numbers(&info.processes),
-        "ending": &numbers(&info.ending),
-        "logs": &info.logs.iter().map(log).collect::<Vec<_>>(),
-    }
-    out[0] = b'{';
-    out.extend_from_slice(b",\"config\":");
-    write_job(&info.config, &mut out);
-    out.push(b'}');
-    out
 }
 
 /// A job in few words: `name active state running numprocesses max_processes ending`.
@@ -268,22 +237,7 @@ pub(crate) fn hide_env(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Manager;
 
-    #[test]
-    fn the_text_of_a_job_is_that_of_its_tree() {
-        let mut manager = Manager::new().expect("a manager");
-        for config in [
-            JobConfig::new("shop.web", "bin/web \"é\" '\n'").expect("valid").arg("\u{1}").env("A", "\\").cwd("/"),
-            JobConfig::new("x", "y").expect("valid").redirect_output(["out", "err"]).numprocesses(0),
-        ] {
-            let name = config.name.clone();
-            manager.load(config, false).expect("loaded");
-            let info = manager.info(name.as_str()).expect("it is loaded");
-            let text: Value = serde_json::from_slice(&job_text(&info)).expect("JSON");
-            assert_eq!(text, job(&info));
-        }
-    }
     #[test]
     fn figures_of_jobs() {
         assert_eq!(sums([].into_iter()), [None; 3]);

@@ -77,8 +77,8 @@ pub struct EventLoop<T> {
     sources: IdMap<Registered<T>>,
     timers: Timers<T>,
     last_id: u64,
-    /// Counts turns, to know which reports of a source belong to the same one.
-    turn: u64,
+    /// When the last wait ended.
+    now: Instant,
 }
 
 /// What the loop shares with its guards and wakers, which may be on other threads and outlive it.
@@ -93,8 +93,8 @@ struct Shared {
 struct Registered<T> {
     id: SourceId,
     owner: T,
-    /// Where the source was last reported: the turn, and the place in its list.
-    reported: (u64, usize),
+    /// Its last place in a turn's list.
+    reported: u32,
 }
 
 /// Something that is ready.
@@ -147,7 +147,7 @@ impl<T: Copy> EventLoop<T> {
             sources: IdMap::default(),
             timers: Timers::new(),
             last_id: 0,
-            turn: 0,
+            now: Instant::now(),
         })
     }
 
@@ -165,7 +165,7 @@ impl<T: Copy> EventLoop<T> {
         self.forget_ended();
         let id = self.next_id();
         let source = Source::new(Arc::clone(&self.shared), id, fd, interest)?;
-        self.sources.insert(source::key(id) as u64, Registered { id, owner, reported: (0, 0) });
+        self.sources.insert(source::key(id) as u64, Registered { id, owner, reported: 0 });
         Ok(source)
     }
 
@@ -185,6 +185,13 @@ impl<T: Copy> EventLoop<T> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.next_deadline()
+    }
+
+    /// When the wait of the last turn ended: what whoever works in a turn may take for now, without a look at the clock.
+    /// Before the first turn, when the loop was made.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
     }
 
     /// A handle by which other threads end the wait.
@@ -215,19 +222,16 @@ impl<T: Copy> EventLoop<T> {
         let until = self.until(timeout);
         let waited = self.events.wait(&self.shared.poller, until);
         waited.map_err(|error| Error::io("the event loop cannot wait", error))?;
-        self.turn += 1;
+        self.now = Instant::now();
         // After the wait, so that what other threads dropped meanwhile is not reported.
         self.forget_ended();
         for (key, readiness) in self.events.iter() {
             if let Some(source) = self.sources.get_mut(&key) {
-                source.report(readiness, self.turn, ready);
+                source.report(readiness, ready);
             }
         }
-        if self.timers.next_deadline().is_some() {
-            let now = Instant::now();
-            while let Some((id, owner)) = self.timers.pop_expired(now) {
-                ready.push(Ready::Timer { id, owner });
-            }
+        while let Some((id, owner)) = self.timers.pop_expired(self.now) {
+            ready.push(Ready::Timer { id, owner });
         }
         if self.shared.woken.take() {
             ready.push(Ready::Woken);
@@ -272,14 +276,13 @@ impl<T: Copy> EventLoop<T> {
 
 impl<T: Copy> Registered<T> {
     /// Lists the source, or adds to what is listed: kqueue reports reading and writing apart.
-    fn report(&mut self, readiness: Readiness, turn: u64, ready: &mut Vec<Ready<T>>) {
-        if self.reported.0 == turn {
-            if let Some(Ready::Source { readiness: listed, .. }) = ready.get_mut(self.reported.1) {
-                listed.add(readiness);
-            }
-            return;
+    fn report(&mut self, readiness: Readiness, ready: &mut Vec<Ready<T>>) {
+        match ready.get_mut(self.reported as usize) {
+            Some(Ready::Source { id, readiness: listed, .. }) if *id == self.id => return listed.add(readiness),
+            _ => {}
         }
-        self.reported = (turn, ready.len());
+        // A list is as long as the list of one wait. The place of another turn may be another source's.
+        self.reported = ready.len() as u32;
         ready.push(Ready::Source { id: self.id, owner: self.owner, readiness });
     }
 }

@@ -90,9 +90,9 @@ pub(crate) enum Owner {
     /// The process group of an ended process has members left; look again.
     Linger(Pid),
     /// An output stream of a process, by its place among them.
-    Stream(Pid, usize),
+    Stream(Pid, u32),
     /// An input stream of a process, likewise.
-    Inlet(Pid, usize),
+    Inlet(Pid, u32),
     /// The next sample of a monitor is due.
     Monitor(MonitorId),
     /// A log that was behind can take more.
@@ -201,7 +201,11 @@ impl Manager {
     ///
     /// The poller fails, which no sane system does.
     pub fn run(&mut self) -> Result<()> {
-        while self.turn(None)? == Status::Running {}
+        let mut status = self.turn(None)?;
+        while status == Status::Running {
+            // Nobody could ask for anything since the turn before.
+            status = self.work(None, false)?;
+        }
         Ok(())
     }
 
@@ -227,6 +231,11 @@ impl Manager {
         if self.finish_if_done() {
             return Ok(Status::Stopped);
         }
+        self.work(timeout, did)
+    }
+
+    /// Waits, unless something was done or is left to do, and works.
+    fn work(&mut self, timeout: Option<Duration>, did: bool) -> Result<Status> {
         let due = self.supervisor.table.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = match (timeout, due) {
             _ if did || self.has_work() => Some(Duration::ZERO),
@@ -236,7 +245,7 @@ impl Manager {
         self.supervisor.children.forget_groups();
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.supervisor.io.turn(timeout, &mut ready);
-        let began = Instant::now();
+        let began = self.supervisor.io.now();
         for what in ready.drain(..) {
             self.route(what);
         }
@@ -280,8 +289,8 @@ impl Manager {
                 Owner::App(app) => drop(self.cx().with_app(app, |app, cx| app.ready(cx, id, readiness))),
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, Some(readiness)),
                 Owner::Exit(pid) => children::exited(&mut self.cx(), pid),
-                Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index),
-                Owner::Inlet(pid, index) => self.supervisor.flush_inlet(pid, index),
+                Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index as usize),
+                Owner::Inlet(pid, index) => self.supervisor.flush_inlet(pid, index as usize),
                 Owner::Log(id) => streams::log_ready(&mut self.cx(), id),
                 Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) => {}
             },

@@ -337,6 +337,12 @@ impl Supervisor {
         Ok(())
     }
 
+    /// When this turn began to work, which is as good as now for whoever works in it and costs no look at the clock.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.io.now()
+    }
+
     /// The sessions, in the order in which they came.
     #[must_use]
     pub fn sessions(&self) -> Vec<String> {
@@ -346,7 +352,13 @@ impl Supervisor {
     /// The jobs of all sessions, in the order in which they were loaded.
     #[must_use]
     pub fn jobs(&self) -> Vec<Arc<JobName>> {
-        self.table.jobs().filter_map(|id| self.table.job(id)).map(|info| info.name).collect()
+        self.table.names().cloned().collect()
+    }
+
+    /// The same, lent.
+    #[cfg(feature = "server")]
+    pub(crate) fn job_names(&self) -> impl Iterator<Item = &JobName> {
+        self.table.names().map(|name| &**name)
     }
 
     /// The jobs of one session, in the order in which they were loaded.

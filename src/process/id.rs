@@ -97,14 +97,20 @@ impl JobName {
 
 /// Refuses a session or label that could not be told from a path, a pattern or a number.
 fn check(part: &str, name: &str) -> Result<()> {
+    let (mut known, mut digits) = (true, true);
+    for byte in name.bytes() {
+        known &= byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'-');
+        digits &= byte.is_ascii_digit();
+    }
+    if known && !digits {
+        return Ok(());
+    }
     let reason = if name.is_empty() {
         "it is empty".to_owned()
     } else if let Some(bad) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "_+-".contains(*c))) {
         format!("{bad:?} is not one of A-Z a-z 0-9 _ + -")
-    } else if name.bytes().all(|b| b.is_ascii_digit()) {
-        "a name of digits alone would be taken for a process id".to_owned()
     } else {
-        return Ok(());
+        "a name of digits alone would be taken for a process id".to_owned()
     };
     Err(Error::new(ErrorKind::Invalid, format!("invalid {part} name {name:?}: {reason}")))
 }

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use super::guard::Guard;
 use super::later::Later;
 use super::metrics::Metrics;
+use super::route::Params;
 use super::socket::{Message, SocketOut};
 use super::sockjs::Services;
 use super::streamed::Streamed;
@@ -158,18 +158,6 @@ pub enum Peer {
         /// The process.
         pid: Option<i32>,
     },
-}
-
-/// What the variable segments of a pattern have matched, decoded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Params<'a>(pub(super) Vec<(Arc<str>, Cow<'a, str>)>);
-
-impl Params<'_> {
-    /// The value of this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
-    }
 }
 
 /// An answer.

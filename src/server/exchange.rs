@@ -1,35 +1,37 @@
 //! From a request to its answer.
 
-use std::borrow::Cow;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
 
 use super::HttpServer;
-use super::call::{Call, FeedSpec, Params, Peer, Refusal, Reply, Request};
+use super::call::{Call, FeedSpec, Peer, Refusal, Reply, Request};
 use super::conn::{Conn, Mode};
 use super::feeds::Feed;
 use super::guard::{Guard, Needs, no_key};
 use super::later::Later;
 use super::revoked::Permit;
+use super::route::Params;
 use crate::access::{Right, Who};
 use crate::controller::Scope;
 use crate::controller::shapes::hide_env;
 use crate::manager::Cx;
 use crate::proto::h1::{
-    Body, CONTINUE, Event, Exchange, Framing, Method, Query, RequestHead, ResponseHead, if_none_match, path_segments,
+    Body, CONTINUE, Event, Exchange, FixedField, Framing, Method, Query, RequestHead, ResponseHead, if_none_match,
+    path_segments,
 };
 
 /// The `Server` field.
-const SERVER: &str = concat!("gaffer/", env!("CARGO_PKG_VERSION"));
+const SERVER: FixedField = FixedField::new(concat!("Server: gaffer/", env!("CARGO_PKG_VERSION"), "\r\n"));
 
-const JSON: &str = "application/json; charset=utf-8";
+const JSON: FixedField = FixedField::new("Content-Type: application/json; charset=utf-8\r\n");
+const TEXT: FixedField = FixedField::new("Content-Type: text/plain; charset=utf-8\r\n");
 
 /// The content of an answer.
 struct Content {
     status: u16,
-    media_type: Option<Cow<'static, str>>,
+    media_type: MediaType,
     body: Vec<u8>,
     /// Whether it has an `ETag`, and what `Cache-Control` says.
     etag: bool,
@@ -37,14 +39,24 @@ struct Content {
     headers: Vec<(&'static str, String)>,
 }
 
+enum MediaType {
+    None,
+    /// The whole field.
+    Fixed(FixedField),
+    Other(String),
+}
+
 impl Content {
-    fn new(status: u16, media_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
-        let (media_type, headers) = (Some(media_type.into()), Vec::new());
-        Self { status, media_type, body, etag: true, cache: None, headers }
+    const fn new(status: u16, media_type: MediaType, body: Vec<u8>) -> Self {
+        Self { status, media_type, body, etag: true, cache: None, headers: Vec::new() }
     }
 
     fn json(status: u16, value: &Value) -> Self {
-        Self::new(status, JSON, serde_json::to_vec(value).expect("a value has text for keys"))
+        Self::json_text(status, serde_json::to_vec(value).expect("a value has text for keys"))
+    }
+
+    const fn json_text(status: u16, text: Vec<u8>) -> Self {
+        Self::new(status, MediaType::Fixed(JSON), text)
     }
 }
 
@@ -66,6 +78,14 @@ impl HttpServer {
                 }
                 return false;
             }
+            Event::Head(head) if matches!(head.framing(), Framing::Empty | Framing::Length(0)) => {
+                self.clock_in(conn);
+                // Nothing comes of it any more, so it need not be kept: its end is due.
+                let end = conn.decoder.feed(&[]);
+                debug_assert!(matches!(end.event, Event::End(_)), "a request without content is over with its head");
+                self.request(cx, conn, Request { head, body: Vec::new(), peer: conn.peer.clone() });
+                return fed.used < bytes.len();
+            }
             Event::Head(head) => self.head(cx, conn, head),
             Event::Body(piece) => conn.body.extend_from_slice(piece),
             Event::End(_) => {
@@ -82,18 +102,15 @@ impl HttpServer {
     /// What can be refused is refused before its content comes.
     fn head(&mut self, cx: &Cx<'_>, conn: &mut Conn, head: RequestHead) {
         self.clock_in(conn);
-        let has_content = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
-        if has_content {
-            match self.check(cx, conn, &head) {
-                Ok(Some(limit)) => conn.decoder.set_body_limit(limit as u64),
-                Ok(None) => {}
-                Err(refusal) => {
-                    // The content is not read, so nothing can follow it.
-                    conn.decoder.close();
-                    self.counters.requests += 1;
-                    self.write(conn, Some(&head), head.exchange().close(), (&refusal).into());
-                    return;
-                }
+        match self.check(cx, conn, &head) {
+            Ok(Some(limit)) => conn.decoder.set_body_limit(limit as u64),
+            Ok(None) => {}
+            Err(refusal) => {
+                // The content is not read, so nothing can follow it.
+                conn.decoder.close();
+                self.counters.requests += 1;
+                self.write(conn, Some(&head), head.exchange().close(), (&refusal).into());
+                return;
             }
         }
         conn.head = Some(Box::new(head));
@@ -112,36 +129,9 @@ impl HttpServer {
         let found = self.router.find(head.method(), &path)?;
         if found.needs.is_early() {
             let params = self.router.params(found, &path);
-            self.admit_request(cx, found.needs, &params, (head, &conn.peer, &[]))?;
+            admit(self.guard.as_ref(), cx, found.needs, &params, (head, &conn.peer, &[]))?;
         }
         Ok(found.body_limit)
-    }
-
-    /// Who asks, if that may be. The right comes before anything is said about whether something is there.
-    fn admit_request(
-        &self,
-        cx: &Cx<'_>,
-        needs: Needs,
-        params: &Params<'_>,
-        (head, peer, body): (&RequestHead, &Peer, &[u8]),
-    ) -> Result<Who, Refusal> {
-        let Some(guard) = &self.guard else { return Ok(Who::Trusted) };
-        if needs == Needs::Nothing {
-            return Ok(Who::Nobody);
-        }
-        let mut who = Who::Nobody;
-        let outcome = guard.who(head, peer).and_then(|found| {
-            who = found;
-            match needs.resolve(cx, params, body) {
-                Some((right, on)) => guard.check(&who, right, &on),
-                None if needs == Needs::Key && who == Who::Nobody => Err(no_key()),
-                None => Ok(()),
-            }
-        });
-        if let Err(refusal) = &outcome {
-            guard.audit(&who, &what(head), peer, Some(&refusal.reason));
-        }
-        outcome.map(|()| who)
     }
 
     pub(super) fn check_access(&self, conn: &Conn, head: &RequestHead) -> Result<(), Refusal> {
@@ -158,7 +148,9 @@ impl HttpServer {
 
     fn request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: Request) {
         self.counters.requests += 1;
-        let Some(request) = self.sockjs_request(cx, conn, request) else { return };
+        if self.sockjs_request(cx, conn, &request) {
+            return;
+        }
         let number = self.requests.next();
         let reply = match self.check_access(conn, &request.head) {
             Ok(()) if request.head.method() == Method::Options => self.options(&request.head),
@@ -180,17 +172,17 @@ impl HttpServer {
     ) {
         let content = match reply {
             Ok(Reply::Json(status, value)) => Content::json(status, &value),
-            Ok(Reply::JsonText(status, text)) => Content::new(status, JSON, text),
+            Ok(Reply::JsonText(status, text)) => Content::json_text(status, text),
             Ok(Reply::Private(status, value, headers)) => {
                 Content { etag: false, cache: Some("no-store"), headers, ..Content::json(status, &value) }
             }
-            Ok(Reply::Text(status, text)) => Content::new(status, "text/plain; charset=utf-8", text.into_bytes()),
+            Ok(Reply::Text(status, text)) => Content::new(status, MediaType::Fixed(TEXT), text.into_bytes()),
             Ok(Reply::Bytes { status, content_type, body, cache }) => Content {
                 etag: cache,
                 cache: Some(if cache { "no-cache" } else { "no-store" }),
-                ..Content::new(status, content_type, body)
+                ..Content::new(status, MediaType::Other(content_type), body)
             },
-            Ok(Reply::Empty(status)) => Content { media_type: None, ..Content::new(status, "", Vec::new()) },
+            Ok(Reply::Empty(status)) => Content::new(status, MediaType::None, Vec::new()),
             Ok(Reply::Streamed(streamed)) => return self.start_streamed(conn, &head, streamed),
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),
             Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket, None) {
@@ -218,15 +210,14 @@ impl HttpServer {
         let path = path_segments(request.head.path())?;
         let found = self.router.find(request.head.method(), &path)?;
         let query = Query::parse(request.head.query().unwrap_or(""))?;
-        let params = self.router.params(found, &path);
-        let who = self.admit_request(cx, found.needs, &params, (&request.head, &request.peer, &request.body))?;
-        let needed = self.guard.as_ref().and_then(|_| found.needs.resolve(cx, &params, &[]));
-        let hides = self.guard.as_ref().is_some_and(|guard| {
+        let guard = self.guard.as_ref();
+        let (handler, params) = self.router.open(found, &path);
+        let who = admit(guard, cx, found.needs, &params, (&request.head, &request.peer, &request.body))?;
+        let needed = guard.and_then(|_| found.needs.resolve(cx, &params, &[]));
+        let hides = guard.is_some_and(|guard| {
             let on = needed.as_ref().map_or(&Scope::Node, |(_, on)| on);
             guard.check(&who, Right::Manage, on).is_err()
         });
-        let guard = self.guard.as_ref();
-        let handler = self.router.handler(found);
         let later = Later { server: cx.app_id(), number };
         let (metrics, provided, sockjs) = (&self.metrics, &self.provided, &self.sockjs);
         let counters = self.counters;
@@ -236,7 +227,7 @@ impl HttpServer {
             let reason = format!("the handler of {} {} panicked", request.head.method(), request.head.path());
             Err(Refusal::new(500, "internal_error", reason))
         });
-        if let Some(guard) = &self.guard {
+        if let Some(guard) = guard {
             audit(guard, &who, request, &reply);
             self.permit = Permit::new(&who, needed.filter(|_| found.needs.is_early()), request, &reply);
         }
@@ -253,37 +244,37 @@ impl HttpServer {
         if let (200, true, Some(head)) = (status, content.etag, head) {
             if matches!(head.method(), Method::Get | Method::Head) {
                 let tag = entity_tag(&content.body);
-                let text = std::str::from_utf8(&tag).expect("digits");
-                if !if_none_match(head.headers().all("if-none-match"), Some(text)) {
-                    status = 304;
+                let mut known = head.headers().all("if-none-match").peekable();
+                if known.peek().is_some() {
+                    let text = std::str::from_utf8(&tag).expect("digits");
+                    status = if if_none_match(known, Some(text)) { 200 } else { 304 };
                 }
                 etag = Some(tag);
             }
         }
         self.tell_answer(conn, head, status);
         let mut response = self.response(status, head);
-        let mut field = |name: &str, value: &str| {
-            // A handler's value with a control character in it is left out, not sent.
-            let _ = response.field(name, value);
-        };
-        if let Some(media_type) = content.media_type.as_deref().filter(|_| status != 304) {
-            field("Content-Type", media_type);
+        // A handler's value with a control character in it is left out, not sent.
+        match &content.media_type {
+            _ if status == 304 => {}
+            MediaType::None => {}
+            MediaType::Fixed(line) => response = response.fixed(*line),
+            MediaType::Other(media_type) => drop(response.field("Content-Type", media_type)),
         }
+        let mut field = |name: &str, value: &[u8]| drop(response.field(name, value));
         if let Some(tag) = &etag {
-            field("ETag", std::str::from_utf8(tag).expect("digits"));
+            field("ETag", tag);
         }
         if let Some(cache) = content.cache {
-            field("Cache-Control", cache);
+            field("Cache-Control", cache.as_bytes());
         }
         for (name, value) in &content.headers {
-            field(name, value);
+            field(name, value.as_bytes());
         }
         if let (Some(head), 204) = (head.filter(|head| head.method() == Method::Options), status) {
             let path = path_segments(head.path()).unwrap_or_default();
-            field(
-                "Allow",
-                &self.router.allowed(&path).unwrap_or_else(|| "DELETE, GET, HEAD, OPTIONS, POST, PUT".to_owned()),
-            );
+            let allowed = self.router.allowed(&path);
+            field("Allow", allowed.as_deref().unwrap_or("DELETE, GET, HEAD, OPTIONS, POST, PUT").as_bytes());
         }
         let date = self.date();
         let mut body = response.encode(exchange, Body::Length(content.body.len() as u64), &date, &mut conn.out);
@@ -296,7 +287,7 @@ impl HttpServer {
     /// The start of every answer.
     pub(super) fn response(&self, status: u16, head: Option<&RequestHead>) -> ResponseHead {
         let status = if (100..=999).contains(&status) { status } else { 500 };
-        let mut response = ResponseHead::new(status).with("Server", SERVER);
+        let mut response = ResponseHead::new(status).fixed(SERVER);
         if let Some(head) = head {
             self.access.describe(head, &mut response);
         }
@@ -333,6 +324,33 @@ impl HttpServer {
         conn.mode = Mode::Feed(feed);
         self.end_feed_if_over(cx, conn);
     }
+}
+
+/// Who asks, if that may be. The right comes before anything is said about whether something is there.
+fn admit(
+    guard: Option<&Guard>,
+    cx: &Cx<'_>,
+    needs: Needs,
+    params: &Params<'_>,
+    (head, peer, body): (&RequestHead, &Peer, &[u8]),
+) -> Result<Who, Refusal> {
+    let Some(guard) = guard else { return Ok(Who::Trusted) };
+    if needs == Needs::Nothing {
+        return Ok(Who::Nobody);
+    }
+    let mut who = Who::Nobody;
+    let outcome = guard.who(head, peer).and_then(|found| {
+        who = found;
+        match needs.resolve(cx, params, body) {
+            Some((right, on)) => guard.check(&who, right, &on),
+            None if needs == Needs::Key && who == Who::Nobody => Err(no_key()),
+            None => Ok(()),
+        }
+    });
+    if let Err(refusal) = &outcome {
+        guard.audit(&who, &what(head), peer, Some(&refusal.reason));
+    }
+    outcome.map(|()| who)
 }
 
 /// What was asked for, without the query.

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::call::{Params, Peer, Refusal, Request};
+use super::call::{Peer, Refusal, Request};
 use super::redact::redact;
-use super::route::is_number;
+use super::route::{Params, is_number};
 use crate::access::{Access, Decision, Right, Who};
 use crate::config::job_from_json;
 use crate::controller::{self, CommandError, Gate, Scope, values};

@@ -47,6 +47,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod answered;
 pub mod api;
 mod call;
@@ -74,22 +75,20 @@ mod sockets;
 pub mod sockjs;
 mod streamed;
 mod subscriptions;
+mod turn;
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What the original calls [`HttpServer`].
 pub use self::HttpServer as HttpHandler;
 pub use crate::controller::json;
 pub use answered::Answered;
-pub use call::{
-    Call, Counters, FeedMode, FeedSource, FeedSpec, Params, Peer, Provided, Refusal, Reply, Request, Socket,
-};
+pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Peer, Provided, Refusal, Reply, Request, Socket};
 pub use channel::{channel_socket, guarded_channel};
 pub use config::{Config, Endpoint};
 #[cfg(feature = "lookup")]
@@ -98,12 +97,12 @@ pub use guard::{Audit, Guard, Needs, key_of};
 pub use handshakes::FailedHandshake;
 pub use later::Later;
 pub use listen::LocalAddr;
-pub use route::{Handler, Route, delete, get, post, put};
+pub use route::{Handler, Params, Route, delete, get, post, put};
 pub use secure::Tls;
 pub use socket::{Message, SocketAddress, SocketOut};
 pub use streamed::Streamed;
 
-use conn::{Clock, Conn, Mode};
+use conn::Conn;
 use feeds::History;
 use hosts::Access;
 use later::{Answer, Requests};
@@ -119,22 +118,7 @@ use crate::access::Right;
 use crate::event_loop::{Interest, Readiness, Source, SourceId, SourceMap, TimerId};
 use crate::manager::{App, Cx, Flow, StreamChunk, TapId};
 use crate::process::Event;
-use crate::proto::h1::{Decoder, HttpDate, RequestHead};
-
-/// Connections taken in one turn by one endpoint.
-const MAX_ACCEPTS: usize = 64;
-
-/// Connections beyond [`Config::max_connections`] that are told so.
-const MAX_TURNED_AWAY: usize = 64;
-
-/// Reads of one connection in one turn.
-const MAX_READS: usize = 4;
-
-/// How much is read at a time.
-const CHUNK: usize = 64 * 1024;
-
-/// How long no connection is taken after the system has run out of descriptors, unless one is given back before.
-const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(500);
+use crate::proto::h1::{HttpDate, RequestHead};
 
 /// The server. See the [module](self).
 pub struct HttpServer {
@@ -333,173 +317,6 @@ impl HttpServer {
         self.sockjs.add(prefix, config, Box::new(factory))
     }
 
-    fn accept(&mut self, cx: &mut Cx<'_>, index: usize) {
-        for _ in 0..MAX_ACCEPTS {
-            match self.listeners[index].get_ref().accept() {
-                Ok(Some((stream, peer))) => self.admit(cx, stream, peer),
-                Ok(None) => {}
-                Err(e) => match e.raw_os_error() {
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => return self.pause(cx),
-                    _ if e.kind() == io::ErrorKind::WouldBlock => return,
-                    // accept(2): errors of the connection itself; the next may be fine.
-                    _ => {}
-                },
-            }
-        }
-    }
-
-    fn admit(&mut self, cx: &mut Cx<'_>, stream: listen::Stream, peer: Peer) {
-        self.counters.accepted += 1;
-        let open = self.connections.len();
-        if open >= self.config.max_connections.saturating_add(MAX_TURNED_AWAY) {
-            return;
-        }
-        let now = Instant::now();
-        #[cfg(feature = "tls")]
-        let stream = match &self.config.tls {
-            None => stream,
-            Some(tls) => match stream.secured(tls) {
-                Ok(stream) => stream,
-                // Out of memory or of randomness.
-                Err(_) => return,
-            },
-        };
-        let Ok(source) = cx.register(stream, Interest::READ) else { return };
-        let mut conn = Box::new(Conn::new(source, peer, Decoder::new(self.config.limits), now));
-        if open >= self.config.max_connections {
-            let reason = format!("{open} connections are open, and that is all there may be");
-            self.refuse_connection(&mut conn, &Refusal::new(503, "full", reason).header("Retry-After", "1"));
-        }
-        self.finish(cx, conn);
-    }
-
-    /// Out of descriptors: a listener that is ready for ever must not keep the loop awake.
-    fn pause(&mut self, cx: &mut Cx<'_>) {
-        for listener in &mut self.listeners {
-            // Taken out of the poller; nothing to do should it refuse.
-            let _ = listener.set_interest(Interest::NONE);
-        }
-        let until = Instant::now() + OUT_OF_DESCRIPTORS;
-        self.paused = Some(until);
-        self.wake_at(cx, until);
-    }
-
-    fn resume(&mut self) {
-        if self.paused.take().is_some() {
-            for listener in &mut self.listeners {
-                let _ = listener.set_interest(Interest::READ);
-            }
-        }
-    }
-
-    /// Does something with a connection and sees to what follows from it.
-    fn with(&mut self, cx: &mut Cx<'_>, id: SourceId, f: impl FnOnce(&mut Self, &mut Cx<'_>, &mut Conn)) {
-        if let Some(mut conn) = self.connections.remove(&id) {
-            f(self, cx, &mut conn);
-            self.finish(cx, conn);
-        }
-    }
-
-    /// Sends what can be sent, takes up what waits behind it, and keeps the connection or ends it.
-    fn finish(&mut self, cx: &mut Cx<'_>, mut conn: Box<Conn>) {
-        let now = Instant::now();
-        let mut pieces = 0;
-        loop {
-            conn.flush(now);
-            self.after_flush(&mut conn);
-            if self.tell_room(cx, &mut conn) {
-                continue;
-            }
-            if pieces < streamed::MAX_PIECES && self.refill(&mut conn) {
-                pieces += 1;
-                continue;
-            }
-            if conn.is_dead() || conn.input.is_empty() || !conn.is_open_to(&self.config) {
-                break;
-            }
-            self.take_up(cx, &mut conn, &[]);
-        }
-        conn.settle(&self.config, now);
-        if conn.is_dead() {
-            return self.end(cx, *conn);
-        }
-        if let Some(at) = conn.deadline {
-            self.wake_at(cx, at);
-        }
-        self.connections.insert(conn.id(), conn);
-        self.counters.connections = self.connections.len() as u64;
-    }
-
-    /// A connection is gone, and everything that hung on it ends.
-    fn end(&mut self, cx: &mut Cx<'_>, mut conn: Conn) {
-        match mem::replace(&mut conn.mode, Mode::Linger) {
-            Mode::Feed(mut feed) => self.unsubscribe(cx, conn.id(), &mut feed),
-            Mode::Socket(web) => self.close_socket(cx, web),
-            Mode::Sockjs(held) => self.release_session(cx, conn.id(), &held),
-            Mode::Waiting(waiting) => self.give_up(cx, *waiting),
-            _ => {}
-        }
-        if conn.unsent() == 0 {
-            conn.source.get_mut().say_goodbye();
-        }
-        drop(conn);
-        self.counters.connections = self.connections.len() as u64;
-        self.resume();
-    }
-
-    fn read(&mut self, cx: &mut Cx<'_>, conn: &mut Conn) {
-        let mut buffer = mem::take(&mut self.buffer);
-        buffer.resize(CHUNK, 0);
-        for _ in 0..MAX_READS {
-            let Some(n) = conn.read(&mut buffer, &self.config) else { break };
-            self.take_up(cx, conn, &buffer[..n]);
-            if n < CHUNK {
-                break;
-            }
-        }
-        self.buffer = buffer;
-        if let Some(e) = conn.tls_failed.take() {
-            self.tell_handshake(&conn.peer, Some(&e));
-        }
-        if mem::take(&mut conn.clear_text) {
-            let reason = "this is HTTP, but TLS is spoken here: ask with https:// (or wss://)";
-            self.refuse_connection(conn, &Refusal::new(400, "tls_required", reason));
-        }
-    }
-
-    /// Takes up what came, after what waits already; what cannot be taken up now, waits.
-    fn take_up(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, bytes: &[u8]) {
-        if conn.input.is_empty() {
-            let used = self.consume(cx, conn, bytes);
-            conn.input.extend_from_slice(&bytes[used..]);
-        } else {
-            let mut input = mem::take(&mut conn.input);
-            input.extend_from_slice(bytes);
-            let used = self.consume(cx, conn, &input);
-            input.drain(..used);
-            conn.input = input;
-        }
-    }
-
-    fn consume(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, bytes: &[u8]) -> usize {
-        let mut used = 0;
-        while conn.is_open_to(&self.config) {
-            let rest = &bytes[used..];
-            let more = match conn.mode {
-                Mode::Http => self.consume_http(cx, conn, rest, &mut used),
-                Mode::Socket(_) => self.consume_frames(cx, conn, rest, &mut used),
-                _ => {
-                    used = bytes.len();
-                    false
-                }
-            };
-            if !more {
-                break;
-            }
-        }
-        used
-    }
-
     /// The timer rings no later than at `at`. Deadlines move on with each request, so it may ring for one that has; it is then set anew.
     fn wake_at(&mut self, cx: &mut Cx<'_>, at: Instant) {
         if let Some((id, earlier)) = self.timer {
@@ -640,32 +457,6 @@ impl App for HttpServer {
             self.end(cx, *conn);
         }
         self.end_sessions(cx);
-    }
-}
-
-impl HttpServer {
-    /// A deadline has passed.
-    fn too_late(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, now: Instant) {
-        match conn.clock {
-            Clock::Head | Clock::Body => {
-                self.refuse_connection(conn, &crate::proto::h1::Refusal::TimedOut.into());
-            }
-            Clock::Heartbeat => {
-                match &mut conn.mode {
-                    Mode::Feed(feed) => feed.beat(&mut conn.out),
-                    Mode::Sockjs(_) => Self::sockjs_next_chunk(conn),
-                    _ => {}
-                }
-                conn.since = now;
-            }
-            Clock::Socket => Self::check_socket(conn, now),
-            Clock::Answer => self.no_answer(cx, conn, 504, "timed_out"),
-            Clock::Handshake => {
-                self.tell_handshake(&conn.peer, None);
-                conn.dead = true;
-            }
-            Clock::Idle | Clock::Stalled | Clock::Linger | Clock::Off => conn.dead = true,
-        }
     }
 }
 

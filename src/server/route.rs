@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
-use super::call::{Call, Params, Refusal, Reply};
+use super::call::{Call, Refusal, Reply};
 use super::guard::Needs;
 use crate::access::Right;
 use crate::proto::h1::Method;
@@ -87,11 +86,11 @@ pub const fn delete(pattern: &'static str, handler: Handler, doc: &'static str) 
     Route::new("DELETE", pattern, handler, doc)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
-    Literal(String),
-    Name(Arc<str>),
-    Tail(Arc<str>),
+    Literal(Box<str>),
+    Name(Box<str>),
+    Tail(Box<str>),
 }
 
 impl Segment {
@@ -113,15 +112,19 @@ struct Entry {
     needs: Needs,
 }
 
-/// The table: routes in the order in which they are tried.
+/// The table: routes in the order in which they are tried. Those that start with the same literal segment are looked up by it.
 #[derive(Default)]
 pub(super) struct Router {
-    entries: Vec<Entry>,
+    literal: Vec<(Box<str>, Vec<Entry>)>,
+    /// Those that start with a variable segment, or have none.
+    other: Vec<Entry>,
 }
 
 /// A route that fits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
+    /// Among the literal ones, or the others.
+    group: Option<usize>,
     index: usize,
     pub(super) body_limit: Option<usize>,
     pub(super) needs: Needs,
@@ -153,27 +156,52 @@ impl Router {
                 (Some(""), _) | (_, Some("")) => return Err(invalid("a variable segment needs a name")),
                 (Some(name), _) => Segment::Name(name.into()),
                 (_, Some(name)) => Segment::Tail(name.into()),
-                _ => Segment::Literal(segment.to_owned()),
+                _ => Segment::Literal(segment.into()),
             });
         }
         let entry = Entry { method, segments, handler, body_limit, needs };
-        if let Some(old) = self.entries.iter_mut().find(|e| e.method == method && e.segments == entry.segments) {
+        let group = match entry.segments.first() {
+            Some(Segment::Literal(first)) => {
+                let at = self.literal.iter().position(|(literal, _)| literal == first).unwrap_or(self.literal.len());
+                if at == self.literal.len() {
+                    self.literal.push((first.clone(), Vec::new()));
+                }
+                &mut self.literal[at].1
+            }
+            _ => &mut self.other,
+        };
+        if let Some(old) = group.iter_mut().find(|e| e.method == method && e.segments == entry.segments) {
             *old = entry;
             return Ok(());
         }
-        self.entries.push(entry);
-        self.entries.sort_by(|a, b| a.ranks().cmp(b.ranks()));
+        let at = group.partition_point(|other| other.ranks().le(entry.ranks()));
+        group.insert(at, entry);
         Ok(())
+    }
+
+    /// The routes that may fit, in the order in which they are tried.
+    fn groups(&self, path: &[Cow<'_, str>]) -> [(Option<usize>, &[Entry]); 2] {
+        let by = |first: &Cow<'_, str>| self.literal.iter().position(|(literal, _)| **literal == **first);
+        let group = path.first().and_then(by);
+        [(group, group.map_or(&[], |group| &self.literal[group].1)), (None, &self.other)]
+    }
+
+    /// The methods of a path.
+    fn methods(&self, path: &[Cow<'_, str>]) -> Vec<Method> {
+        let entries = self.groups(path).into_iter().flat_map(|(_, entries)| entries);
+        entries.filter(|e| e.matches(path)).map(|e| e.method).collect()
     }
 
     /// The route for this path, or 404, or 405 with the methods that would do.
     pub(super) fn find(&self, method: Method, path: &[Cow<'_, str>]) -> Result<Found, Refusal> {
         let wanted = if method == Method::Head { Method::Get } else { method };
-        let fits = |entry: &Entry| entry.method == wanted && entry.matches(path);
-        if let Some(index) = self.entries.iter().position(fits) {
-            return Ok(Found { index, body_limit: self.entries[index].body_limit, needs: self.entries[index].needs });
+        for (group, entries) in self.groups(path) {
+            if let Some(index) = entries.iter().position(|e| e.method == wanted && e.matches(path)) {
+                let Entry { body_limit, needs, .. } = entries[index];
+                return Ok(Found { group, index, body_limit, needs });
+            }
         }
-        let allowed: Vec<_> = self.entries.iter().filter(|e| e.matches(path)).map(|e| e.method).collect();
+        let allowed = self.methods(path);
         if allowed.is_empty() {
             return Err(Refusal::not_found(format!("there is nothing at /{}", path.join("/"))));
         }
@@ -184,26 +212,24 @@ impl Router {
 
     /// The methods of this path, for OPTIONS; `None` if there is no such path.
     pub(super) fn allowed(&self, path: &[Cow<'_, str>]) -> Option<String> {
-        let methods: Vec<_> = self.entries.iter().filter(|e| e.matches(path)).map(|e| e.method).collect();
+        let methods = self.methods(path);
         (!methods.is_empty()).then(|| list(&methods))
     }
 
-    /// The handler of a route.
-    pub(super) fn handler(&mut self, found: Found) -> &mut BoxedHandler {
-        &mut self.entries[found.index].handler
+    /// What the variable segments of a route have matched.
+    pub(super) fn params<'a>(&'a self, found: Found, path: &'a [Cow<'a, str>]) -> Params<'a> {
+        let group = found.group.map_or(&self.other, |group| &self.literal[group].1);
+        Params::new(&group[found.index].segments, path)
     }
 
-    /// What the variable segments of a route have matched. The names are copies, so that the handler can be borrowed beside them.
-    pub(super) fn params<'a>(&self, found: Found, path: &'a [Cow<'a, str>]) -> Params<'a> {
-        let mut params = Vec::new();
-        for (at, segment) in self.entries[found.index].segments.iter().enumerate() {
-            match segment {
-                Segment::Literal(_) => {}
-                Segment::Name(name) => params.push((Arc::clone(name), Cow::Borrowed(&*path[at]))),
-                Segment::Tail(name) => params.push((Arc::clone(name), Cow::Owned(path[at..].join("/")))),
-            }
-        }
-        Params(params)
+    /// The handler of a route, and what the variable segments have matched.
+    pub(super) fn open<'a>(&'a mut self, found: Found, path: &'a [Cow<'a, str>]) -> (&'a mut BoxedHandler, Params<'a>) {
+        let group = match found.group {
+            Some(group) => &mut self.literal[group].1,
+            None => &mut self.other,
+        };
+        let Entry { handler, segments, .. } = &mut group[found.index];
+        (handler, Params::new(segments, path))
     }
 }
 
@@ -217,11 +243,44 @@ impl Entry {
         let fixed = self.segments.len() - usize::from(tail);
         (if tail { path.len() >= fixed } else { path.len() == fixed })
             && self.segments.iter().zip(path).all(|(segment, part)| match segment {
-                Segment::Literal(text) => text == part,
+                Segment::Literal(text) => **text == **part,
                 Segment::Name(name) if **name == *"pid" => is_number(part),
                 Segment::Name(_) => !part.is_empty(),
                 Segment::Tail(_) => true,
             })
+    }
+}
+
+/// What the variable segments of a pattern have matched, decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params<'a> {
+    segments: &'a [Segment],
+    path: &'a [Cow<'a, str>],
+    /// What the tail has matched, if there is one.
+    tail: String,
+}
+
+impl<'a> Params<'a> {
+    fn new(segments: &'a [Segment], path: &'a [Cow<'a, str>]) -> Self {
+        let tail = match segments.last() {
+            Some(Segment::Tail(_)) => path[segments.len() - 1..].join("/"),
+            _ => String::new(),
+        };
+        Self { segments, path, tail }
+    }
+
+    /// The value of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.segments.iter().enumerate().filter_map(|(at, segment)| match segment {
+            Segment::Literal(_) => None,
+            Segment::Name(name) => Some((&**name, &*self.path[at])),
+            Segment::Tail(name) => Some((&**name, &*self.tail)),
+        })
     }
 }
 
@@ -244,7 +303,8 @@ fn list(methods: &[Method]) -> String {
 
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.entries.iter().map(|e| (e.method, &e.segments))).finish()
+        let entries = self.literal.iter().flat_map(|(_, entries)| entries).chain(&self.other);
+        f.debug_list().entries(entries.map(|e| (e.method, &e.segments))).finish()
     }
 }
 
@@ -264,12 +324,12 @@ mod tests {
         router
     }
 
-    fn find(router: &mut Router, method: Method, path: &str) -> String {
+    fn find(router: &Router, method: Method, path: &str) -> String {
         let path = h1::path_segments(path).expect("valid");
         match router.find(method, &path) {
             Ok(found) => {
-                let segments = router.entries[found.index].segments.len();
-                let Params(params) = router.params(found, &path);
+                let params = router.params(found, &path);
+                let segments = params.segments.len();
                 format!("{segments} {}", params.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(","))
             }
             Err(e) => format!("{} {}", e.status, e.headers.first().map_or("", |(_, v)| v)),
@@ -278,7 +338,7 @@ mod tests {
 
     #[test]
     fn the_most_literal_route_of_the_method_wins() {
-        let mut router = router(&[
+        let router = router(&[
             ("GET", "/:pid"),
             ("GET", "/ping"),
             ("GET", "/jobs/:session/:name"),
@@ -303,7 +363,7 @@ mod tests {
             (Method::Get, "/jobs/a", "404 "),
             (Method::Get, "//x", "404 "),
         ] {
-            assert_eq!(find(&mut router, method, path), want, "{method} {path}");
+            assert_eq!(find(&router, method, path), want, "{method} {path}");
         }
     }
 

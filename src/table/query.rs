@@ -80,6 +80,11 @@ impl ProcessTable {
         self.jobs.iter().filter(|(_, job)| !job.unloaded).map(|(id, _)| *id)
     }
 
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<JobName>> {
+        self.jobs.values().filter(|job| !job.unloaded).map(|job| &job.name)
+    }
+
     /// The sessions that have a loaded job, in the order of the first such job.
     #[must_use]
     pub fn sessions(&self) -> Vec<&str> {

@@ -41,7 +41,7 @@ fn read(text: &str) -> Result<Vec<Job>> {
 /// The first key that was not read as it was written. Custom channels cannot be written at all.
 fn difference(job: &Job, back: &[Job]) -> Option<String> {
     let [back] = back else { return Some("cmd".to_owned()) };
-    let (ours, theirs) = (to_map(job.clone()), to_map(back.clone()));
+    let (ours, theirs) = (to_map(job), to_map(back));
     let keys = ours.keys().chain(theirs.keys());
     keys.into_iter().find(|key| ours.get(*key) != theirs.get(*key)).cloned()
 }
@@ -56,7 +56,7 @@ fn section(job: &Job) -> Section {
     let mut put = |key: String, value: String| {
         entries.push(Entry { key, value, line: 0, column: 0, value_column: 0 });
     };
-    for (key, value) in to_map(job.clone()) {
+    for (key, value) in to_map(job) {
         match (key.as_str(), &value) {
             ("name" | "session", _) => {}
             ("env", Value::Object(variables)) => {

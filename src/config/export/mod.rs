@@ -115,7 +115,7 @@ pub fn export(jobs: &[Job], format: Format) -> Result<Exported> {
     let mut exported = match format {
         Format::Ini => ini::write(jobs)?,
         Format::Json => {
-            let jobs: Vec<_> = jobs.iter().cloned().map(to_map).collect();
+            let jobs: Vec<_> = jobs.iter().map(to_map).collect();
             Exported::one("gafferd.json", format!("{:#}\n", json!({ "jobs": jobs })))
         }
         Format::Systemd => systemd::write(jobs)?,

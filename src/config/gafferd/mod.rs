@@ -525,7 +525,7 @@ impl GafferdConfig {
         };
         put("plugins", self.plugins.iter().map(|p| (p.name.clone(), Value::Object(settings(p)))).collect());
         if !self.jobs.is_empty() {
-            all.insert("jobs".to_owned(), self.jobs.iter().map(|job| Value::Object(to_map(job.clone()))).collect());
+            all.insert("jobs".to_owned(), self.jobs.iter().map(|job| Value::Object(to_map(job))).collect());
         }
         Value::Object(all)
     }

@@ -96,7 +96,7 @@ fn every_key_is_read_and_written() {
     let mut job = Job::new(base());
     (job.start, job.priority) = (false, Some(-7));
     let want = json!({"name": "web", "cmd": "x", "numprocesses": 1, "start": false, "priority": -7});
-    assert_eq!(Value::Object(to_map(job)), want);
+    assert_eq!(Value::Object(to_map(&job)), want);
     assert_eq!(base().arg("a").args, words(&["a"]));
     // The table has no key that is not tested here.
     assert_eq!(KEYS.len(), 35);

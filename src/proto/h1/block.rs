@@ -163,5 +163,15 @@ fn long_request_line(line: &[u8]) -> Refusal {
 
 /// RFC 9110 section 5.6.2, `tchar`.
 pub(super) const fn is_token(byte: u8) -> bool {
-    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
+    TOKEN[byte as usize]
 }
+
+static TOKEN: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0_u8);
+    while byte < 128 {
+        table[byte as usize] = matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9'
+            | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};

@@ -38,6 +38,10 @@ impl HttpDate {
         Self(text)
     }
 
+    pub(super) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {

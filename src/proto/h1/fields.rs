@@ -22,13 +22,52 @@ impl Span {
     }
 }
 
+/// The bytes of a block. Names and targets are ASCII and values nearly always text, which is checked once for all of them.
+#[derive(Clone, Debug)]
+pub(super) enum Text {
+    Utf8(String),
+    /// Some value is no UTF-8.
+    Bytes(Vec<u8>),
+}
+
+impl Text {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(|e| Self::Bytes(e.into_bytes()), Self::Utf8)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Utf8(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    pub(super) fn bytes(&self, span: Span) -> &[u8] {
+        span.of_bytes(self.as_bytes())
+    }
+
+    /// A name or a target, which was checked when it was parsed.
+    pub(super) fn ascii(&self, span: Span) -> &str {
+        match self {
+            Self::Utf8(text) => &text[span.start as usize..span.end as usize],
+            Self::Bytes(bytes) => ascii(span.of_bytes(bytes)),
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::Utf8(String::new())
+    }
+}
+
 /// Fields of a head or of a trailer section, in the order they came; names compare without case.
 ///
 /// Its `Debug` output shows no credentials: logs are read by more people than keys are meant for.
 #[derive(Clone, Default)]
 pub struct Headers {
     /// The block the fields are part of.
-    pub(super) bytes: Vec<u8>,
+    pub(super) text: Text,
     pub(super) fields: Vec<(Span, Span)>,
 }
 
@@ -47,7 +86,8 @@ impl Headers {
 
     /// The values of all fields of this name.
     pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let named = move |span: Span| self.text.bytes(span).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(move |(n, _)| named(*n)).map(|(_, value)| self.text.bytes(*value))
     }
 
     /// The members of a comma-separated list over all fields of this name, empty ones left out.
@@ -65,7 +105,7 @@ impl Headers {
 
     /// All fields: name as it was written, and value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().map(|(name, value)| (ascii(name.of_bytes(&self.bytes)), value.of_bytes(&self.bytes)))
+        self.fields.iter().map(|(name, value)| (self.text.ascii(*name), self.text.bytes(*value)))
     }
 
     /// How many fields there are.

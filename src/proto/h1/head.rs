@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::fields::{Headers, Span, ascii};
+use super::fields::{Headers, Span};
 
 /// A request method. Others are refused with 501.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,7 +118,8 @@ pub struct RequestHead {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     In(Span),
-    Fixed(&'static str),
+    Root,
+    Server,
 }
 
 impl PartialEq for RequestHead {
@@ -214,8 +215,9 @@ impl RequestHead {
 
     fn place(&self, place: Place) -> &str {
         match place {
-            Place::In(span) => ascii(span.of_bytes(&self.headers.bytes)),
-            Place::Fixed(text) => text,
+            Place::In(span) => self.headers.text.ascii(span),
+            Place::Root => "/",
+            Place::Server => "*",
         }
     }
 }

@@ -1,10 +1,12 @@
 //! A whole block of lines to a head or to trailers: httparse reads the grammar, this file checks what
 //! it leaves open and what the fields mean for the framing.
 
+use std::mem::MaybeUninit;
+
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 use super::block::{MAX_METHOD, Whole, is_token};
-use super::fields::{Headers, Span, tokens};
+use super::fields::{Headers, Span, Text, tokens};
 use super::head::Place;
 use super::{Framing, Limits, Method, Refusal, RequestHead, Version};
 
@@ -19,12 +21,14 @@ const STACK: usize = 32;
 pub(super) fn head(block: Whole, limits: &Limits) -> Result<RequestHead, Refusal> {
     let Whole { bytes, lines } = block;
     let fields = lines.saturating_sub(1);
-    let (mut stack, mut heap) = ([EMPTY_HEADER; STACK], Vec::new());
-    let mut request = httparse::Request::new(room(fields, &mut stack, &mut heap));
-    match request.parse(&bytes) {
+    let text = Text::new(bytes);
+    let bytes = text.as_bytes();
+    let (mut stack, mut heap) = ([const { MaybeUninit::uninit() }; STACK], Vec::new());
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, room(fields, &mut stack, &mut heap, MaybeUninit::uninit)) {
         Ok(Status::Complete(n)) if n == bytes.len() => {}
         Ok(_) => return Err(Refusal::BadRequest("the head is malformed")),
-        Err(error) => return Err(malformed(error, &bytes)),
+        Err(error) => return Err(malformed(error, bytes)),
     }
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(Refusal::BadRequest("the head is malformed"));
@@ -45,19 +49,19 @@ pub(super) fn head(block: Whole, limits: &Limits) -> Result<RequestHead, Refusal
         return Err(Refusal::BadRequest("a Host field is needed"));
     }
 
-    let within = |text: &str| Place::In(Span::of(text.as_bytes(), &bytes));
+    let within = |text: &str| Place::In(Span::of(text.as_bytes(), bytes));
     let target = within(target);
     let path = match path {
         Path::In(path) => within(path),
-        Path::Root => Place::Fixed("/"),
-        Path::Server => Place::Fixed("*"),
+        Path::Root => Place::Root,
+        Path::Server => Place::Server,
     };
     let query = query.map(within);
     // RFC 9112 section 3.2.2: the authority of an absolute target replaces the `Host` field.
     let host = authority.or(meaning.host).map(within);
     let Meaning { framing, keep_alive, upgrade, expects_continue, .. } = meaning;
-    let fields = spans(request.headers, &bytes);
-    let headers = Headers { bytes, fields };
+    let fields = spans(request.headers, bytes);
+    let headers = Headers { text, fields };
     Ok(RequestHead {
         headers,
         target,
@@ -80,22 +84,22 @@ pub(super) fn trailers(block: Whole) -> Result<Headers, Refusal> {
         return Ok(Headers::default());
     }
     let (mut stack, mut heap) = ([EMPTY_HEADER; STACK], Vec::new());
-    let fields = match httparse::parse_headers(&bytes, room(lines, &mut stack, &mut heap)) {
+    let fields = match httparse::parse_headers(&bytes, room(lines, &mut stack, &mut heap, || EMPTY_HEADER)) {
         Ok(Status::Complete((n, headers))) if n == bytes.len() => {
             let allowed: Vec<_> = headers.iter().filter(|header| !forbidden(header.name)).copied().collect();
             spans(&allowed, &bytes)
         }
         _ => return Err(Refusal::BadRequest("a trailer field is malformed")),
     };
-    Ok(Headers { bytes, fields })
+    Ok(Headers { text: Text::new(bytes), fields })
 }
 
 /// As many slots as there are lines, so that a small head costs no allocation and none is refused.
-fn room<'s, 'b>(n: usize, stack: &'s mut [Header<'b>; STACK], heap: &'s mut Vec<Header<'b>>) -> &'s mut [Header<'b>] {
+fn room<'s, T>(n: usize, stack: &'s mut [T; STACK], heap: &'s mut Vec<T>, empty: fn() -> T) -> &'s mut [T] {
     if n <= STACK {
         &mut stack[..n]
     } else {
-        heap.resize(n, EMPTY_HEADER);
+        heap.resize_with(n, empty);
         heap
     }
 }
@@ -291,6 +295,24 @@ impl Codings {
     }
 }
 
+/// The unreserved characters and the sub-delimiters; a comma would look like a list of hosts to others.
+const fn is_in_name(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'
+        | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
+}
+
+/// The same with escapes, which nearly nobody sends.
+fn is_escaped_name(mut name: &[u8]) -> bool {
+    while let Some((&byte, rest)) = name.split_first() {
+        name = match (byte, rest) {
+            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            (byte, rest) if is_in_name(byte) => rest,
+            _ => return false,
+        };
+    }
+    true
+}
+
 const HOST: Refusal = Refusal::BadRequest("the host is malformed");
 const TARGET: Refusal = Refusal::BadRequest("the request target is malformed");
 
@@ -303,14 +325,14 @@ enum Path<'a> {
 }
 
 /// The path, the query and the authority of a target: RFC 9112 section 3.2.
-fn split_target(target: &str, method: Method) -> Result<(Path<'_>, Option<&str>, Option<&str>), Refusal> {
+fn split_target<'t>(target: &'t str, method: Method) -> Result<(Path<'t>, Option<&'t str>, Option<&'t str>), Refusal> {
     // RFC 3986 has fewer characters, but browsers send `|`, `^` and their like as they are. Other bytes
     // and fragments, which a client must not send, would be read differently by others.
     if !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
         return Err(TARGET);
     }
-    let split = |rest| match str::split_once(rest, '?') {
-        Some((path, query)) => (path, Some(query)),
+    let split = |rest: &'t str| match rest.bytes().position(|b| b == b'?') {
+        Some(end) => (&rest[..end], Some(&rest[end + 1..])),
         None => (rest, None),
     };
     if target.starts_with('/') {
@@ -348,20 +370,13 @@ fn is_authority(text: &str) -> bool {
             Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("", port),
             _ => return false,
         },
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
+        None => text.split_at(text.bytes().position(|b| b == b':').unwrap_or(text.len())),
     };
     if host.is_empty() && !text.starts_with('[') {
         return false;
     }
-    let mut rest = host.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = match byte {
-            b'%' if after.len() >= 2 && after[..2].iter().all(u8::is_ascii_hexdigit) => &after[2..],
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => after,
-            // The sub-delimiters; a comma would look like a list of hosts to others.
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => after,
-            _ => return false,
-        };
+    if !host.bytes().all(is_in_name) && !is_escaped_name(host.as_bytes()) {
+        return false;
     }
     // An empty port is allowed by the grammar.
     port.is_empty()

@@ -1,11 +1,14 @@
 //! Answers, as bytes.
 
 use super::block::is_token;
-use super::{Exchange, HttpDate, Version};
+use super::{Exchange, FixedField, HttpDate, Version};
 use crate::{Error, ErrorKind, Result};
 
 /// The interim answer that asks for the content (RFC 9110 section 15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// The fields that [`ResponseHead::encode`] writes.
+pub(super) const OURS: [&str; 5] = ["connection", "content-length", "transfer-encoding", "trailer", "date"];
 
 /// The content of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +55,27 @@ impl ResponseHead {
     /// [`ErrorKind::Invalid`] for a name that is no token or is written by [`encode`](Self::encode), and for a value with a control
     /// character: whoever could put a CR or LF into one could write an answer of their own (RFC 9110 section 5.5).
     pub fn field(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<&mut Self> {
-        const OURS: [&str; 5] = ["connection", "content-length", "transfer-encoding", "trailer", "date"];
         if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
             return Err(Error::new(ErrorKind::Invalid, format!("field {name} is written by the encoder")));
         }
-        if self.fields.is_empty() {
-            // Room for those of most answers.
-            self.fields.reserve(256);
-        }
+        self.make_room();
         write_field(name, value.as_ref(), &mut self.fields)?;
         Ok(self)
+    }
+
+    /// For the fields of most answers.
+    fn make_room(&mut self) {
+        if self.fields.capacity() == 0 {
+            self.fields.reserve(256);
+        }
+    }
+
+    /// Adds a field that was checked before.
+    #[must_use]
+    pub fn fixed(mut self, field: FixedField) -> Self {
+        self.make_room();
+        self.fields.extend_from_slice(field.as_str().as_bytes());
+        self
     }
 
     /// The same by value, for fields that are known to be right.
@@ -92,7 +106,7 @@ impl ResponseHead {
         out.push(b' ');
         out.extend_from_slice(reason(self.status).as_bytes());
         out.extend_from_slice(b"\r\nDate: ");
-        out.extend_from_slice(date.as_str().as_bytes());
+        out.extend_from_slice(date.as_bytes());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.fields);
         match body {
@@ -199,7 +213,7 @@ fn write_field(name: &str, value: &[u8], out: &mut Vec<u8>) -> Result<()> {
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(Error::new(ErrorKind::Invalid, format!("field name {name:?} is not a token")));
     }
-    if !value.iter().all(|b| matches!(b, b'\t' | b' '..=b'~' | 0x80..)) {
+    if !value.iter().all(|&b| b >= b' ' && b != 0x7f || b == b'\t') {
         return Err(Error::new(ErrorKind::Invalid, format!("the value of field {name} has a control character")));
     }
     out.extend_from_slice(name.as_bytes());
@@ -210,20 +224,21 @@ fn write_field(name: &str, value: &[u8], out: &mut Vec<u8>) -> Result<()> {
 }
 
 fn decimal(n: u64, out: &mut Vec<u8>) {
-    digits(n, 10, out);
+    digits::<10>(n, out);
 }
 
 fn hexadecimal(n: u64, out: &mut Vec<u8>) {
-    digits(n, 16, out);
+    digits::<16>(n, out);
 }
 
-fn digits(mut n: u64, base: u64, out: &mut Vec<u8>) {
+/// The base is known when this is compiled, so that nothing is divided.
+fn digits<const BASE: u64>(mut n: u64, out: &mut Vec<u8>) {
     let mut buffer = [0; 20];
     let mut at = buffer.len();
     loop {
         at -= 1;
-        buffer[at] = b"0123456789abcdef"[(n % base) as usize];
-        n /= base;
+        buffer[at] = b"0123456789abcdef"[(n % BASE) as usize];
+        n /= BASE;
         if n == 0 {
             break out.extend_from_slice(&buffer[at..]);
         }

@@ -9,7 +9,10 @@ use crate::controller::values;
 use crate::server::{Call, Refusal, Reply};
 
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    Ok(Reply::Json(200, json!({"jobs": shapes::names(&call.cx.jobs())})))
+    let mut text = b"{\"jobs\":".to_vec();
+    shapes::names_text(call.cx.job_names(), &mut text);
+    text.push(b'}');
+    Ok(Reply::JsonText(200, text))
 }
 
 pub(super) fn of_session(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {

@@ -1,18 +1,25 @@
 //! `/status`: how jobs stand, in few words.
 
-use serde_json::json;
-
 use super::processes::job_of;
 use super::shapes;
 use crate::server::{Call, Refusal, Reply};
 
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let mut jobs = Vec::new();
-    call.cx.walk(|info| jobs.push(shapes::status(&info)));
-    Ok(Reply::Json(200, json!({ "jobs": jobs })))
+    let mut text = b"{\"jobs\":[".to_vec();
+    let start = text.len();
+    call.cx.walk(|info| {
+        if text.len() > start {
+            text.push(b',');
+        }
+        shapes::status_text(&info, &mut text);
+    });
+    text.extend_from_slice(b"]}");
+    Ok(Reply::JsonText(200, text))
 }
 
 pub(super) fn one(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name = job_of(call)?;
-    Ok(Reply::Json(200, shapes::status(&call.cx.info(name.as_str())?)))
+    let mut text = Vec::with_capacity(256);
+    shapes::status_text(&call.cx.info_of(&name)?, &mut text);
+    Ok(Reply::JsonText(200, text))
 }

@@ -90,7 +90,12 @@ impl Services {
 
     /// The service of a path, still percent-encoded, and what follows its prefix.
     fn find<'a>(&self, path: &'a str) -> Option<(usize, &'a str)> {
+        let start = path.as_bytes().get(1).copied()?;
         self.services.iter().enumerate().find_map(|(index, service)| {
+            // Nearly all requests are for something else, which mostly shows at once.
+            if start != service.prefix.as_bytes()[1] && start != b'%' {
+                return None;
+            }
             let mut rest = path;
             for wanted in service.prefix[1..].split('/') {
                 let after = rest.strip_prefix('/')?;

@@ -79,24 +79,19 @@ impl Held {
 }
 
 impl HttpServer {
-    /// Answers a request if it is for a service; otherwise gives it back.
-    pub(in crate::server) fn sockjs_request(
-        &mut self,
-        cx: &mut Cx<'_>,
-        conn: &mut Conn,
-        request: Request,
-    ) -> Option<Request> {
-        let Some((service, rest)) = self.sockjs.find(request.head.path()) else { return Some(request) };
+    /// Answers a request that is for a service; false if it is for none.
+    pub(in crate::server) fn sockjs_request(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, request: &Request) -> bool {
+        let Some((service, rest)) = self.sockjs.find(request.head.path()) else { return false };
         let place = Place::parse(rest);
         let cookie = matches!(place, Some(Place::Session(..))) && self.sockjs.services[service].config.cookie;
-        let answer = match self.sockjs_place(cx, conn, service, place, &request) {
+        let answer = match self.sockjs_place(cx, conn, service, place, request) {
             Ok(Some(answer)) => answer,
-            Ok(None) => return None,
+            Ok(None) => return true,
             Err(refusal) => refusal.into(),
         };
         let exchange = request.head.exchange();
         self.sockjs_answer(conn, (&request.head, exchange), cookie, answer);
-        None
+        true
     }
 
     /// The answer; `None` if the connection has become something that goes on.

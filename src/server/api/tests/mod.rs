@@ -109,8 +109,7 @@ impl Node {
         let request = Request { head, body: body.into(), peer: Peer::Tcp(SocketAddr::from(([127, 0, 0, 1], 1))) };
         let path = path_segments(request.head.path()).expect("a path");
         let found = self.router.find(request.head.method(), &path)?;
-        let params = self.router.params(found, &path);
-        let handler = self.router.handler(found);
+        let (handler, params) = self.router.open(found, &path);
         let metrics = self.metrics.lock().expect("not poisoned");
         let mut answer = handler(&mut Call {
             cx: &mut self.manager.cx(),

@@ -1,0 +1,122 @@
+//! The shapes that are asked for most, as text without the tree, which takes most of the time.
+
+use super::shapes::{log, state};
+use crate::config::write_job;
+use crate::process::{JobInfo, JobName, JobState, Pid};
+
+/// Appends members to an object: each begins with a comma, of which the first becomes the brace.
+macro_rules! members {
+    ($out:expr, $($name:literal: $value:expr,)*) => {
+        $(
+            $out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
+            serde_json::to_writer(&mut *$out, $value).expect("memory takes everything");
+        )*
+    };
+}
+
+/// The text of [`job`](super::shapes::job).
+#[must_use]
+pub fn job_text(info: &JobInfo) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    name(&info.name, &mut out);
+    members! { &mut out,
+        "active": &(info.state == JobState::Active),
+        "state": state(info.state),
+        "running": &info.running,
+        "running_out": &info.running_out,
+        "numprocesses": &info.numprocesses,
+        "max_processes": &info.numprocesses,
+    }
+    out.extend_from_slice(b",\"processes\":");
+    pids(&info.processes, &mut out);
+    out.extend_from_slice(b",\"ending\":");
+    pids(&info.ending, &mut out);
+    members! { &mut out, "logs": &info.logs.iter().map(log).collect::<Vec<_>>(), }
+    out.extend_from_slice(b",\"config\":");
+    write_job(&info.config, &mut out);
+    out.push(b'}');
+    out
+}
+
+/// Appends the text of [`status`](super::shapes::status).
+pub fn status_text(info: &JobInfo, out: &mut Vec<u8>) {
+    name(&info.name, out);
+    members! { out,
+        "active": &(info.state == JobState::Active),
+        "state": state(info.state),
+        "running": &info.running,
+        "numprocesses": &info.numprocesses,
+        "max_processes": &info.numprocesses,
+    }
+    out.extend_from_slice(b",\"ending\":");
+    pids(&info.ending, out);
+    out.push(b'}');
+}
+
+/// Appends the text of a list of names as 0.5 writes them: `session.label`.
+pub fn names_text<'a>(names: impl IntoIterator<Item = &'a JobName>, out: &mut Vec<u8>) {
+    list(names, out, |name, out| {
+        // They have nothing to escape.
+        out.push(b'"');
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.push(b'"');
+    });
+}
+
+/// The brace and the first member.
+fn name(name: &JobName, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"name\":\"");
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.push(b'"');
+}
+
+fn pids(pids: &[Pid], out: &mut Vec<u8>) {
+    list(pids, out, |pid, out| serde_json::to_writer(out, &pid.0).expect("memory takes everything"));
+}
+
+/// Appends a list.
+fn list<T>(items: impl IntoIterator<Item = T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (n, item) in items.into_iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::Manager;
+    use crate::controller::shapes::{job, names, status};
+    use crate::process::JobConfig;
+
+    fn read(text: &[u8]) -> Value {
+        serde_json::from_slice(text).expect("JSON")
+    }
+
+    #[test]
+    fn texts_are_those_of_the_trees() {
+        let mut manager = Manager::new().expect("a manager");
+        for config in [
+            JobConfig::new("shop.web", "bin/web \"é\" '\n'").expect("valid").arg("\u{1}").env("A", "\\").cwd("/"),
+            JobConfig::new("x", "y").expect("valid").redirect_output(["out", "err"]).numprocesses(0),
+        ] {
+            let name = config.name.clone();
+            manager.load(config, name.session() == "shop").expect("loaded");
+            let info = manager.info(name.as_str()).expect("it is loaded");
+            assert_eq!(read(&job_text(&info)), job(&info));
+            let mut text = Vec::new();
+            status_text(&info, &mut text);
+            assert_eq!(read(&text), status(&info));
+        }
+        let jobs = manager.jobs();
+        let mut text = Vec::new();
+        names_text(jobs.iter().map(|name| &**name), &mut text);
+        assert_eq!(read(&text), names(&jobs));
+    }
+}
