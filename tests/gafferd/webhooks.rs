@@ -142,8 +142,13 @@ fn the_patterns_of_both_generations() {
     let mut node = Node::new(quick(), &hooks);
     node.load("dummy", "sleep 1000");
     node.updates("dummy", 1);
+    // They count as running before the system has started them.
     eventually("two processes", || {
-        node.handle.call(|cx| cx.info("dummy").map(|info| info.running)).ok()?.ok().filter(|n| *n == 2)
+        let started = |cx: &mut gaffer::manager::Cx<'_>| {
+            let pids = cx.pids("dummy").unwrap_or_default();
+            pids.iter().filter(|pid| cx.process(**pid).is_ok_and(|process| process.os_pid.is_some())).count()
+        };
+        node.handle.call(started).ok().filter(|n| *n == 2)
     });
     node.handle.call(|cx| cx.unload("dummy")).expect("it runs").expect("loaded");
     node.end();

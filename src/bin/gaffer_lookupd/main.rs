@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gaffer::cli::{self, Asked, Code, Failure, daemon};
 use gaffer::config::{Address, LookupdConfig};
-use gaffer::log::{Log, LogLevel};
+use gaffer::log::{Log, LogLevel, Ration};
 use gaffer::lookup::announcer;
 use gaffer::lookup::registry::Limits;
 use gaffer::lookup::server::{self, Directory, Doors};
@@ -77,11 +77,13 @@ impl Running {
         limits.ping_interval = config.ping_interval;
         let directory = Directory::new(limits);
         let mut http = server::bind_guarded(settings(&args, &config, &tls), &directory, &doors)?;
-        let answers = log.clone();
+        let (answers, mut ration) = (log.clone(), Ration::default());
         http.on_answer(move |answered: &Answered<'_>| match answered.status {
-            401 | 403 => answers.record(LogLevel::Warning, format_args!("refused: {answered}"), Default::default()),
+            401 | 403 => ration.warn(&answers, format_args!("refused: {answered}")),
             _ => answers.record(LogLevel::Debug, answered, Default::default()),
         });
+        let (handshakes, mut ration) = (log.clone(), Ration::default());
+        http.on_failed_handshake(move |failed| ration.warn(&handshakes, failed));
         let secure = config.ssl.is_secure();
         let shown = |address: &LocalAddr| match address {
             LocalAddr::Tcp(_) if secure => format!("{address} (TLS)"),

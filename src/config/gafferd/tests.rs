@@ -111,6 +111,13 @@ fn every_key_of_gaffer() {
         c.lookupd_addresses = strings(&["http://a:1", "http://b:1"]);
     });
     gaffer("lookupd_address1", "https://a", json!("https://a"), |c| c.lookupd_addresses = strings(&["https://a"]));
+    gaffer("lookupd_address", "ws://a wss://a:1", json!(["ws://a", "wss://a:1"]), |c| {
+        c.lookupd_addresses = strings(&["http://a", "https://a:1"]);
+    });
+    let key = "0123456789abcdef";
+    gaffer("lookup_key", key, json!(key), |c| c.lookup_key = Some(SharedKey::new(key).expect("a key")));
+    gaffer("lookup_key_file", "/k", json!("/k"), |c| c.lookup_key_file = Some("/k".into()));
+    gaffer("lookup_ping_interval", "2.5", json!(2.5), |c| c.lookup_ping_interval = Duration::from_millis(2500));
     gaffer("broadcast_address", "http://h:1", json!("http://h:1"), |c| c.broadcast_address = Some("http://h:1".into()));
     gaffer("daemonize", "yes", json!(true), |c| c.daemonize = true);
     gaffer("pidfile", "/run/p", json!("/run/p"), |c| c.pidfile = Some("/run/p".into()));
@@ -133,7 +140,14 @@ fn every_key_of_gaffer() {
     gaffer("log_history", "0", json!(0), |c| c.log_history = 0);
     gaffer("log_history_total", "1 MiB", json!(1 << 20), |c| c.log_history_total = 1 << 20);
     // With `http_endpoints`, `include` and `include_dir`, which have tests of their own.
-    assert_eq!(tables::GAFFER.len(), 24);
+    assert_eq!(tables::GAFFER.len(), 27);
+    let e = read("[gaffer]\nlookup_key = secret\n").expect_err("too short").to_string();
+    assert!(
+        e.contains("g.ini:2:14: lookup_key: a key has 16 to 256 characters, not 6") && !e.contains("secret"),
+        "{e}"
+    );
+    let shown = format!("{:?}", read(&format!("[gaffer]\nlookup_key = {key}\n")).expect("a key"));
+    assert!(!shown.contains(key), "{shown}");
     assert_eq!(
         read("[gaffer]\nDaemonize = true\nLookupd_Address_B = http://b\nlookupd_addressA: http://a")
             .expect("case")
