@@ -301,7 +301,7 @@ impl Manager {
                 Owner::Monitor(id) => self.supervisor.monitor_due(id),
                 Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) | Owner::Log(_) => {}
             },
-            Ready::Woken => {}
+            Ready::Woken => streams::logs_have_room(&mut self.cx()),
         }
     }
 

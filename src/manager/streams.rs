@@ -312,6 +312,13 @@ pub(super) fn ready(cx: &mut Cx<'_>, pid: Pid, index: usize) {
 /// Reads what is left of all streams of a process that has ended, as far as nobody has paused them.
 pub(super) fn drain(cx: &mut Cx<'_>, pid: Pid) {
     for index in 0..cx.children.stream_count(pid) {
+        let Supervisor { children, logs, .. } = &mut *cx.supervisor;
+        // That old logs wait to be deleted is no reason to tell the exit first.
+        if let Some(stream) = children.stream_mut(pid, index) {
+            if stream.log.as_ref().is_some_and(|feed| logs.is_open(feed)) {
+                stream.log_is_ready();
+            }
+        }
         read(cx, pid, index, DRAIN, Reading::Drain);
     }
 }
@@ -336,7 +343,7 @@ fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, why: Reading
         if stream.is_paused() && why != Reading::Last {
             break;
         }
-        if why != Reading::Last && !log_is_open(cx, pid, index) {
+        if why != Reading::Last && !log_is_open(cx, pid, index, why) {
             break;
         }
         let spliced = log_directly(cx, pid, index, budget);
@@ -371,10 +378,11 @@ fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, why: Reading
 }
 
 /// Whether the stream's log can take more; if not, the stream waits for it.
-fn log_is_open(cx: &mut Cx<'_>, pid: Pid, index: usize) -> bool {
+fn log_is_open(cx: &mut Cx<'_>, pid: Pid, index: usize, why: Reading) -> bool {
     let Supervisor { children, logs, .. } = &mut *cx.supervisor;
     let Some(stream) = children.stream_mut(pid, index) else { return true };
-    let is_open = stream.log.as_ref().is_none_or(|feed| logs.is_open(feed));
+    let is_open =
+        stream.log.as_ref().is_none_or(|feed| logs.is_open(feed) && (why == Reading::Drain || logs.has_room(feed)));
     if !is_open {
         stream.wait_for_log();
     }
@@ -408,6 +416,19 @@ fn log_directly(cx: &mut Cx<'_>, pid: Pid, index: usize, max: usize) -> Option<M
 fn tell(cx: &mut Cx<'_>, sink: SinkId) {
     if let Some((source, reason)) = cx.logs.take_report(sink) {
         cx.fault(&source, &reason);
+    }
+}
+
+/// The loop was woken: old logs may be gone, for which streams have waited.
+pub(super) fn logs_have_room(cx: &mut Cx<'_>) {
+    let Supervisor { children, logs, .. } = &mut *cx.supervisor;
+    if !logs.go_on() {
+        return;
+    }
+    for stream in children.streams_mut().filter(|stream| stream.log_behind) {
+        if stream.log.as_ref().is_none_or(|feed| logs.is_open(feed) && logs.has_room(feed)) {
+            stream.log_is_ready();
+        }
     }
 }
 

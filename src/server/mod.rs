@@ -91,6 +91,7 @@ pub use answered::Answered;
 pub use call::{Call, Counters, FeedMode, FeedSource, FeedSpec, Peer, Provided, Refusal, Reply, Request, Socket};
 pub use channel::{channel_socket, guarded_channel};
 pub use config::{Config, Endpoint};
+#[cfg(feature = "lookup")]
 pub(crate) use guard::no_key;
 pub use guard::{Audit, Guard, Needs, key_of};
 pub use handshakes::FailedHandshake;

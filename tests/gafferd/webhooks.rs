@@ -302,6 +302,33 @@ fn reload_and_run_time() {
 }
 
 #[test]
+fn reload_changes_how_posts_are_made() {
+    let receiver = Receiver::new(|_| Answer::Status(503));
+    let folder = Folder::new();
+    let text = |settings: &str| {
+        let url = receiver.url("/hook");
+        ini(&format!("[webhooks]\ntries = 100\ncreate = {url}\n{settings}\n[job:a]\ncmd = sleep 1000\n"))
+    };
+    let config = folder.write("c.ini", &text("pause = 3600\nmax_pause = 3600"));
+    let shown = config.display().to_string();
+    let (code, out, err) = run(&["-c", &shown, "--check"]);
+    let want = "webhooks 100 tries of 10 s, pauses of 3600 to 3600 s, 1000 wait for a URL, 1000 more hooks, the end waits 5 s\n";
+    assert!(code == 0 && out.contains(want), "{out}{err}");
+    let mut gafferd = Gafferd::start(&config, &[]);
+    eventually("the first try", || (!receiver.posts().is_empty()).then_some(()));
+    folder.write("c.ini", &text("pause = 0.01\nmax_pause = 0.001"));
+    gafferd.signal(Signal::HUP);
+    let line = gafferd.line("reload refused");
+    assert!(line.contains("c.ini:7:1: webhooks: max_pause (0.001 s) is shorter than pause (0.01 s)"), "{line}");
+    receiver.answer(Answer::Status(200));
+    // Nobody waits for an hour any more.
+    folder.write("c.ini", &text("pause = 0.01\nstop_timeout = 0"));
+    gafferd.signal(Signal::HUP);
+    gafferd.line("/hook answers again; 0 events were lost");
+    gafferd.stop();
+}
+
+#[test]
 fn what_cannot_work_is_refused_at_the_start() {
     let folder = Folder::new();
     let config = folder.write("c.ini", &ini("[webhooks]\nexit = https://127.0.0.1/x?token=1#y\n"));

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,6 +15,28 @@ use serde_json::{Value, json};
 
 use crate::util::{Folder, eventually};
 
+/// So many clusters at a time: on one core more of them would wait for each other longer than tests wait for them.
+static FREE: (Mutex<u32>, Condvar) = (Mutex::new(2), Condvar::new());
+
+/// The right to one cluster.
+struct Permit;
+
+impl Permit {
+    fn wait() -> Self {
+        let free = FREE.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = FREE.1.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Self
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        *FREE.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        FREE.1.notify_one();
+    }
+}
+
 pub(crate) struct Cluster {
     folder: Folder,
     members: Vec<Member>,
@@ -21,6 +44,7 @@ pub(crate) struct Cluster {
     /// Further arguments of each member.
     args: Vec<String>,
     scheme: &'static str,
+    _permit: Arc<Permit>,
 }
 
 struct Member {
@@ -54,12 +78,19 @@ impl Cluster {
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(10)));
         let agent: ureq::Agent = config.proxy(None).build().into();
+        let permit = Arc::new(Permit::wait());
         for _ in 0..10 {
             let (clients, peers) = (ports(n), ports(n));
             let member = |(client, peer)| Member { client, peer, child: None };
             let members = clients.into_iter().zip(peers).map(member).collect();
-            let mut cluster =
-                Self { folder: Folder::new(), members, agent: agent.clone(), args: args.to_vec(), scheme };
+            let mut cluster = Self {
+                folder: Folder::new(),
+                members,
+                agent: agent.clone(),
+                args: args.to_vec(),
+                scheme,
+                _permit: Arc::clone(&permit),
+            };
             (0..n).for_each(|at| cluster.spawn(at));
             // Somebody else may have got one of the ports meanwhile; then that member ends.
             let is_up = eventually("a cluster, or a port that is somebody else's", || {

@@ -61,7 +61,7 @@ fn listen(server: &LookupServer) -> Receiver<LookupEvent> {
 
 #[track_caller]
 fn next(events: &Receiver<LookupEvent>) -> String {
-    let event = events.recv_timeout(Duration::from_secs(30)).expect("an event");
+    let event = events.recv_timeout(Duration::from_secs(60)).expect("an event");
     let about = event.job().map(|job| format!(" {job}")).unwrap_or_default();
     format!("{}{about}", event.event)
 }

@@ -288,12 +288,18 @@ fn webhooks() {
         secret: Some("se cret".to_owned()),
         tries: 5,
         timeout: Duration::from_millis(2500),
+        pause: Duration::from_millis(500),
+        max_pause: Duration::from_secs(20),
         queue: 9,
+        max_hooks: 0,
+        stop_timeout: Duration::ZERO,
     };
-    let ini = "[webhooks]\n. = http://a/all\nproc.Web.exit = http://a,b/x https://c\n  http://a,b/x\nsecret = se cret\ntries = 5\ntimeout = 2.5\nqueue = 9";
-    let json = json!({".": "http://a/all", "proc.Web.exit": ["http://a,b/x", "https://c"], "secret": "se cret", "tries": 5, "timeout": 2.5, "queue": 9});
+    let ini = "[webhooks]\n. = http://a/all\nproc.Web.exit = http://a,b/x https://c\n  http://a,b/x\nsecret = se cret\ntries = 5\ntimeout = 2.5\nqueue = 9\n\
+        pause = .5\nmax_pause = 20\nmax_hooks = 0\nstop_timeout = 0";
+    let json = json!({".": "http://a/all", "proc.Web.exit": ["http://a,b/x", "https://c"], "secret": "se cret", "tries": 5,
+        "timeout": 2.5, "queue": 9, "pause": 0.5, "max_pause": 20, "max_hooks": 0, "stop_timeout": 0});
     both(ini, &json!({"webhooks": json}), &want);
-    assert_eq!(tables::WEBHOOKS.len(), 4);
+    assert_eq!(tables::WEBHOOKS.len(), 8);
     assert!(!format!("{:?}", read(ini).expect("read")).contains("se cret"));
 
     for (text, want) in [
@@ -306,6 +312,11 @@ fn webhooks() {
         ("{\"webhooks\": {\"exit\": 3}}", "g.ini:1:23: webhooks.exit: expected a list of URLs, found 3"),
         ("{\"webhooks\": {\"exit\": [3]}}", "g.ini:1:23: webhooks.exit[0]: expected text, found 3"),
         ("[webhooks]\ntries = 0", "g.ini:2:9: tries: expected a number from 1 to 100, found 0"),
+        ("[webhooks]\npause = 0", "g.ini:2:9: pause: expected a number of seconds, more than 0, found \"0\""),
+        ("[webhooks]\npauses = 1", "g.ini:2:1: there is no event `pauses`; did you mean `pause`?"),
+        ("[webhooks]\nmax_pause = .5", "g.ini:2:1: webhooks: max_pause (0.5 s) is shorter than pause (1 s)"),
+        ("[webhooks]\npause = 61", "g.ini:2:1: webhooks: max_pause (60 s) is shorter than pause (61 s)"),
+        ("[webhooks]\nstop_timeout = soon", "g.ini:2:16: stop_timeout: expected a number of seconds, found \"soon\""),
     ] {
         fails(text, want);
     }
