@@ -22,6 +22,7 @@ pub(crate) mod lock;
 pub mod notify;
 mod null;
 pub mod pidfile;
+mod resident;
 pub mod signal;
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) mod socket;
@@ -37,6 +38,7 @@ pub(crate) mod writable;
 
 pub use exit::ExitWatch;
 pub use pidfile::Pidfile;
+pub use resident::give_back;
 pub use signal::{Sent, group_alive, signal_group, signal_process};
 pub use spawn::{ChildFd, Group, SpawnError, SpawnPlan, Spawned, Spawner, Step, Terminal};
 pub use users::Credentials;

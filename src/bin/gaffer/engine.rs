@@ -7,6 +7,7 @@ use gaffer::cli::{self, Code, Failure};
 use gaffer::console::ConsoleOutput;
 use gaffer::manager::{App, Cx};
 use gaffer::process::{JobConfig, Restart, Signal};
+use gaffer::rest::Rest;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::suggest::hint;
 use gaffer::sys::{limits, tty};
@@ -60,6 +61,7 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
     let signals = SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend);
     manager.add_app(signals.default_at_end());
     manager.add_app(Terminal(tty::Modes::of_stdin()));
+    manager.add_app(Rest::new());
     for job in jobs {
         manager.load(job, true)?;
     }

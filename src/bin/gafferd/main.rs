@@ -28,6 +28,7 @@ use gaffer::console::{ConsoleOutput, Options, Verbosity};
 use gaffer::history::History;
 use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
+use gaffer::rest::Rest;
 use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::sys::Pidfile;
@@ -147,6 +148,7 @@ impl Running {
             signals = signals.on("CHLD".parse()?, SignalAction::Call(Box::new(move |cx, _| cx.mail(reaper, Look))));
         }
         manager.add_app(signals);
+        manager.add_app(Rest::new());
         for (config, start) in jobs.iter() {
             manager.load(Arc::clone(config), start)?;
         }
