@@ -10,7 +10,7 @@
 //! sub-commands, their options may also stand before the sub-command's name.
 //!
 //! Tools that talk to a node also share its options ([`node`]), how they name jobs ([`names`]), how they wait
-//! ([`wait`]) and how they show tables ([`table`]). Daemons share how they begin ([`daemon`]).
+//! ([`wait`]) and how they show tables ([`table`]) and output (`logs`). Daemons share how they begin ([`daemon`]).
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,8 @@ pub mod daemon;
 pub mod definitions;
 mod duration;
 mod help;
+#[cfg(all(feature = "client", feature = "config", feature = "console"))]
+pub mod logs;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod names;
 #[cfg(all(feature = "client", feature = "config"))]

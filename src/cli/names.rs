@@ -101,6 +101,12 @@ pub fn all(server: &Server) -> Result<Vec<JobName>, Failure> {
     names.iter().map(|name| job_name(name)).collect()
 }
 
+/// A job as people type it: the label in this session, else with its own.
+#[must_use]
+pub fn shown<'a>(name: &'a JobName, session: &str) -> &'a str {
+    if name.session() == session { name.label() } else { name.as_str() }
+}
+
 /// Whether a word names all that match it.
 #[must_use]
 pub fn is_pattern(word: &str) -> bool {

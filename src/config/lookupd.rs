@@ -42,6 +42,13 @@ pub struct LookupdConfig {
     pub anonymous_read: bool,
     /// How often nodes are to give a sign of life; after three without one they are gone. Default: 15 s.
     pub ping_interval: Duration,
+    /// `memory`, or the URL of an etcd cluster in which lookup servers share what they know: `etcd://HOST:PORT[,…][/PREFIX]`, or `etcds://…`. It is
+    /// read at the start. Default: none, memory.
+    pub registry: Option<String>,
+    /// How long etcd keeps what a lookup server that died has left: 2 to 3600 whole seconds. Default: 15 s.
+    pub registry_ttl: Duration,
+    /// `etcd_cert`, `etcd_key` and `etcd_cacert`: the certificate to show to etcd, and the authorities to believe. Only for `etcds://`.
+    pub etcd: Ssl,
     /// Further names of this host that requests may name. Default: none.
     pub allow_hosts: Vec<String>,
     /// Origins that browsers may call from; `*` for all. Default: none.
@@ -68,6 +75,9 @@ impl Default for LookupdConfig {
             read_key_file: None,
             anonymous_read: false,
             ping_interval: Duration::from_secs(15),
+            registry: None,
+            registry_ttl: Duration::from_secs(15),
+            etcd: Ssl::default(),
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),
             daemonize: false,
@@ -100,6 +110,11 @@ static KEYS: &[Key<LookupdConfig>] = table! {
     "read_key_file": |c, _, v| path(v).map(|file| c.read_key_file = file), |c| path_json(c.read_key_file.as_ref());
     "anonymous_read": |c, _, v| v.boolean().map(|yes| c.anonymous_read = yes), |c| unless(&c.anonymous_read, &false);
     "ping_interval": |c, _, v| v.some_seconds().map(|t| c.ping_interval = t), |c| Some(seconds(c.ping_interval));
+    "registry": |c, _, v| v.optional().map(|url| c.registry = url.filter(|url| *url != "memory").map(str::to_owned)), |c| c.registry.clone().map(Into::into);
+    "registry_ttl": |c, _, v| v.some_seconds().map(|t| c.registry_ttl = t), |c| Some(seconds(c.registry_ttl));
+    "etcd_cacert": |c, _, v| path(v).map(|file| c.etcd.cacert = file), |c| path_json(c.etcd.cacert.as_ref());
+    "etcd_cert": |c, _, v| path(v).map(|file| c.etcd.certfile = file), |c| path_json(c.etcd.certfile.as_ref());
+    "etcd_key": |c, _, v| path(v).map(|file| c.etcd.keyfile = file), |c| path_json(c.etcd.keyfile.as_ref());
     "allow_hosts": |c, _, v| v.list().map(|hosts| c.allow_hosts = hosts), |c| listed(&c.allow_hosts);
     "allow_origins": |c, _, v| v.list().map(|origins| c.allow_origins = origins), |c| listed(&c.allow_origins);
     "daemonize": |c, _, v| v.boolean().map(|yes| c.daemonize = yes), |c| unless(&c.daemonize, &false);
@@ -189,7 +204,7 @@ impl LookupdConfig {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`]: a key or authorities of TLS without a certificate, something about readers where nobody is asked for a key, or
-    /// two answers to the question who may read.
+    /// two answers to the question who may read; something about etcd where the registry is not there.
     pub fn check(&self) -> Result<()> {
         let invalid = |what: &'static str| Err(Error::new(ErrorKind::Invalid, what));
         if self.ssl != Ssl::default() && !self.ssl.is_secure() {
@@ -203,6 +218,15 @@ impl LookupdConfig {
         }
         if self.read_key_file.is_some() && self.anonymous_read {
             return invalid("read_key_file and anonymous_read exclude each other: who may read?");
+        }
+        if self.etcd != Ssl::default() && !self.registry.as_ref().is_some_and(|url| url.starts_with("etcds://")) {
+            return invalid("etcd_cacert, etcd_cert and etcd_key are for a registry at etcds://…");
+        }
+        if self.registry.is_none() && self.registry_ttl != Self::default().registry_ttl {
+            return invalid("registry_ttl is for a registry at etcd://…");
+        }
+        if !(2..=3600).contains(&self.registry_ttl.as_secs()) || self.registry_ttl.subsec_nanos() > 0 {
+            return invalid("registry_ttl: expected 2 to 3600 whole seconds");
         }
         Ok(())
     }
@@ -233,13 +257,15 @@ mod tests {
         let text = "[lookupd]\nbind = 127.0.0.1:${PORT} unix:%(here)s/l.sock\nbacklog = 5\ncertfile = c\nkeyfile = k\n\
                     cacert = a\nkey_file = n\nread_key_file = r\nping_interval = 2.5\nallow_hosts = h\n\
                     allow_origins = *\ndaemonize = yes\npidfile = p\nerror_log = e\nlog_level = error\n\
-                    log_format = json\nanonymous_read = no\n";
+                    log_format = json\nanonymous_read = no\nregistry = etcds://e\nregistry_ttl = 20\netcd_cacert = ea\n\
+                    etcd_cert = ec\netcd_key = ek\n";
         let config = read(text).expect("all of them");
         config.check().expect("they fit");
         let want = json!({
             "bind": ["127.0.0.1:7", "unix:/f/l.sock"], "backlog": 5, "certfile": "c", "keyfile": "k", "cacert": "a",
             "key_file": "n", "read_key_file": "r", "ping_interval": 2.5, "allow_hosts": ["h"], "allow_origins": ["*"],
             "daemonize": true, "pidfile": "p", "error_log": "e", "log_level": "error", "log_format": "json",
+            "registry": "etcds://e", "registry_ttl": 20, "etcd_cacert": "ea", "etcd_cert": "ec", "etcd_key": "ek",
         });
         assert_eq!(config.to_json(), want);
         for key in KEYS {
@@ -272,6 +298,11 @@ mod tests {
         for (text, want) in [
             ("cacert = a\n", "keyfile and cacert are for a certfile"),
             ("anonymous_read = yes\n", "are for a key_file, which is not set"),
+            ("registry = memory\netcd_cert = c\n", "are for a registry at etcds://"),
+            ("registry = etcd://a\netcd_cacert = c\n", "are for a registry at etcds://"),
+            ("registry_ttl = 20\n", "is for a registry at etcd://"),
+            ("registry = etcd://a\nregistry_ttl = 2.5\n", "expected 2 to 3600 whole seconds"),
+            ("registry = etcd://a\nregistry_ttl = 1\n", "expected 2 to 3600 whole seconds"),
             ("key_file = n\nread_key_file = r\nanonymous_read = yes\n", "exclude each other"),
         ] {
             let e = read(&format!("[lookupd]\n{text}")).expect("well-formed").check().expect_err(text).to_string();

@@ -46,7 +46,7 @@ pub struct ConsoleOutput {
 struct Shown {
     instance: u32,
     /// Streams that have not ended.
-    streams: usize,
+    streams: u32,
     exited: bool,
 }
 
@@ -128,7 +128,7 @@ impl ConsoleOutput {
             [out, err] if out == err => 1,
             outputs => outputs.len(),
         };
-        let streams = if self.output { outputs + config.custom_streams.len() } else { 0 };
+        let streams = if self.output { (outputs + config.custom_streams.len()) as u32 } else { 0 };
         let shown = Shown { instance: process.instance, streams, exited: false };
         self.processes.insert(process.pid, shown);
         if let Some(console) = &mut self.console {

@@ -19,6 +19,9 @@ use crate::{Error, ErrorKind, Result};
 /// A buffer that has grown beyond this is not used again.
 const KEEP: usize = 512 * 1024;
 
+/// Buffers that nobody has needed for so long are given back.
+const REST: Duration = Duration::from_secs(1);
+
 /// Writes buffers to a descriptor, in order, from a thread of its own.
 ///
 /// Nothing is lost: partial writes go on, interrupted ones are repeated, and where somebody else has
@@ -156,7 +159,16 @@ impl Shared {
                 if state.closing {
                     return;
                 }
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = if state.spare.is_empty() {
+                    self.work.wait(state).unwrap_or_else(PoisonError::into_inner)
+                } else {
+                    let waited = self.work.wait_timeout(state, REST);
+                    let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                    if timeout.timed_out() && state.queue.is_empty() {
+                        state.spare = Vec::new();
+                    }
+                    state
+                };
                 continue;
             };
             state.writing = true;

@@ -79,8 +79,6 @@ pub struct EventLoop<T> {
     last_id: u64,
     /// When the last wait ended.
     now: Instant,
-    /// Counts turns, to know which reports of a source belong to the same one.
-    turn: u64,
 }
 
 /// What the loop shares with its guards and wakers, which may be on other threads and outlive it.
@@ -95,8 +93,8 @@ struct Shared {
 struct Registered<T> {
     id: SourceId,
     owner: T,
-    /// Where the source was last reported: the turn, and the place in its list.
-    reported: (u64, usize),
+    /// Its last place in a turn's list.
+    reported: u32,
 }
 
 /// Something that is ready.
@@ -150,7 +148,6 @@ impl<T: Copy> EventLoop<T> {
             timers: Timers::new(),
             last_id: 0,
             now: Instant::now(),
-            turn: 0,
         })
     }
 
@@ -168,7 +165,7 @@ impl<T: Copy> EventLoop<T> {
         self.forget_ended();
         let id = self.next_id();
         let source = Source::new(Arc::clone(&self.shared), id, fd, interest)?;
-        self.sources.insert(source::key(id) as u64, Registered { id, owner, reported: (0, 0) });
+        self.sources.insert(source::key(id) as u64, Registered { id, owner, reported: 0 });
         Ok(source)
     }
 
@@ -226,12 +223,11 @@ impl<T: Copy> EventLoop<T> {
         let waited = self.events.wait(&self.shared.poller, until);
         waited.map_err(|error| Error::io("the event loop cannot wait", error))?;
         self.now = Instant::now();
-        self.turn += 1;
         // After the wait, so that what other threads dropped meanwhile is not reported.
         self.forget_ended();
         for (key, readiness) in self.events.iter() {
             if let Some(source) = self.sources.get_mut(&key) {
-                source.report(readiness, self.turn, ready);
+                source.report(readiness, ready);
             }
         }
         while let Some((id, owner)) = self.timers.pop_expired(self.now) {
@@ -280,14 +276,13 @@ impl<T: Copy> EventLoop<T> {
 
 impl<T: Copy> Registered<T> {
     /// Lists the source, or adds to what is listed: kqueue reports reading and writing apart.
-    fn report(&mut self, readiness: Readiness, turn: u64, ready: &mut Vec<Ready<T>>) {
-        if self.reported.0 == turn {
-            if let Some(Ready::Source { readiness: listed, .. }) = ready.get_mut(self.reported.1) {
-                listed.add(readiness);
-            }
-            return;
+    fn report(&mut self, readiness: Readiness, ready: &mut Vec<Ready<T>>) {
+        match ready.get_mut(self.reported as usize) {
+            Some(Ready::Source { id, readiness: listed, .. }) if *id == self.id => return listed.add(readiness),
+            _ => {}
         }
-        self.reported = (turn, ready.len());
+        // A list is as long as the list of one wait. The place of another turn may be another source's.
+        self.reported = ready.len() as u32;
         ready.push(Ready::Source { id: self.id, owner: self.owner, readiness });
     }
 }

@@ -277,16 +277,16 @@ fn two_reports_of_one_source_are_one_entry() {
     // As kqueue gives them: reading and writing apart, with another source between.
     let read = Readiness { readable: true, writable: false, hangup: false, error: false };
     let write = Readiness { readable: false, writable: true, hangup: true, error: false };
-    let mut sources = [1, 2].map(|id| Registered { id: SourceId(id), owner: id, reported: (0, 0) });
+    let mut sources = [1, 2].map(|id| Registered { id: SourceId(id), owner: id, reported: 0 });
     let mut ready = Vec::new();
     for (at, readiness) in [(0, read), (1, read), (0, write)] {
-        sources[at].report(readiness, 1, &mut ready);
+        sources[at].report(readiness, &mut ready);
     }
     let both = Readiness { readable: true, writable: true, hangup: true, error: false };
     let entry = |id, readiness| Ready::Source { id: SourceId(id), owner: id, readiness };
     assert_eq!(ready, [entry(1, both), entry(2, read)]);
     ready.clear();
-    sources[1].report(write, 2, &mut ready);
+    sources[1].report(write, &mut ready);
     assert_eq!(ready, [entry(2, write)]);
 }
 

@@ -47,7 +47,7 @@ impl History {
 }
 
 /// The newest process of a job stands for all that have written to its file.
-fn origin(manager: &Supervisor, job: &JobInfo, label: &str, fds: &[i32]) -> Option<StreamOrigin> {
+pub(super) fn origin(manager: &Supervisor, job: &JobInfo, label: &str, fds: &[i32]) -> Option<StreamOrigin> {
     let process = manager.process(*job.processes.last()?).ok()?;
     Some(StreamOrigin {
         name: Arc::clone(&job.name),
@@ -70,5 +70,5 @@ fn tail(path: &Path, limit: u64, origin: &StreamOrigin) -> std::io::Result<Vec<R
     let skip = if start == 0 { 0 } else { bytes.iter().position(|&b| b == b'\n').map_or(0, |at| at + 1) };
     let time = metadata.modified()?;
     let lines = bytes[skip..].split_inclusive(|&b| b == b'\n');
-    Ok(lines.map(|line| Record { time, origin: origin.clone(), data: line.to_vec() }).collect())
+    Ok(lines.map(|line| Record { time, origin: origin.clone(), data: line.to_vec(), place: None }).collect())
 }

@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod files;
+mod position;
 mod query;
 mod recorder;
 mod ring;
@@ -42,6 +43,7 @@ mod store;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+pub(crate) use position::{Key, Position};
 pub use query::{JobPattern, Query};
 pub use recorder::Recorder;
 
@@ -100,6 +102,8 @@ pub struct Record {
     pub origin: StreamOrigin,
     /// The line with its line feed; without one if it is not finished.
     pub data: Vec<u8>,
+    /// Its place in the order of all, and the bytes of its stream up to its end; not of what was in a file.
+    pub(crate) place: Option<(u64, u64)>,
 }
 
 /// What a [`Query`] has found.

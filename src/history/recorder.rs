@@ -1,6 +1,5 @@
 //! What fills a history.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,58 +15,42 @@ use crate::process::{Event, JobName, Pid, ProcessInfo, What};
 #[derive(Debug)]
 pub struct Recorder {
     history: History,
+    /// One for all: there may be thousands of streams. It is put on those that are kept.
+    tap: Option<TapId>,
     processes: HashMap<Pid, Recorded>,
 }
 
 #[derive(Debug)]
 struct Recorded {
-    name: Arc<JobName>,
     /// The job's own bound.
     limit: Option<usize>,
-    taps: Vec<TapId>,
-    labels: Vec<String>,
+    /// Streams that are kept and have not ended.
+    open: u32,
     exited: bool,
 }
 
-/// A letter to itself: see whether this process has nothing more to say.
-struct Look(Pid);
-
 impl Recorder {
     pub(super) fn new(history: History) -> Self {
-        Self { history, processes: HashMap::new() }
+        Self { history, tap: None, processes: HashMap::new() }
     }
 
     fn record(&mut self, cx: &mut Cx<'_>, process: &ProcessInfo) {
         let config = &process.config;
         let limit = config.log_history.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        if self.processes.contains_key(&process.pid) || limit.unwrap_or(self.history.limits().stream) == 0 {
+        let Some(tap) = self.tap.filter(|_| limit.unwrap_or(self.history.limits().stream) > 0) else { return };
+        if self.processes.contains_key(&process.pid) {
             return;
         }
-        let outlets = config.outlets();
-        let custom = config.custom_streams.iter().map(String::as_str);
-        let mut labels: Vec<String> = outlets.iter().map(|o| o.label).chain(custom).map(str::to_owned).collect();
-        labels.sort_unstable();
-        labels.dedup();
-        labels.retain(|label| wants_history(config, label));
-        let tap = |label: &String| cx.tap_to_app(StreamSelector::pid(process.pid).label(label));
-        let taps: Vec<TapId> = labels.iter().map(tap).collect();
-        if !taps.is_empty() {
-            let recorded = Recorded { name: Arc::clone(&process.name), limit, taps, labels, exited: false };
-            self.processes.insert(process.pid, recorded);
+        let open = cx.tap_streams(tap, process.pid, |label| wants_history(config, label));
+        if open > 0 {
+            self.processes.insert(process.pid, Recorded { limit, open, exited: false });
         }
     }
 
-    /// Forgets a process that has ended, if its streams have.
-    fn forget_if_over(&mut self, cx: &mut Cx<'_>, pid: Pid) {
-        let over =
-            |recorded: &Recorded| recorded.exited && !recorded.labels.iter().any(|label| cx.has_stream(pid, label));
-        if self.processes.get(&pid).is_some_and(over) {
-            if let Some(recorded) = self.processes.remove(&pid) {
-                for tap in recorded.taps {
-                    cx.untap(tap);
-                }
-                self.history.lock().end(pid, &recorded.name);
-            }
+    fn forget_if_over(&mut self, pid: Pid, name: &Arc<JobName>) {
+        if self.processes.get(&pid).is_some_and(|recorded| recorded.exited && recorded.open == 0) {
+            self.processes.remove(&pid);
+            self.history.lock().end(pid, name);
         }
     }
 }
@@ -78,6 +61,7 @@ impl App for Recorder {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<()> {
+        self.tap = Some(cx.tap_to_app(StreamSelector::chosen()));
         // Those that were there before.
         for pid in cx.list().into_iter().chain(cx.ending()) {
             if let Ok(process) = cx.process(pid) {
@@ -96,35 +80,29 @@ impl App for Recorder {
                 }
             }
             What::Exit { pid, .. } => {
-                if let Some(recorded) = self.processes.get_mut(&pid) {
+                if let (Some(recorded), Some(name)) = (self.processes.get_mut(&pid), &event.job) {
                     recorded.exited = true;
+                    self.forget_if_over(pid, name);
                 }
-                self.forget_if_over(cx, pid);
             }
             _ => {}
         }
     }
 
-    fn output(&mut self, cx: &mut Cx<'_>, _: TapId, chunk: &StreamChunk<'_>) -> Flow {
+    fn output(&mut self, _: &mut Cx<'_>, _: TapId, chunk: &StreamChunk<'_>) -> Flow {
         let pid = chunk.origin.pid;
         match chunk.data {
             StreamData::Bytes(bytes) => {
                 let limit = self.processes.get(&pid).and_then(|recorded| recorded.limit);
                 self.history.lock().push(chunk.origin, limit, bytes, SystemTime::now());
             }
-            // The stream counts as open until this call is over.
             StreamData::End => {
-                if let Some(us) = cx.app_id() {
-                    cx.mail(us, Look(pid));
+                if let Some(recorded) = self.processes.get_mut(&pid) {
+                    recorded.open = recorded.open.saturating_sub(1);
+                    self.forget_if_over(pid, &chunk.origin.name);
                 }
             }
         }
         Flow::Continue
-    }
-
-    fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>) {
-        if let Ok(look) = message.downcast::<Look>() {
-            self.forget_if_over(cx, look.0);
-        }
     }
 }

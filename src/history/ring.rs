@@ -29,6 +29,10 @@ pub(super) struct Ring {
     first: u64,
     /// The first byte that is kept is in the middle of a line.
     cut: bool,
+    /// The place behind the last piece of which a byte was dropped, as far as notes tell.
+    dropped: u64,
+    /// The place behind the last piece.
+    newest: u64,
 }
 
 impl Ring {
@@ -51,12 +55,18 @@ impl Ring {
         if new.is_empty() {
             return;
         }
+        self.newest = order + 1;
         let room = limit.saturating_sub(2 * ARRIVAL).max(1);
         if new.len() >= room {
             // All that was kept goes, and the start of this as well.
             let skip = new.len() - room;
             let cut = if skip > 0 { new[skip - 1] != b'\n' } else { !self.at_line_start() };
             self.first += (self.bytes.len() + skip) as u64;
+            self.dropped = match self.arrivals.back() {
+                _ if skip > 0 => order + 1,
+                Some(last) => last.order + 1,
+                None => self.dropped,
+            };
             self.bytes.clear();
             self.arrivals.clear();
             self.cut = cut;
@@ -79,7 +89,7 @@ impl Ring {
         self.bytes.extend(new);
     }
 
-    fn at_line_start(&self) -> bool {
+    pub(super) fn at_line_start(&self) -> bool {
         match self.bytes.back() {
             Some(&last) => last == b'\n',
             None => !self.cut,
@@ -97,8 +107,68 @@ impl Ring {
         self.first += count as u64;
         // The one that the first byte belongs to stays, and so does the last one: it may be about to be filled.
         while self.arrivals.get(1).is_some_and(|next| next.at <= self.first) {
-            self.arrivals.pop_front();
+            if let Some(gone) = self.arrivals.pop_front() {
+                self.dropped = gone.order + 1;
+            }
         }
+    }
+
+    /// So many bytes have come in all.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.bytes.len() as u64
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The place behind the last piece.
+    pub(super) const fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// The first byte of what has come since: from this one on, or else the first line that began at this place or
+    /// later. And whether bytes are missing there. None if nothing has come.
+    pub(super) fn from(&self, end: Option<u64>, order: u64) -> Option<(u64, bool)> {
+        let (start, is_cut) = match end {
+            Some(end) => (end, end < self.first),
+            None => {
+                let at = self.arrivals.partition_point(|arrival| arrival.order < order);
+                let arrival = self.arrivals.get(at)?;
+                (self.line_from(arrival.at), self.dropped > order || arrival.at < self.first)
+            }
+        };
+        let start = start.max(self.first);
+        (start < self.end() || is_cut).then_some((start.min(self.end()), is_cut))
+    }
+
+    /// Where the line begins that is not before this byte.
+    fn line_from(&self, place: u64) -> u64 {
+        let at = usize::try_from(place.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let inside = match at.checked_sub(1) {
+            Some(before) => self.bytes.get(before) != Some(&b'\n'),
+            None => self.cut,
+        };
+        let end = if inside { self.bytes.iter().skip(at).position(|&b| b == b'\n') } else { None };
+        place + end.map_or(0, |end| end as u64 + 1)
+    }
+
+    /// Whether this byte is within a line whose start was dropped.
+    pub(super) fn is_cut_at(&self, place: u64) -> bool {
+        self.cut && place == self.first
+    }
+
+    /// The bytes from this one on.
+    pub(super) fn copy_from(&self, place: u64) -> Vec<u8> {
+        let start = usize::try_from(place.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        self.copy(start.min(self.bytes.len()), self.bytes.len())
+    }
+
+    /// When the line came that this byte belongs to.
+    pub(super) fn arrival(&self, place: u64) -> Option<(u64, SystemTime)> {
+        let at = self.arrivals.partition_point(|arrival| arrival.at <= place);
+        let arrival = self.arrivals.get(at.checked_sub(1)?)?;
+        Some((arrival.order, arrival.time))
     }
 
     /// Nothing more comes: gives back what is not used.

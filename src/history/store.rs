@@ -20,27 +20,34 @@ const GIVE_WAY: usize = 4;
 
 /// One stream that has said something.
 #[derive(Debug)]
-struct Stream {
-    origin: StreamOrigin,
+pub(super) struct Stream {
+    pub(super) origin: StreamOrigin,
     /// The job's own bound.
     limit: Option<usize>,
-    ring: Ring,
+    pub(super) ring: Ring,
 }
 
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) limits: Limits,
-    streams: HashMap<(Pid, i32), Stream>,
+    pub(super) streams: HashMap<(Pid, i32), Stream>,
     /// Processes that have ended and have a stream here, the oldest end first.
     ended: VecDeque<(Pid, Arc<JobName>)>,
     memory: usize,
     /// The place of the next piece in the order of all.
-    order: u64,
+    pub(super) order: u64,
+    /// The place behind the last piece of all streams that are not here any more.
+    pub(super) gone: u64,
+    /// Tells this one from those of other runs.
+    pub(super) run: u64,
 }
 
 impl Store {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, streams: HashMap::new(), ended: VecDeque::new(), memory: 0, order: 0 }
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // What does not fit cannot be missed: it is more than five hundred years.
+        let run = u64::try_from(since.as_nanos()).unwrap_or_default();
+        Self { limits, streams: HashMap::new(), ended: VecDeque::new(), memory: 0, order: 0, gone: 0, run }
     }
 
     /// What all rings hold.
@@ -119,6 +126,7 @@ impl Store {
     fn remove(&mut self, key: (Pid, i32)) {
         if let Some(stream) = self.streams.remove(&key) {
             self.memory -= STREAM + stream.ring.memory();
+            self.gone = self.gone.max(stream.ring.newest());
         }
         if !self.streams.keys().any(|(pid, _)| *pid == key.0) {
             self.ended.retain(|(pid, _)| *pid != key.0);
@@ -164,7 +172,8 @@ impl Store {
             }
             room = room.saturating_sub(length);
             let data = stream.ring.copy(found.start, found.end);
-            snapshot.records.push(Record { time: found.time, origin: stream.origin.clone(), data });
+            let place = Some((found.order, stream.ring.end() - (stream.ring.len() - found.end) as u64));
+            snapshot.records.push(Record { time: found.time, origin: stream.origin.clone(), data, place });
             Next::push(&mut heap, stream, lines);
         }
         snapshot.records.reverse();

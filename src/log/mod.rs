@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod events;
+mod ration;
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -32,6 +33,7 @@ use serde_json::{Map, Value};
 
 pub use crate::config::gafferd::{LogFormat, LogLevel};
 pub use events::Logger;
+pub use ration::Ration;
 
 use crate::sys::clock::{self, Local};
 use crate::sys::{daemon, writable};

@@ -10,13 +10,15 @@
 //! - [`server`] serves it over HTTP.
 //! - The [`Announcer`] is the node's side, an [`App`](crate::manager::App) of its manager.
 //!
-//! Lookup servers know nothing of each other and keep nothing: each node tells all of them everything, again after each reconnection, and a client
+//! Lookup servers know nothing of each other and keep nothing, unless they share what they know through etcd (module `etcd`, feature `etcd`): each node tells all of them everything, again after each reconnection, and a client
 //! that asks several takes the union. So one that is lost costs nothing, and one that starts is complete as soon as the nodes have
 //! found it, within some [seconds](announcer::MAX_PAUSE).
 
 #![forbid(unsafe_code)]
 
 pub mod announcer;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 pub mod registry;
 pub mod server;
 

@@ -1,10 +1,23 @@
 //! The nodes, their jobs, and the processes of these.
+//!
+//! A node may be registered more than once: by its connection to this server, and by those to others with which this one shares what it knows.
+//! All that have the same name and origin are one node, which has what any of them says; events tell what changes for that node.
+
+mod change;
+mod listed;
+#[cfg(feature = "etcd")]
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::process::{JobName, Pid};
 use crate::proto::lookup::{Event, NodeInfo, Refused, What};
+
+pub(crate) use change::{Change, Fact, Gone};
+pub use listed::Source;
+#[cfg(feature = "etcd")]
+pub(crate) use shared::Registration;
 
 /// How often a node says that it is alive.
 pub const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -20,7 +33,7 @@ pub struct NodeId(u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections of nodes. Default: 1024.
+    /// Connections of nodes to this server. Default: 1024.
     pub nodes: usize,
     /// Jobs of one node. Default: 10 000.
     pub jobs: usize,
@@ -65,31 +78,37 @@ pub struct Registry {
     limits: Limits,
     last: u64,
     nodes: BTreeMap<NodeId, Node>,
+    /// The registrations of each node that has identified itself, in the order in which they came; none of these is empty.
+    same: BTreeMap<Identity, Vec<NodeId>>,
+    /// Those of `nodes` that are connected here.
+    connected: usize,
+    /// What those that are connected here have told, if somebody wants to know.
+    changes: Option<Vec<Change>>,
 }
 
+/// Name and origin, by which a node is known.
+type Identity = (String, String);
+
+fn identity(info: &NodeInfo) -> Identity {
+    (info.name.clone(), info.origin.clone())
+}
+
+/// A registration.
 #[derive(Clone, Debug)]
 struct Node {
     /// `None` until it has identified itself; it is not listed then.
     info: Option<NodeInfo>,
-    seen: Instant,
+    /// Its last sign of life; `None` for one that is connected to another server, which looks after it.
+    seen: Option<Instant>,
     jobs: BTreeMap<JobName, BTreeSet<Pid>>,
     processes: usize,
-}
-
-/// A node that has a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source<'a> {
-    /// The node.
-    pub node: &'a NodeInfo,
-    /// The processes that it keeps alive for that job.
-    pub pids: &'a BTreeSet<Pid>,
 }
 
 impl Registry {
     /// An empty one.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, last: 0, nodes: BTreeMap::new() }
+        Self { limits, last: 0, nodes: BTreeMap::new(), same: BTreeMap::new(), connected: 0, changes: None }
     }
 
     /// Its bounds.
@@ -104,34 +123,53 @@ impl Registry {
     ///
     /// 503: there are as many as there may be.
     pub fn connect(&mut self, now: Instant) -> Result<NodeId, Refused> {
-        let n = self.nodes.len();
+        let n = self.connected;
         if n >= self.limits.nodes {
             return Err(full(format!("{n} nodes are connected, and that is all there may be")));
         }
-        self.last += 1;
-        let id = NodeId(self.last);
-        let node = Node { info: None, seen: now, jobs: BTreeMap::new(), processes: 0 };
-        self.nodes.insert(id, node);
-        Ok(id)
+        self.connected += 1;
+        Ok(self.insert(None, Some(now)))
     }
 
-    /// A connection has ended, or its node is given up.
-    pub fn disconnect(&mut self, id: NodeId, events: &mut Vec<Event>) {
-        let Some(Node { info: Some(info), jobs, .. }) = self.nodes.remove(&id) else { return };
-        for (job, pids) in &jobs {
-            let name = || job.as_str().to_owned();
-            let processes = pids.iter().map(|pid| What::RemoveProcess(name(), pid.0));
-            for what in processes.chain([What::RemoveJob(name())]) {
-                events.push(Event { node: info.clone(), what });
-            }
+    fn insert(&mut self, info: Option<NodeInfo>, seen: Option<Instant>) -> NodeId {
+        self.last += 1;
+        let id = NodeId(self.last);
+        self.nodes.insert(id, Node { info, seen, jobs: BTreeMap::new(), processes: 0 });
+        id
+    }
+
+    /// A registration is one of this node from now on.
+    fn enter(&mut self, id: NodeId, info: NodeInfo, events: &mut Vec<Event>) {
+        let same = self.same.entry(identity(&info)).or_default();
+        if same.is_empty() {
+            let told = [What::AddNode, What::Identify];
+            events.extend(told.map(|what| Event { node: info.clone(), what }));
         }
-        events.push(Event { node: info, what: What::RemoveNode });
+        same.push(id);
+        self.nodes.get_mut(&id).expect("who enters was inserted").info = Some(info.clone());
+        self.note(id, || Change::Add(id, Fact::Node(info)));
+    }
+
+    /// A connection has ended, or its node is given up, here or at the server it is connected to.
+    pub fn disconnect(&mut self, id: NodeId, events: &mut Vec<Event>) {
+        self.note(id, || Change::Remove(id, Gone::Node));
+        let Some(Node { info, seen, jobs, .. }) = self.nodes.remove(&id) else { return };
+        self.connected -= usize::from(seen.is_some());
+        let Some(info) = info else { return };
+        let others = self.leave(id, &info);
+        let is_last = others.is_empty();
+        for (job, pids) in &jobs {
+            self.forget(&others, &info, job, pids, events);
+        }
+        if is_last {
+            events.push(Event { node: info, what: What::RemoveNode });
+        }
     }
 
     /// A node has said something, whatever it was: it is alive.
     pub fn seen(&mut self, id: NodeId, now: Instant) {
         if let Some(node) = self.nodes.get_mut(&id) {
-            node.seen = now;
+            node.seen = node.seen.map(|_| now);
         }
     }
 
@@ -139,7 +177,7 @@ impl Registry {
     /// [miss](MISSED_PINGS) pings after its last message. `None` if it is gone.
     #[must_use]
     pub fn deadline(&self, id: NodeId) -> Option<Instant> {
-        self.nodes.get(&id).map(|node| node.seen + self.limits.ping_interval * MISSED_PINGS)
+        Some(self.nodes.get(&id)?.seen? + self.limits.ping_interval * MISSED_PINGS)
     }
 
     /// A node says who it is. A node of the same name and origin that has missed a ping gives way: it has come back, and its old connection
@@ -168,19 +206,17 @@ impl Registry {
                 return Err(Refused::new(400, format!("{what}: expected 1 to {max} bytes, found {}", text.len())));
             }
         }
-        let same = |node: &Node| node.info.as_ref().is_some_and(|i| (&i.name, &i.origin) == (&info.name, &info.origin));
-        if let Some((&old, node)) = self.nodes.iter().find(|(_, node)| same(node)) {
-            let is_late = now.saturating_duration_since(node.seen) > self.limits.ping_interval.mul_f64(1.5);
+        let same = self.same.get(&identity(&info)).into_iter().flatten();
+        let here = same.filter_map(|id| Some((*id, self.nodes.get(id)?.seen?))).next();
+        if let Some((old, seen)) = here {
+            let is_late = now.saturating_duration_since(seen) > self.limits.ping_interval.mul_f64(1.5);
             if !is_late {
                 let what = format!("a node '{}' at {} is registered already", info.name, info.origin);
                 return Err(Refused::new(409, what));
             }
             self.disconnect(old, events);
         }
-        for what in [What::AddNode, What::Identify] {
-            events.push(Event { node: info.clone(), what });
-        }
-        self.nodes.get_mut(&id).expect("it was found above").info = Some(info);
+        self.enter(id, info, events);
         Ok(())
     }
 
@@ -199,7 +235,10 @@ impl Registry {
             return Err(full(format!("the node has {max} jobs, and that is all it may have")));
         }
         node.jobs.insert(job.clone(), BTreeSet::new());
-        events.push(Event { node: info, what: What::AddJob(job.as_str().to_owned()) });
+        self.note(id, || Change::Add(id, Fact::Job(job.clone())));
+        if self.others(id, &info).all(|node| !node.jobs.contains_key(job)) {
+            events.push(Event { node: info, what: What::AddJob(job.as_str().to_owned()) });
+        }
         Ok(())
     }
 
@@ -212,9 +251,9 @@ impl Registry {
         let (node, info) = self.identified(id)?;
         let Some(pids) = node.jobs.remove(job) else { return Ok(()) };
         node.processes -= pids.len();
-        let name = || job.as_str().to_owned();
-        let processes = pids.iter().map(|pid| What::RemoveProcess(name(), pid.0));
-        events.extend(processes.chain([What::RemoveJob(name())]).map(|what| Event { node: info.clone(), what }));
+        self.note(id, || Change::Remove(id, Gone::Job(job.clone())));
+        let others: Vec<NodeId> = self.same[&identity(&info)].iter().copied().filter(|other| *other != id).collect();
+        self.forget(&others, &info, job, &pids, events);
         Ok(())
     }
 
@@ -235,7 +274,10 @@ impl Registry {
         }
         pids.insert(pid);
         node.processes += 1;
-        events.push(Event { node: info, what: What::AddProcess(job.as_str().to_owned(), pid.0) });
+        self.note(id, || Change::Add(id, Fact::Process(job.clone(), pid)));
+        if self.others(id, &info).all(|node| !node.has(job, pid)) {
+            events.push(Event { node: info, what: What::AddProcess(job.as_str().to_owned(), pid.0) });
+        }
         Ok(())
     }
 
@@ -254,7 +296,10 @@ impl Registry {
         let (node, info) = self.identified(id)?;
         if node.jobs.get_mut(job).ok_or_else(|| no_job(job))?.remove(&pid) {
             node.processes -= 1;
-            events.push(Event { node: info, what: What::RemoveProcess(job.as_str().to_owned(), pid.0) });
+            self.note(id, || Change::Remove(id, Gone::Process(job.clone(), pid)));
+            if self.others(id, &info).all(|node| !node.has(job, pid)) {
+                events.push(Event { node: info, what: What::RemoveProcess(job.as_str().to_owned(), pid.0) });
+            }
         }
         Ok(())
     }
@@ -265,32 +310,38 @@ impl Registry {
         Ok((node, info))
     }
 
-    /// The nodes that have identified themselves, in the order in which they connected.
-    pub fn nodes(&self) -> impl Iterator<Item = &NodeInfo> {
-        self.nodes.values().filter_map(|node| node.info.as_ref())
+    /// The other registrations of a node.
+    fn others(&self, id: NodeId, info: &NodeInfo) -> impl Iterator<Item = &Node> {
+        let same = self.same.get(&identity(info)).into_iter().flatten();
+        same.filter(move |other| **other != id).filter_map(|other| self.nodes.get(other))
     }
 
-    /// All jobs in the order of their names, each with the nodes that have it; those of the nodes of one name if that is given.
-    #[must_use]
-    pub fn jobs(&self, node: Option<&str>) -> BTreeMap<&JobName, Vec<Source<'_>>> {
-        let mut jobs = BTreeMap::<_, Vec<_>>::new();
-        for (info, of_node) in self.listed() {
-            if node.is_none_or(|name| name == info.name) {
-                for (job, pids) in of_node {
-                    jobs.entry(job).or_default().push(Source { node: info, pids });
-                }
-            }
+    /// A registration is one of its node no more; returns the others.
+    fn leave(&mut self, id: NodeId, info: &NodeInfo) -> Vec<NodeId> {
+        let key = identity(info);
+        let Some(same) = self.same.get_mut(&key) else { return Vec::new() };
+        same.retain(|other| *other != id);
+        let others = same.clone();
+        if others.is_empty() {
+            self.same.remove(&key);
         }
-        jobs
+        others
     }
 
-    /// The nodes that have a job.
-    pub fn find_job(&self, job: &JobName) -> impl Iterator<Item = Source<'_>> {
-        self.listed().filter_map(move |(node, jobs)| Some(Source { node, pids: jobs.get(job)? }))
+    /// Tells that a job and its processes are gone, as far as no other registration has them.
+    fn forget(&self, others: &[NodeId], node: &NodeInfo, job: &JobName, pids: &BTreeSet<Pid>, events: &mut Vec<Event>) {
+        let others: Vec<&BTreeSet<Pid>> = others.iter().filter_map(|id| self.nodes.get(id)?.jobs.get(job)).collect();
+        let name = || job.as_str().to_owned();
+        let gone = pids.iter().filter(|pid| !others.iter().any(|other| other.contains(*pid)));
+        let processes = gone.map(|pid| What::RemoveProcess(name(), pid.0));
+        let job = others.is_empty().then(|| What::RemoveJob(name()));
+        events.extend(processes.chain(job).map(|what| Event { node: node.clone(), what }));
     }
+}
 
-    fn listed(&self) -> impl Iterator<Item = (&NodeInfo, &BTreeMap<JobName, BTreeSet<Pid>>)> {
-        self.nodes.values().filter_map(|node| Some((node.info.as_ref()?, &node.jobs)))
+impl Node {
+    fn has(&self, job: &JobName, pid: Pid) -> bool {
+        self.jobs.get(job).is_some_and(|pids| pids.contains(&pid))
     }
 }
 

@@ -32,11 +32,16 @@ const LINGER_MAX: Duration = Duration::from_millis(100);
 /// (a process in an uninterruptible sleep) is not waited for.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 
+/// Labels that are shared.
+const MAX_LABELS: usize = 8;
+
 /// The children by our number.
 #[derive(Debug, Default)]
 pub(super) struct Children {
     map: BTreeMap<Pid, Box<Child>>,
     spawner: Option<Spawner>,
+    /// The first labels of streams.
+    labels: Vec<Arc<str>>,
     /// Looked through once in a turn at most.
     groups: Groups,
     /// The limits of open files that children get back, if ours were raised.
@@ -86,6 +91,11 @@ impl Children {
         self.map.get(&pid).into_iter().flat_map(|child| child.streams.iter().flatten())
     }
 
+    #[cfg(feature = "server")]
+    pub(super) fn streams_of_mut(&mut self, pid: Pid) -> impl Iterator<Item = &mut Stream> {
+        self.map.get_mut(&pid).into_iter().flat_map(|child| child.streams.iter_mut().flatten())
+    }
+
     pub(super) fn stream_count(&self, pid: Pid) -> usize {
         self.map.get(&pid).map_or(0, |child| child.streams.len())
     }
@@ -115,6 +125,18 @@ impl Children {
 
     pub(super) fn inlet_at(&mut self, pid: Pid, index: usize) -> Option<&mut Inlet> {
         self.map.get_mut(&pid)?.inlets.get_mut(index)
+    }
+
+    /// A label that is shared where it can be: hundreds of programs have the same.
+    fn label(&mut self, label: &str) -> Arc<str> {
+        if let Some(known) = self.labels.iter().find(|known| &***known == label) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = label.into();
+        if self.labels.len() < MAX_LABELS {
+            self.labels.push(Arc::clone(&new));
+        }
+        new
     }
 
     /// A child is kept until its group is gone and its output has ended.
@@ -204,7 +226,7 @@ impl Supervisor {
     ) -> Result<OsPid> {
         let launch = launch::resolve(config, instance, extra)?;
         let ours = |e| Error::io("cannot make a pipe", e);
-        let mut readers: Vec<(Arc<str>, i32, OwnedFd)> = Vec::new();
+        let mut readers: Vec<(&str, i32, OwnedFd)> = Vec::new();
         let mut writers: Vec<(Arc<str>, OwnedFd)> = Vec::new();
         // The children's ends; they close here once the child has them.
         let mut theirs: Vec<(OwnedFd, Vec<i32>)> = Vec::new();
@@ -216,7 +238,7 @@ impl Supervisor {
                 writers.push((STDIN.into(), pty.master.try_clone().map_err(ours)?));
                 children.push(0);
             }
-            readers.push((outlet.label.into(), children[0], pty.master));
+            readers.push((outlet.label, children[0], pty.master));
             theirs.push((pty.slave, children));
         } else if config.redirect_input {
             let pipe = stdio::input_pipe().map_err(ours)?;
@@ -225,13 +247,12 @@ impl Supervisor {
         }
         for outlet in config.outlets().into_iter().filter(|_| !config.tty) {
             let pipe = stdio::output_pipe().map_err(ours)?;
-            readers.push((outlet.label.into(), outlet.fds[0], pipe.ours));
+            readers.push((outlet.label, outlet.fds[0], pipe.ours));
             theirs.push((pipe.child, outlet.fds.to_vec()));
         }
         for (label, child) in config.custom_streams.iter().zip(3..) {
             let pair = stdio::socket_pair().map_err(ours)?;
-            let label: Arc<str> = label.as_str().into();
-            writers.push((Arc::clone(&label), pair.ours.try_clone().map_err(ours)?));
+            writers.push((label.as_str().into(), pair.ours.try_clone().map_err(ours)?));
             readers.push((label, child, pair.ours));
             theirs.push((pair.child, vec![child]));
         }
@@ -275,7 +296,7 @@ impl Supervisor {
             Ok(mut child) => {
                 for stream in child.streams.iter_mut().flatten() {
                     match self.logs.attach(&mut self.io, config, &stream.origin) {
-                        Ok(log) => stream.log = log,
+                        Ok(log) => stream.log = log.map(Box::new),
                         Err(e) => {
                             let source = format!("stream '{}' of process {pid}", stream.origin.label);
                             self.notices.push(What::Fault { source, reason: format!("it has no log: {e}") });
@@ -372,10 +393,11 @@ impl Supervisor {
         instance: u32,
         config: &JobConfig,
         exit: ExitWatch,
-        readers: Vec<(Arc<str>, i32, OwnedFd)>,
+        readers: Vec<(&str, i32, OwnedFd)>,
         writers: Vec<(Arc<str>, OwnedFd)>,
     ) -> Result<Child, (ExitWatch, Error)> {
-        let name = Arc::new(config.name.clone());
+        let job = self.table.job_of(pid).and_then(|job| self.table.name(job));
+        let name = job.map_or_else(|| Arc::new(config.name.clone()), Arc::clone);
         let watch = self.io.register(exit, Interest::READ, Owner::Exit(pid)).map_err(|e| (e.fd, e.error))?;
         let mut child = Child {
             os_pid,
@@ -389,6 +411,7 @@ impl Supervisor {
             group: GroupState::Led { killed: None },
         };
         for (index, (label, fd, ours)) in readers.into_iter().enumerate() {
+            let label = self.children.label(label);
             let origin = StreamOrigin { name: Arc::clone(&name), pid, os_pid, instance, label, fd };
             match self.open_stream(origin, ours, index) {
                 Ok(stream) => child.streams.push(Some(stream)),
@@ -396,7 +419,7 @@ impl Supervisor {
             }
         }
         for (index, (label, ours)) in writers.into_iter().enumerate() {
-            match self.io.register(ours, Interest::NONE, Owner::Inlet(pid, index)) {
+            match self.io.register(ours, Interest::NONE, Owner::Inlet(pid, index as u32)) {
                 Ok(source) => child.inlets.push(Inlet::new(label, source)),
                 Err(e) => return Err((watch.into_inner(), e.into())),
             }

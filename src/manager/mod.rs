@@ -90,9 +90,9 @@ pub(crate) enum Owner {
     /// The process group of an ended process has members left; look again.
     Linger(Pid),
     /// An output stream of a process, by its place among them.
-    Stream(Pid, usize),
+    Stream(Pid, u32),
     /// An input stream of a process, likewise.
-    Inlet(Pid, usize),
+    Inlet(Pid, u32),
     /// The next sample of a monitor is due.
     Monitor(MonitorId),
     /// A log that was behind can take more.
@@ -289,8 +289,8 @@ impl Manager {
                 Owner::App(app) => drop(self.cx().with_app(app, |app, cx| app.ready(cx, id, readiness))),
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, Some(readiness)),
                 Owner::Exit(pid) => children::exited(&mut self.cx(), pid),
-                Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index),
-                Owner::Inlet(pid, index) => self.supervisor.flush_inlet(pid, index),
+                Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index as usize),
+                Owner::Inlet(pid, index) => self.supervisor.flush_inlet(pid, index as usize),
                 Owner::Log(id) => streams::log_ready(&mut self.cx(), id),
                 Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) => {}
             },
@@ -301,7 +301,7 @@ impl Manager {
                 Owner::Monitor(id) => self.supervisor.monitor_due(id),
                 Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) | Owner::Log(_) => {}
             },
-            Ready::Woken => {}
+            Ready::Woken => streams::logs_have_room(&mut self.cx()),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct StreamSelector {
     pub pid: Option<Pid>,
     /// Only streams with this label.
     pub label: Option<String>,
+    /// None but those that the subscription is put on one by one.
+    chosen: bool,
 }
 
 impl StreamSelector {
@@ -61,8 +63,15 @@ impl StreamSelector {
         self
     }
 
+    /// None but those that [`Supervisor::tap_streams`] puts the subscription on.
+    #[cfg(feature = "server")]
+    pub(crate) fn chosen() -> Self {
+        Self { chosen: true, ..Self::default() }
+    }
+
     fn matches(&self, origin: &StreamOrigin) -> bool {
-        self.job.as_ref().is_none_or(|job| *job == *origin.name)
+        !self.chosen
+            && self.job.as_ref().is_none_or(|job| *job == *origin.name)
             && self.pid.is_none_or(|pid| pid == origin.pid)
             && self.label.as_deref().is_none_or(|label| label == &*origin.label)
     }
@@ -158,7 +167,7 @@ pub(super) struct Stream {
     taps: Vec<TapId>,
     paused_by: Vec<TapId>,
     /// Where its log file gets it from.
-    pub(super) log: Option<Feed>,
+    pub(super) log: Option<Box<Feed>>,
     /// Its log has to catch up.
     log_behind: bool,
 }
@@ -169,11 +178,24 @@ impl Supervisor {
         let id = TapId(self.taps.last);
         for stream in self.children.streams_mut() {
             if which.matches(&stream.origin) {
-                stream.taps.push(id);
+                stream.add_tap(id);
             }
         }
         self.taps.slots.insert(id, (which, receiver));
         id
+    }
+
+    /// Puts a subscription on those streams of a process whose label is wanted; returns how many these are.
+    #[cfg(feature = "server")]
+    pub(crate) fn tap_streams(&mut self, id: TapId, pid: Pid, is_wanted: impl Fn(&str) -> bool) -> u32 {
+        let mut n = 0;
+        for stream in self.children.streams_of_mut(pid).filter(|stream| is_wanted(&stream.origin.label)) {
+            if !stream.taps.contains(&id) {
+                stream.add_tap(id);
+            }
+            n += 1;
+        }
+        n
     }
 
     /// How many subscriptions to output there are.
@@ -223,13 +245,21 @@ impl Supervisor {
 
     /// A stream of a new child, read from now on.
     pub(super) fn open_stream(&mut self, origin: StreamOrigin, fd: OwnedFd, index: usize) -> crate::Result<Stream> {
-        let source = self.io.register(fd, Interest::READ, Owner::Stream(origin.pid, index))?;
-        let taps = self.taps.slots.iter().filter(|(_, (which, _))| which.matches(&origin)).map(|(&id, _)| id).collect();
+        let source = self.io.register(fd, Interest::READ, Owner::Stream(origin.pid, index as u32))?;
+        let which = self.taps.slots.iter().filter(|(_, (which, _))| which.matches(&origin));
+        let mut taps: Vec<TapId> = which.map(|(&id, _)| id).collect();
+        taps.shrink_to_fit();
         Ok(Stream { origin, source, taps, paused_by: Vec::new(), log: None, log_behind: false })
     }
 }
 
 impl Stream {
+    fn add_tap(&mut self, id: TapId) {
+        // They are few for each stream and seldom change, and streams are many.
+        self.taps.reserve_exact(1);
+        self.taps.push(id);
+    }
+
     fn is_paused(&self) -> bool {
         !self.paused_by.is_empty() || self.log_behind
     }
@@ -282,6 +312,13 @@ pub(super) fn ready(cx: &mut Cx<'_>, pid: Pid, index: usize) {
 /// Reads what is left of all streams of a process that has ended, as far as nobody has paused them.
 pub(super) fn drain(cx: &mut Cx<'_>, pid: Pid) {
     for index in 0..cx.children.stream_count(pid) {
+        let Supervisor { children, logs, .. } = &mut *cx.supervisor;
+        // That old logs wait to be deleted is no reason to tell the exit first.
+        if let Some(stream) = children.stream_mut(pid, index) {
+            if stream.log.as_ref().is_some_and(|feed| logs.is_open(feed)) {
+                stream.log_is_ready();
+            }
+        }
         read(cx, pid, index, DRAIN, Reading::Drain);
     }
 }
@@ -306,7 +343,7 @@ fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, why: Reading
         if stream.is_paused() && why != Reading::Last {
             break;
         }
-        if why != Reading::Last && !log_is_open(cx, pid, index) {
+        if why != Reading::Last && !log_is_open(cx, pid, index, why) {
             break;
         }
         let spliced = log_directly(cx, pid, index, budget);
@@ -341,10 +378,11 @@ fn read(cx: &mut Cx<'_>, pid: Pid, index: usize, mut budget: usize, why: Reading
 }
 
 /// Whether the stream's log can take more; if not, the stream waits for it.
-fn log_is_open(cx: &mut Cx<'_>, pid: Pid, index: usize) -> bool {
+fn log_is_open(cx: &mut Cx<'_>, pid: Pid, index: usize, why: Reading) -> bool {
     let Supervisor { children, logs, .. } = &mut *cx.supervisor;
     let Some(stream) = children.stream_mut(pid, index) else { return true };
-    let is_open = stream.log.as_ref().is_none_or(|feed| logs.is_open(feed));
+    let is_open =
+        stream.log.as_ref().is_none_or(|feed| logs.is_open(feed) && (why == Reading::Drain || logs.has_room(feed)));
     if !is_open {
         stream.wait_for_log();
     }
@@ -381,6 +419,19 @@ fn tell(cx: &mut Cx<'_>, sink: SinkId) {
     }
 }
 
+/// The loop was woken: old logs may be gone, for which streams have waited.
+pub(super) fn logs_have_room(cx: &mut Cx<'_>) {
+    let Supervisor { children, logs, .. } = &mut *cx.supervisor;
+    if !logs.go_on() {
+        return;
+    }
+    for stream in children.streams_mut().filter(|stream| stream.log_behind) {
+        if stream.log.as_ref().is_none_or(|feed| logs.is_open(feed) && logs.has_room(feed)) {
+            stream.log_is_ready();
+        }
+    }
+}
+
 /// A log that was behind takes more.
 pub(super) fn log_ready(cx: &mut Cx<'_>, sink: SinkId) {
     let caught_up = cx.logs.flush(sink);
@@ -398,7 +449,7 @@ fn end(cx: &mut Cx<'_>, pid: Pid, index: usize) {
     let Supervisor { io, children, logs, .. } = &mut *cx.supervisor;
     if let Some(feed) = children.stream_mut(pid, index).and_then(|stream| stream.log.take()) {
         let sink = feed.sink();
-        logs.detach(io, feed);
+        logs.detach(io, *feed);
         tell(cx, sink);
     }
     deliver(cx, pid, index, StreamData::End);

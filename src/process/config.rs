@@ -76,10 +76,11 @@ pub struct JobConfig {
     /// A log file that would grow beyond this is renamed to `NAME.1`, older ones to `NAME.2` …, at the end of a line;
     /// a file is longer only by a line that would not fit, up to 1 MiB. 0: never; else at least 1024. Default 50 MiB.
     pub logfile_maxbytes: u64,
-    /// How many renamed files are kept; 0 empties the file in place of renaming it. At most 1000. Default 10.
+    /// How many renamed files are kept; with 0 what was written goes. At most 1000. Default 10.
     pub logfile_backups: u32,
     /// The most bytes that all files of the job may take, at least [`logfile_maxbytes`](Self::logfile_maxbytes) for
-    /// each log file: beyond it the oldest backups are deleted. Default none.
+    /// each log file: beyond it the oldest backups are deleted, soon and by another thread. At most two files of each log wait
+    /// for that; then its programs wait too. Default none.
     pub logfile_total: Option<u64>,
     /// How the lines of the log files look. Default [`LogFormat::Raw`].
     pub log_format: LogFormat,

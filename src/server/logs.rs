@@ -2,8 +2,11 @@
 //!
 //! What is kept is read and the subscription begins in one call, so there is no gap between them and nothing comes twice.
 //! A line is told when it is complete, or after 64 KiB of it, or when it was silent for [`SILENCE`].
+//!
+//! Server-sent events have an `id` that tells up to where the output was told, of all streams; who comes back with it
+//! gets what has come since.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +18,7 @@ use super::call::{FeedMode, FeedSource};
 use super::conn::{Conn, Mode};
 use super::feeds::{Feed, Record};
 use crate::event_loop::SourceId;
-use crate::history::{History, Query};
+use crate::history::{History, Key, Position, Query, Record as Kept, Snapshot};
 use crate::manager::{Cx, StreamChunk, StreamData, StreamOrigin, StreamSelector};
 use crate::process::Pid;
 
@@ -31,6 +34,8 @@ pub(super) struct Tails {
     tails: HashMap<(Pid, i32), Tail>,
     /// A letter about them is on its way.
     pending: bool,
+    /// Up to where they were told, where the client is told that.
+    track: Option<Track>,
 }
 
 struct Tail {
@@ -38,6 +43,25 @@ struct Tail {
     bytes: Vec<u8>,
     time: SystemTime,
     last: Instant,
+}
+
+/// Up to where the output was told.
+struct Track {
+    history: History,
+    /// How many bytes of each stream have come.
+    ends: HashMap<Key, u64>,
+    /// Streams that are within a line, and up to where they were told.
+    open: BTreeMap<Key, u64>,
+}
+
+impl Track {
+    /// The id of a line, of which this is the end.
+    fn id(&self, key: Key, end: u64) -> String {
+        let mut position = self.history.now();
+        position.ends.clone_from(&self.open);
+        position.ends.insert(key, end);
+        position.to_string()
+    }
 }
 
 /// A letter: look at the unfinished lines of this feed, and whether it is over.
@@ -57,12 +81,12 @@ impl Batch {
         Self { mode, bytes: Vec::new(), records: 0 }
     }
 
-    fn add(&mut self, time: SystemTime, origin: &StreamOrigin, data: &[u8]) {
+    fn add(&mut self, time: SystemTime, origin: &StreamOrigin, data: &[u8], id: impl FnOnce() -> String) {
         self.records += 1;
         if self.mode == FeedMode::EventSource {
             let mut json = Vec::new();
             record_json(&mut json, time, origin, data);
-            self.bytes.extend(Feed::encode(self.mode, false, &Record { id: "", event: "log", data: &json }));
+            self.bytes.extend(Feed::encode(self.mode, false, &Record { id: &id(), event: "log", data: &json }));
         } else {
             record_json(&mut self.bytes, time, origin, data);
             self.bytes.push(b'\n');
@@ -99,17 +123,29 @@ pub(super) fn record_json(out: &mut Vec<u8>, time: SystemTime, origin: &StreamOr
 }
 
 impl HttpServer {
-    /// Sends what is kept, and subscribes to what follows.
-    pub(super) fn subscribe_logs(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, feed: &mut Feed, query: &Query) {
+    /// Sends what is kept, of that what is new to a client that comes back with an id, and subscribes to what follows.
+    pub(super) fn subscribe_logs(
+        &mut self,
+        cx: &mut Cx<'_>,
+        conn: &mut Conn,
+        feed: &mut Feed,
+        query: &Query,
+        last: Option<&str>,
+    ) {
+        let history = self.provided.get::<History>().cloned();
         let kept = Query { bytes: query.bytes.min(self.config.unsent / 4), ..query.clone() };
-        let snapshot = self.provided.get::<History>().map(|logs| logs.read_with_files(cx, &kept)).unwrap_or_default();
-        if snapshot.is_cut {
+        let all = Query { lines: usize::MAX, since: None, ..kept.clone() };
+        let since = |history: &History| history.read_after(cx, &all, &last?.parse::<Position>().ok()?);
+        let (snapshot, is_known) = match (history.as_ref().and_then(since), &history) {
+            (Some(snapshot), _) => (snapshot, true),
+            (None, Some(history)) => (history.read_with_files(cx, &kept), false),
+            (None, None) => (Snapshot::default(), false),
+        };
+        if snapshot.is_cut || last.is_some() && !is_known {
             feed.tell_unknown_gap(&mut conn.out);
         }
-        let mut batch = Batch::new(feed.spec.mode);
-        for record in &snapshot.records {
-            batch.add(record.time, &record.origin, &record.data);
-        }
+        let track = history.filter(|_| feed.spec.mode == FeedMode::EventSource);
+        let (track, batch) = Self::batch_of(feed.spec.mode, track, query, &snapshot.records);
         self.push_batch(conn, feed, &batch);
         let mut which = match (query.pid, &query.jobs[..]) {
             (Some(pid), _) => StreamSelector::pid(pid),
@@ -120,7 +156,38 @@ impl HttpServer {
         let tap = cx.tap_to_app(which);
         self.taps.insert(tap, conn.id());
         feed.tap = Some(tap);
-        feed.tails = Some(Box::default());
+        feed.tails = Some(Box::new(Tails { track, ..Tails::default() }));
+    }
+
+    /// The records, each with its id where there are ids; and up to where all streams are told then.
+    fn batch_of(mode: FeedMode, history: Option<History>, query: &Query, records: &[Kept]) -> (Option<Track>, Batch) {
+        let mut batch = Batch::new(mode);
+        let Some(history) = history else {
+            records.iter().for_each(|record| batch.add(record.time, &record.origin, &record.data, String::new));
+            return (None, batch);
+        };
+        let now = history.now();
+        let mut tips = history.tips(query);
+        let mut track =
+            Track { history, ends: tips.iter().map(|tip| (tip.key, tip.end)).collect(), open: BTreeMap::new() };
+        // Those whose line has begun before are told, or not asked for.
+        tips.sort_by_key(|tip| tip.unfinished);
+        let mut unfinished = tips.iter().filter_map(|tip| Some((tip.unfinished?, tip))).peekable();
+        for record in records {
+            let id = || {
+                // What was in a file has no place: the last one stands.
+                let Some((order, end)) = record.place else { return String::new() };
+                while let Some((_, tip)) = unfinished.next_if(|(began, _)| *began < order) {
+                    track.open.insert(tip.key, tip.end);
+                }
+                let mut ends = track.open.clone();
+                ends.insert((record.origin.pid, record.origin.fd), end);
+                Position { order, ends, ..now.clone() }.to_string()
+            };
+            batch.add(record.time, &record.origin, &record.data, id);
+        }
+        track.open.extend(unfinished.map(|(_, tip)| (tip.key, tip.end)));
+        (Some(track), batch)
     }
 
     fn push_batch(&mut self, conn: &mut Conn, feed: &mut Feed, batch: &Batch) {
@@ -147,8 +214,13 @@ impl HttpServer {
                 }
             }
             StreamData::End => {
-                if let Some(tail) = tails.tails.remove(&(chunk.origin.pid, chunk.origin.fd)) {
-                    batch.add(tail.time, &tail.origin, &tail.bytes);
+                let key = (chunk.origin.pid, chunk.origin.fd);
+                if let Some(tail) = tails.tails.remove(&key) {
+                    tails.add(&mut batch, tail.time, &tail.origin, &tail.bytes, 0);
+                }
+                if let Some(track) = &mut tails.track {
+                    track.ends.remove(&key);
+                    track.open.remove(&key);
                 }
                 // The stream counts as open until this call is over.
                 letter = query.pid.map(|_| Duration::ZERO);
@@ -202,14 +274,23 @@ impl Tails {
     /// Takes what came from a stream and tells the lines that are complete.
     fn take(&mut self, origin: &StreamOrigin, bytes: &[u8], batch: &mut Batch) {
         let (now, key) = (SystemTime::now(), (origin.pid, origin.fd));
+        if let Some(track) = &mut self.track {
+            *track.ends.entry(key).or_default() += bytes.len() as u64;
+        }
         let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         let (lines, rest) = bytes.split_at(whole);
         let mut lines = lines.split_inclusive(|&b| b == b'\n');
+        let mut left = bytes.len();
         if let Some(mut tail) = if whole > 0 { self.tails.remove(&key) } else { None } {
-            tail.bytes.extend_from_slice(lines.next().unwrap_or_default());
-            batch.add(tail.time, origin, &tail.bytes);
+            let line = lines.next().unwrap_or_default();
+            tail.bytes.extend_from_slice(line);
+            left -= line.len();
+            self.add(batch, tail.time, origin, &tail.bytes, left);
         }
-        lines.for_each(|line| batch.add(now, origin, line));
+        for line in lines {
+            left -= line.len();
+            self.add(batch, now, origin, line, left);
+        }
         if rest.is_empty() {
             return;
         }
@@ -217,24 +298,45 @@ impl Tails {
         let tail = self.tails.entry(key).or_insert_with(new);
         tail.bytes.extend_from_slice(rest);
         tail.last = Instant::now();
-        if tail.bytes.len() >= LONGEST {
-            batch.add(tail.time, origin, &tail.bytes);
-            self.tails.remove(&key);
+        let held = tail.bytes.len();
+        if held < LONGEST {
+            if let Some(track) = &mut self.track {
+                let end = track.ends.get(&key).copied().unwrap_or_default();
+                track.open.insert(key, end.saturating_sub(held as u64));
+            }
+        } else if let Some(tail) = self.tails.remove(&key) {
+            self.add(batch, tail.time, origin, &tail.bytes, 0);
         }
+    }
+
+    /// Tells a line, behind which so many bytes of its stream have come.
+    fn add(&mut self, batch: &mut Batch, time: SystemTime, origin: &StreamOrigin, line: &[u8], behind: usize) {
+        let Some(track) = &mut self.track else { return batch.add(time, origin, line, String::new) };
+        let key = (origin.pid, origin.fd);
+        let end = track.ends.get(&key).copied().unwrap_or_default().saturating_sub(behind as u64);
+        if line.ends_with(b"\n") {
+            track.open.remove(&key);
+        } else {
+            track.open.insert(key, end);
+        }
+        batch.add(time, origin, line, || track.id(key, end));
     }
 
     /// Tells what was silent for long enough; the time until the next one is due.
     fn tell(&mut self, batch: &mut Batch, now: Instant) -> Option<Duration> {
         let mut next: Option<Duration> = None;
-        self.tails.retain(|_, tail| {
+        let mut silent = Vec::new();
+        for (key, tail) in &self.tails {
             let left = (tail.last + SILENCE).saturating_duration_since(now);
             if left.is_zero() {
-                batch.add(tail.time, &tail.origin, &tail.bytes);
-                return false;
+                silent.push(*key);
+            } else {
+                next = Some(next.map_or(left, |next| next.min(left)));
             }
-            next = Some(next.map_or(left, |next| next.min(left)));
-            true
-        });
+        }
+        for tail in silent.iter().filter_map(|key| self.tails.remove(key)).collect::<Vec<_>>() {
+            self.add(batch, tail.time, &tail.origin, &tail.bytes, 0);
+        }
         next
     }
 }

@@ -37,6 +37,12 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 pub struct JobMetrics {
     spawns: u64,
+    /// Most jobs start and run: the rest is there once something else has happened.
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug, Default)]
+struct More {
     restarts: u64,
     flaps: u64,
     exits: BTreeMap<(&'static str, String), u64>,
@@ -100,26 +106,45 @@ impl JobMetrics {
     /// Of these, replacements of processes that had ended without being told to.
     #[must_use]
     pub const fn restarts(&self) -> u64 {
-        self.restarts
+        match &self.more {
+            Some(more) => more.restarts,
+            None => 0,
+        }
     }
 
     /// How often the flapping rule has paused the job or given it up.
     #[must_use]
     pub const fn flaps(&self) -> u64 {
-        self.flaps
+        match &self.more {
+            Some(more) => more.flaps,
+            None => 0,
+        }
     }
 
     /// Whether the flapping rule has given the job up, and nobody has started or stopped it since.
     #[must_use]
     pub fn is_given_up(&self) -> bool {
-        self.given_up != GivenUp::No
+        self.more.as_ref().is_some_and(|more| more.given_up != GivenUp::No)
     }
 
     /// How processes have ended, and how often: `("code", "0")`, `("signal", "SIGKILL")`, `("reason", "not started")`.
     pub fn exits(&self) -> impl Iterator<Item = ((&str, &str), u64)> {
-        self.exits.iter().map(|((kind, value), n)| ((*kind, &**value), *n))
+        let exits = self.more.iter().flat_map(|more| &more.exits);
+        exits.map(|((kind, value), n)| ((*kind, &**value), *n))
     }
 
+    fn observe(&mut self, what: &What) {
+        let was_quiet = matches!(what, What::Create | What::Start | What::Spawn { .. }) && self.more.is_none();
+        if let What::Spawn { .. } = what {
+            self.spawns += 1;
+        }
+        if !was_quiet {
+            self.more.get_or_insert_default().observe(what);
+        }
+    }
+}
+
+impl More {
     fn observe(&mut self, what: &What) {
         match what {
             What::Create | What::Start => {
@@ -139,12 +164,9 @@ impl JobMetrics {
                     self.given_up = GivenUp::Announced;
                 }
             }
-            What::Spawn { .. } => {
-                self.spawns += 1;
-                if self.missing > 0 {
-                    self.missing -= 1;
-                    self.restarts += 1;
-                }
+            What::Spawn { .. } if self.missing > 0 => {
+                self.missing -= 1;
+                self.restarts += 1;
             }
             What::StopPid { pid, .. } | What::Reap { pid, .. } => drop(self.told.insert(*pid)),
             What::Exit { pid, exit, once, .. } => {
@@ -207,7 +229,7 @@ mod tests {
         assert_eq!((job.spawns(), job.restarts()), (3, 1));
         let exits: Vec<_> = job.exits().collect();
         assert_eq!(exits, [(("code", "0"), 1), (("signal", "SIGKILL"), 1)]);
-        assert!(job.told.is_empty());
+        assert!(job.more.as_ref().is_none_or(|more| more.told.is_empty()));
     }
 
     #[test]

@@ -42,7 +42,10 @@ impl HttpServer {
                 self.taps.insert(tap, id);
                 feed.tap = Some(tap);
             }
-            FeedSource::Logs(query) => self.subscribe_logs(cx, conn, feed, &query),
+            FeedSource::Logs(query) => {
+                let last = head.headers().text("last-event-id").filter(|last| !last.is_empty());
+                self.subscribe_logs(cx, conn, feed, &query, last);
+            }
             FeedSource::Stats { target, interval } => {
                 let Some(us) = cx.app_id() else { return };
                 let monitor = cx.monitor(target, interval, move |cx, sample| {

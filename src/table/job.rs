@@ -1,6 +1,6 @@
 //! One job: who lives, who is on the way out, and how many are lacking.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ pub(super) struct Job {
     /// So many have ended for good, by the job's restart rule.
     pub(super) completed: u32,
     /// Kept-alive processes that are starting or running and were not told to end; oldest first.
-    pub(super) live: BTreeSet<Pid>,
+    pub(super) live: Pids,
     /// Committed ones likewise.
     pub(super) once: BTreeSet<Pid>,
     /// Processes that were told to end or have ended, of both sorts, and are not gone.
@@ -38,7 +38,7 @@ pub(super) struct Job {
     pub(super) flaps: Flaps,
     /// Spawns that failed since one succeeded.
     pub(super) failures: u32,
-    pub(super) roll: Option<Roll>,
+    pub(super) roll: Option<Box<Roll>>,
     pub(super) instances: Instances,
 }
 
@@ -65,7 +65,7 @@ impl Job {
             unloaded: false,
             order: 0,
             completed: 0,
-            live: BTreeSet::new(),
+            live: Pids::default(),
             once: BTreeSet::new(),
             ending: BTreeSet::new(),
             held: BTreeSet::new(),
@@ -162,6 +162,39 @@ impl Job {
             ErrorKind::Full,
             format!("job '{name}': too many processes, {ending} of them are still to end; try again later"),
         ))
+    }
+}
+
+/// Processes in the order of their numbers, which is that of their start. A set of one would be a node with room
+/// for eleven, in each of hundreds of jobs.
+#[derive(Debug, Default)]
+pub(super) struct Pids(VecDeque<Pid>);
+
+impl Pids {
+    pub(super) fn insert(&mut self, pid: Pid) {
+        if let Err(at) = self.0.binary_search(&pid) {
+            if self.0.is_empty() {
+                self.0.reserve_exact(1);
+            }
+            self.0.insert(at, pid);
+        }
+    }
+
+    /// False if it is not there. It takes as long as the way to the nearer end.
+    pub(super) fn remove(&mut self, pid: &Pid) -> bool {
+        self.0.binary_search(pid).is_ok_and(|at| self.0.remove(at).is_some())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pid> {
+        self.0.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -168,7 +168,7 @@ impl ProcessTable {
         job.completed = 0;
         // What is announced and not fetched yet is as new as can be.
         let (pending, old) = job.live.iter().partition(|pid| self.spawns.contains(pid));
-        job.roll = Some(Roll { old, pending, failed: 0, again: false });
+        job.roll = Some(Box::new(Roll { old, pending, failed: 0, again: false }));
         self.end_pause(id);
         self.settle(id, now);
     }

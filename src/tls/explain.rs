@@ -24,7 +24,9 @@ pub(crate) fn explain_client(error: &io::Error) -> String {
             }
             other => format!("it has broken off: {other:?}"),
         },
-        Error::PeerIncompatible(why) => format!("there is nothing both can do: {why:?}"),
+        Error::PeerIncompatible(why) => {
+            format!("it offers nothing that is spoken here, which is TLS 1.2 and 1.3 ({why:?})")
+        }
         other => other.to_string(),
     }
 }

@@ -13,7 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "etcd"))]
 mod connector;
 #[cfg(any(feature = "client", feature = "webhooks", feature = "lookup", feature = "server"))]
 mod explain;
@@ -31,7 +31,7 @@ use rustls::crypto::CryptoProvider;
 pub use client::Client;
 pub use server::Server;
 
-#[cfg(any(feature = "client", feature = "webhooks"))]
+#[cfg(any(feature = "client", feature = "webhooks", feature = "etcd"))]
 pub(crate) use connector::TlsConnector;
 #[cfg(any(feature = "client", feature = "webhooks", feature = "lookup"))]
 pub(crate) use explain::explain;

@@ -287,9 +287,10 @@ impl Hooks {
         self.0.lock().state.find(event, url)
     }
 
-    /// Takes other settings; what waits stays, up to the new bound.
+    /// Takes other settings; what waits stays, up to the new bound, and no longer than the new pauses are.
     pub fn configure(&self, settings: Settings) {
-        self.0.lock().state.configure(settings);
+        self.0.lock().state.configure(settings, Instant::now());
+        self.0.changed.notify_all();
     }
 
     /// The hooks, in the order in which they came.

@@ -133,10 +133,13 @@ impl State {
         true
     }
 
-    /// Other settings; what waits beyond a smaller queue is dropped.
-    pub(super) fn configure(&mut self, settings: Settings) {
+    /// Other settings; what waits beyond a smaller queue is dropped, and a pause that would be shorter now is.
+    pub(super) fn configure(&mut self, settings: Settings, now: Instant) {
         self.settings = settings;
         for target in &mut self.targets {
+            if let Some(due) = now.checked_add(self.settings.pause_after(target.failures)) {
+                target.due = target.due.min(due);
+            }
             while target.waiting.len() > self.settings.queue {
                 target.drop_oldest();
             }
@@ -387,6 +390,25 @@ mod tests {
     }
 
     #[test]
+    fn a_shorter_pause_is_one_at_once() {
+        let now = Instant::now();
+        let mut state = State::new(Settings::default().pause(60 * SECOND));
+        state.register(".", "http://a", now);
+        state.offer(&event(1), &mut Vec::new());
+        let (a, _, post) = take(&mut state, now);
+        state.done(a, post, Err("no".to_owned()), now);
+        let waits_until = |state: &mut State, now: Instant| match state.next(now) {
+            Next::Wait(until) => until.map(|at| at.duration_since(now)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(waits_until(&mut state, now), Some(60 * SECOND));
+        state.configure(Settings::default().pause(2 * SECOND), now);
+        assert_eq!(waits_until(&mut state, now), Some(2 * SECOND));
+        state.configure(Settings::default().pause(30 * SECOND), now);
+        assert_eq!(waits_until(&mut state, now), Some(2 * SECOND), "a longer one is for the next time");
+    }
+
+    #[test]
     fn the_oldest_is_dropped_and_counted() {
         let now = Instant::now();
         let mut state = State::new(Settings::default().queue(3));
@@ -407,7 +429,7 @@ mod tests {
         assert_eq!(number(&post), 4);
         let notice = state.done(a, post, Ok(()), later);
         assert!(matches!(notice, Some(Notice::Recovered { lost: 3, .. })), "{notice:?}");
-        state.configure(Settings::default().queue(1));
+        state.configure(Settings::default().queue(1), later);
         let (_, _, post) = take(&mut state, later);
         assert_eq!((number(&post), state.counters().dropped), (6, 4));
     }

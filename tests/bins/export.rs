@@ -154,6 +154,42 @@ print(json.dumps(composed))
     assert_eq!((&web["environment"]["PORT"], &web["stop_signal"]), (&"5001".into(), &"SIGTERM".into()));
 }
 
+/// docker-compose itself; `config` asks no daemon.
+#[test]
+fn docker_compose_reads_its_file() {
+    let room = room();
+    let file = exported(&room, "compose", "compose.yaml");
+    let folder = tools().join("compose");
+    let script = format!(
+        "
+import json, os, subprocess, sys
+sys.path.insert(0, {folder:?})
+import yaml
+with open(sys.argv[1]) as file:
+    composed = yaml.safe_load(file)
+# That version is from before projects had names in their files.
+name = composed.pop('name')
+with open(sys.argv[1] + '.unnamed', 'w') as file:
+    yaml.safe_dump(composed, file)
+command = [sys.executable, '-m', 'compose', '-f', file.name, 'config']
+done = subprocess.run(command, env={{**os.environ, 'PYTHONPATH': {folder:?}}}, capture_output=True, text=True)
+assert done.returncode == 0, done.stderr
+print(json.dumps({{'name': name, **yaml.safe_load(done.stdout)}}))
+"
+    );
+    let needs = format!("import sys; sys.path.insert(0, {folder:?}); import compose.cli.main");
+    let Some(read) = python("docker_compose_reads_its_file", &needs, &script, &file) else { return };
+    let services = read["services"].as_object().expect("services");
+    assert_eq!(services.keys().collect::<Vec<_>>(), ["clock", "web-1", "web-2", "worker"]);
+    let web = &services["web-2"];
+    // It doubles the dollars again that it has halved.
+    assert_eq!(web["command"][2], "python3 -m http.server --bind 127.0.0.1 $$PORT");
+    assert_eq!(web["environment"]["GREETING"], r#"hi "you" it's 100% $${X} \ ; x # y"#);
+    assert_eq!(web["environment"]["EMPTY"], "");
+    assert_eq!((&web["ports"][0], &web["restart"]), (&"127.0.0.1:5001:5001/tcp".into(), &"always".into()));
+    assert_eq!((&web["stop_signal"], &web["stop_grace_period"]), (&"SIGTERM".into(), &"30000ms".into()));
+}
+
 #[test]
 fn honcho_reads_the_procfile_and_so_do_we() {
     let room = room();

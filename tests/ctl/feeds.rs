@@ -108,3 +108,34 @@ fn stats() {
     run(&node.address, "stats --watch web");
     assert_eq!(node.lines()[2], "GET /stats/default.web?interval=1&feed=eventsource&heartbeat=20");
 }
+
+#[test]
+fn logs() {
+    let record = |name: &str, fd: u8, text: &str| {
+        format!(
+            r#"{{"time":1.5,"name":"{name}","instance":2,"pid":{fd},"os_pid":77,"label":"x","fd":{fd},"data":"{text}\n"}}"#
+        )
+    };
+    let gap = r#"{"event":"gap","dropped":3}"#;
+    let text = [record("default.web", 1, "one"), gap.to_owned(), record("shop.db", 2, "two")].join("\n") + "\n";
+    let node = Node::new(move |asked| {
+        if asked.line.starts_with("GET /logs") {
+            Said::Raw("Transfer-Encoding: chunked", chunks(&[text.as_bytes()]))
+        } else {
+            Said::Json(200, r#"{"jobs":[]}"#.to_owned())
+        }
+    });
+    let ran = run(&node.address, "logs");
+    let lines: Vec<&str> = ran.out.lines().map(|line| line.split_once(' ').expect("a time").1).collect();
+    assert_eq!((ran.code, lines), (0, vec!["web.2 | one", "shop.db.2 | two"]), "{ran:?}");
+    assert!(ran.err.contains("gafferctl: 3 lines are missing here"), "{ran:?}");
+    assert!(node.lines().contains(&"GET /logs?feed=normal&n=100".to_owned()), "{:?}", node.lines());
+
+    let ran = run(&node.address, "logs -f -n 5 --stderr shop:db --job w* --json");
+    assert_eq!((ran.code, ran.out.lines().count()), (69, 3), "{ran:?}");
+    assert!(ran.err.contains("no job 'shop.db' is loaded") && ran.err.contains("has ended the feed"), "{ran:?}");
+    let asked = node.lines().pop().expect("a question");
+    assert_eq!(asked, "GET /logs?feed=continuous&job=shop%3Adb&job=w%2A&stderr=true&n=5&heartbeat=20");
+    let ran = run(&node.address, "logs -n many");
+    assert!(ran.code == 2 && ran.err.contains("invalid value `many` for -n"), "{ran:?}");
+}

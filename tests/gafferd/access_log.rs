@@ -54,6 +54,15 @@ fn in_the_log_and_not_by_default() {
     let mut gafferd = Gafferd::start(&config, &["--access-log", "-"]);
     ping(&mut gafferd);
     gafferd.line(" [INFO] 200 GET /ping?x=1 (127.0.0.1) ");
+    // A key has no business in a URL, and none in a log.
+    let key = "0123456789abcdef".repeat(3);
+    let line = gafferd.line("listening on ");
+    let mut stream = TcpStream::connect(line.rsplit(' ').next().expect("an address")).expect("it listens");
+    let request = format!("GET /keys/{key}?api_key={key}&n=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    stream.read_to_string(&mut String::new()).expect("an answer");
+    gafferd.line(" 404 GET /keys/0123456789abcdef***?api_key=***&n=1 (");
+    assert!(!gafferd.log().iter().any(|line| line.contains(&key)), "{:#?}", gafferd.log());
     gafferd.stop();
     let mut gafferd = Gafferd::start(&config, &[]);
     ping(&mut gafferd);

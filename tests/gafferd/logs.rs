@@ -45,6 +45,40 @@ fn reload_changes_them() {
     assert_eq!(folder.read("one"), "here\n");
 }
 
+/// Killed at any moment, it leaves files that the next one goes on with.
+#[test]
+fn a_kill_leaves_nothing_that_the_next_start_does_not_mend() {
+    let folder = Folder::new();
+    let job = "[job:a]\ncmd = seq 1 1000000000\nstdout_logfile = %(here)s/log\nlogfile_maxbytes = 2000\nlogfile_backups = 3\n";
+    let config = folder.write("c.ini", &ini(job));
+    let files = || {
+        let mut names = fs::read_dir(&folder.0).expect("a folder").map(|e| e.expect("an entry").file_name());
+        let mut found: Vec<String> = names.by_ref().map(|name| name.to_string_lossy().into_owned()).collect();
+        found.retain(|name| name != "c.ini");
+        found.sort();
+        found
+    };
+    for round in 0..8 {
+        let mut gafferd = Gafferd::start(&config, &[]);
+        let first = folder.read("log.1");
+        eventually("it is rotated", || (folder.read("log.1") != first).then_some(()));
+        if round < 7 {
+            gafferd.child.kill().expect("it runs");
+            gafferd.child.wait().expect("it ends");
+        } else {
+            gafferd.stop();
+        }
+        let text = ["log.3", "log.2", "log.1", "log"].map(|name| folder.read(name)).concat();
+        let numbers: Vec<u64> = text.lines().map(|line| line.parse().expect(line)).collect();
+        for (n, three) in numbers.windows(3).enumerate() {
+            // Only where it was killed a line may be torn, and another begins after it.
+            let [a, b, c] = three[..] else { unreachable!("windows of three") };
+            assert!(b == a + 1 || b == 1 || c == 1, "round {round}, line {n}: {a}, {b}, {c}");
+        }
+    }
+    assert_eq!(files(), ["log", "log.1", "log.2", "log.3"]);
+}
+
 #[test]
 fn check_shows_them() {
     let folder = Folder::new();

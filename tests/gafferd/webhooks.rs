@@ -142,8 +142,13 @@ fn the_patterns_of_both_generations() {
     let mut node = Node::new(quick(), &hooks);
     node.load("dummy", "sleep 1000");
     node.updates("dummy", 1);
+    // They count as running before the system has started them.
     eventually("two processes", || {
-        node.handle.call(|cx| cx.info("dummy").map(|info| info.running)).ok()?.ok().filter(|n| *n == 2)
+        let started = |cx: &mut gaffer::manager::Cx<'_>| {
+            let pids = cx.pids("dummy").unwrap_or_default();
+            pids.iter().filter(|pid| cx.process(**pid).is_ok_and(|process| process.os_pid.is_some())).count()
+        };
+        node.handle.call(started).ok().filter(|n| *n == 2)
     });
     node.handle.call(|cx| cx.unload("dummy")).expect("it runs").expect("loaded");
     node.end();
@@ -293,6 +298,33 @@ fn reload_and_run_time() {
         posts.iter().filter(|post| post.path == "/kept").map(|post| post.json()["name"].clone()).collect();
     assert!(kept.iter().any(|name| name == "default.a"), "{kept:?}");
     assert!(!posts.iter().any(|post| post.path == "/gone" && post.json()["name"] == "default.mine"));
+    gafferd.stop();
+}
+
+#[test]
+fn reload_changes_how_posts_are_made() {
+    let receiver = Receiver::new(|_| Answer::Status(503));
+    let folder = Folder::new();
+    let text = |settings: &str| {
+        let url = receiver.url("/hook");
+        ini(&format!("[webhooks]\ntries = 100\ncreate = {url}\n{settings}\n[job:a]\ncmd = sleep 1000\n"))
+    };
+    let config = folder.write("c.ini", &text("pause = 3600\nmax_pause = 3600"));
+    let shown = config.display().to_string();
+    let (code, out, err) = run(&["-c", &shown, "--check"]);
+    let want = "webhooks 100 tries of 10 s, pauses of 3600 to 3600 s, 1000 wait for a URL, 1000 more hooks, the end waits 5 s\n";
+    assert!(code == 0 && out.contains(want), "{out}{err}");
+    let mut gafferd = Gafferd::start(&config, &[]);
+    eventually("the first try", || (!receiver.posts().is_empty()).then_some(()));
+    folder.write("c.ini", &text("pause = 0.01\nmax_pause = 0.001"));
+    gafferd.signal(Signal::HUP);
+    let line = gafferd.line("reload refused");
+    assert!(line.contains("c.ini:7:1: webhooks: max_pause (0.001 s) is shorter than pause (0.01 s)"), "{line}");
+    receiver.answer(Answer::Status(200));
+    // Nobody waits for an hour any more.
+    folder.write("c.ini", &text("pause = 0.01\nstop_timeout = 0"));
+    gafferd.signal(Signal::HUP);
+    gafferd.line("/hook answers again; 0 events were lost");
     gafferd.stop();
 }
 

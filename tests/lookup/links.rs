@@ -106,6 +106,21 @@ fn known(server: &LookupServer) -> Option<Vec<(String, usize)>> {
     Some(known)
 }
 
+/// An address that others reach is served by TLS and keys, without a word about it being insecure.
+#[cfg(feature = "tls")]
+fn protected(net: &Net) {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(pki) = crate::pki::Pki::new() else { return };
+    let keys = pki.path("keys");
+    std::fs::write(&keys, "0123456789abcdef\n").expect("a file");
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let (cert, key) = (pki.text("server.pem"), pki.text("server.key"));
+    let args = ["--bind", "10.77.0.5:5011", "--certfile", &cert, "--keyfile", &key, "--key-file", &pki.text("keys")];
+    let mut lookupd = net.start(4, env!("CARGO_BIN_EXE_gaffer_lookupd"), &args);
+    assert!(lookupd.line("listening on ").ends_with("listening on 10.77.0.5:5011 (TLS)"));
+    lookupd.stop();
+}
+
 #[test]
 fn links_are_cut_and_come_back() {
     let Some(net) = Net::new(5) else { return };
@@ -195,6 +210,8 @@ fn links_are_cut_and_come_back() {
     for server in &servers {
         eventually("what is new", || (server.find_job("shop.more").ok()?.len() == 1).then_some(()));
     }
+    #[cfg(feature = "tls")]
+    protected(&net);
     nodes.iter_mut().for_each(Daemon::stop);
     for server in &servers {
         eventually("that all are gone", || server.nodes().ok()?.is_empty().then_some(()));

@@ -1,8 +1,10 @@
 //! Lookup servers and nodes as they are run.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod cluster;
 #[path = "../common/daemon.rs"]
 mod daemon;
+mod etcd;
 mod failover;
 mod links;
 mod lost;

@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use crate::util::{Daemon, Folder, eventually};
 
-struct Node {
+pub(crate) struct Node {
     stream: TcpStream,
     connection: Connection,
     input: Vec<u8>,
 }
 
 impl Node {
-    fn connect(address: &str) -> Self {
+    pub(crate) fn connect(address: &str) -> Self {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
         let handshake = Handshake::new(address, "/ws", [7; 16]).expect("a request");
@@ -46,7 +46,7 @@ impl Node {
         self.input.extend_from_slice(&buffer[..n]);
     }
 
-    fn say(&mut self, text: &str) -> Value {
+    pub(crate) fn say(&mut self, text: &str) -> Value {
         let mut out = Vec::new();
         self.connection.text(text, &mut out).expect("it is open");
         self.stream.write_all(&out).expect("it is sent");

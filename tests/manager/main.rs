@@ -11,6 +11,7 @@ mod closures;
 mod events;
 mod handle;
 mod input;
+mod log_disposal;
 mod log_faults;
 mod log_rotation;
 mod logs;

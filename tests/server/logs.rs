@@ -195,6 +195,151 @@ fn server_sent_events_and_a_job_that_keeps_nothing() {
     assert_eq!(serde_json::from_str::<Value>(event).expect("JSON")["data"], "hello\n");
 }
 
+/// A feed of server-sent events.
+struct Lines {
+    client: Client,
+    text: String,
+    last: String,
+}
+
+impl Lines {
+    fn open(node: &Node, last: &str) -> Self {
+        let mut client = node.connect();
+        let last_field = if last.is_empty() { String::new() } else { format!("Last-Event-ID: {last}\r\n") };
+        client.send(&format!("GET /logs?feed=eventsource&n=0 HTTP/1.1\r\nHost: localhost\r\n{last_field}\r\n"));
+        assert_eq!(client.head().status, 200);
+        Self { client, text: String::new(), last: last.to_owned() }
+    }
+
+    /// The label of the job and the line, or `gap`.
+    fn next(&mut self) -> (String, String) {
+        loop {
+            let Some((event, rest)) = self.text.split_once("\n\n") else {
+                let chunk = self.client.chunk().expect("more");
+                self.text.push_str(&String::from_utf8(chunk).expect("text"));
+                continue;
+            };
+            let (event, rest) = (event.to_owned(), rest.to_owned());
+            self.text = rest;
+            let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            if !field("id: ").is_empty() {
+                field("id: ").clone_into(&mut self.last);
+            }
+            if field("data: ").is_empty() {
+                continue;
+            }
+            let data: Value = serde_json::from_str(field("data: ")).expect("JSON");
+            let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
+            return (text("name").replace("default.", "") + &text("event"), text("data"));
+        }
+    }
+
+    /// So many lines, sorted.
+    fn take(&mut self, n: usize) -> Vec<String> {
+        let mut lines: Vec<String> = (0..n).map(|_| self.next()).map(|(name, text)| format!("{name} {text}")).collect();
+        lines.sort();
+        lines
+    }
+}
+
+#[test]
+fn a_feed_goes_on_where_it_was() {
+    let node = Node::with_history(Config::default());
+    for name in ["a", "b"] {
+        node.load(name, "while read -r x; do printf \"$$x\"; done");
+    }
+    let (a, b) = (node.pid("a"), node.pid("b"));
+    let mut feed = Lines::open(&node, "");
+    write(&node, a, "one\\ntw\n");
+    assert_eq!(feed.take(1), ["a one\n"]);
+    let after_one = feed.last.clone();
+    // After a silence.
+    assert_eq!(feed.take(1), ["a tw"]);
+    let after_half = feed.last.clone();
+    write(&node, b, "x\\n\n");
+    assert_eq!(feed.take(1), ["b x\n"]);
+    let after_x = feed.last.clone();
+    drop(feed);
+    write(&node, a, "o\\nthree\\n\n");
+    write(&node, b, "y\n");
+    wait_for(&node, "/logs?job=a", "one\ntwo\nthree\n");
+    wait_for(&node, "/logs?job=b", "x\ny");
+    for (last, want) in [
+        (&after_one, &["a three\n", "a two\n", "b x\n", "b y"][..]),
+        (&after_half, &["a o\n", "a three\n", "b x\n", "b y"]),
+        (&after_x, &["a o\n", "a three\n", "b y"]),
+    ] {
+        let mut feed = Lines::open(&node, last);
+        assert_eq!(feed.take(want.len()), want, "{last}");
+    }
+    // From the last one on, which is half a line, and from the other half.
+    let mut feed = Lines::open(&node, &after_x);
+    feed.take(3);
+    let mut feed = Lines::open(&node, &feed.last);
+    write(&node, b, "z\\n\n");
+    assert_eq!(feed.take(1), ["b z\n"]);
+    let mut feed = Lines::open(&node, &feed.last);
+    write(&node, a, "end\\n\n");
+    assert_eq!(feed.take(1), ["a end\n"]);
+    // What is none of this run.
+    for last in ["1-1", "x", &after_x.replace('-', "0-"), &format!("{after_x},?")] {
+        assert_eq!(Lines::open(&node, last).next().0, "gap", "{last}");
+    }
+}
+
+#[test]
+fn nothing_is_missing_or_twice_however_often_a_client_comes_back() {
+    const COUNT: usize = 1000;
+    let node = Node::with_history(Config::default());
+    for name in ["a", "b"] {
+        // Pieces that end within a line.
+        let script =
+            "read x; i=0; while [ $$i -lt 1000 ]; do printf \"$$i\\nx\"; i=$$((i+1)); done; printf '\\n'; read x";
+        node.load(name, script);
+    }
+    let mut last = Lines::open(&node, "").last;
+    let mut seen = [String::new(), String::new()];
+    let mut feed = Lines::open(&node, &last);
+    for name in ["a", "b"] {
+        write(&node, node.pid(name), "\n");
+    }
+    let want: String = (0..COUNT).map(|i| format!("{i}\nx")).collect::<String>() + "\n";
+    let mut rounds = 0;
+    while seen.iter().any(|text| text.len() < want.len()) {
+        rounds += 1;
+        for _ in 0..rounds % 50 + 1 {
+            let (name, text) = feed.next();
+            assert_ne!(name, "gap", "round {rounds}");
+            seen[usize::from(name == "b")].push_str(&text);
+            if seen.iter().all(|text| text.len() == want.len()) {
+                break;
+            }
+        }
+        last.clone_from(&feed.last);
+        feed = Lines::open(&node, &last);
+    }
+    assert!(seen.iter().all(|text| *text == want), "{rounds} rounds");
+}
+
+#[test]
+fn what_is_not_kept_is_a_gap() {
+    let node = Node::with_history(Config::default());
+    node.load(
+        "a",
+        "read x; echo begin; read x; yes 0123456789012345678901234567890123456789 | head -n 5000; echo end; read x",
+    );
+    let mut feed = Lines::open(&node, "");
+    write(&node, node.pid("a"), "\n");
+    assert_eq!(feed.next().1, "begin\n");
+    let last = feed.last.clone();
+    drop(feed);
+    write(&node, node.pid("a"), "\n");
+    wait_for(&node, "/logs?n=1", "end\n");
+    let mut feed = Lines::open(&node, &last);
+    assert_eq!(feed.next().0, "gap");
+    while feed.next().1 != "end\n" {}
+}
+
 /// A client that does not read makes nobody wait, and is told what it has missed.
 #[test]
 fn a_slow_client_is_told_how_much_it_has_missed() {

@@ -114,11 +114,10 @@ fn websockets_end_with_1008() {
             _ => ws.subscribe("JOB:a"),
         }
     }
-    for (path, ws) in &mut sockets {
-        let wanted = |text: &str| text.ends_with("x\n");
-        while *path != "/channel/websocket" {
+    for (path, ws) in sockets.iter_mut().filter(|(path, _)| *path != "/channel/websocket") {
+        loop {
             match ws.next() {
-                Some(Event::Text(text)) if wanted(&text) => break,
+                Some(Event::Text(text)) if text.ends_with("x\n") => break,
                 Some(Event::Text(_)) => {}
                 other => panic!("{path}: {other:?}"),
             }

@@ -270,7 +270,7 @@ fn nothing_is_a_500_and_nothing_tells_a_secret() {
     let seed = std::env::var("GAFFER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64)
     });
-    println!("GAFFER_SEED={seed}");
+    eprintln!("GAFFER_SEED={seed}");
     let mut random = Random(seed);
     let mut node = Guarded::new();
     let file = std::fs::read_to_string(node.folder.join("access.json")).expect("a file");

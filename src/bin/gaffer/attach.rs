@@ -9,6 +9,9 @@ use gaffer::server::{Config, Endpoint, HttpServer, api};
 
 use crate::start::{Attach, Start};
 
+/// Events that are kept for a terminal that comes back: it was not far away.
+const EVENTS: usize = 128;
+
 /// The server, which listens already, and what remembers the programs' output for it.
 ///
 /// Where nobody has asked for it and it cannot be, the programs matter more: that is a warning. But two of the same application are one too
@@ -38,7 +41,8 @@ fn asked_for(error: gaffer::Error) -> Failure {
 
 fn serve(address: Address) -> gaffer::Result<(Recorder, HttpServer)> {
     let history = History::new(Limits::default());
-    let mut server = HttpServer::bind(Config::default().endpoint(Endpoint::from(address)))?;
+    let config = Config::default().history(EVENTS).endpoint(Endpoint::from(address));
+    let mut server = HttpServer::bind(config)?;
     server.routes(api::ROUTES)?;
     server.provide(history.clone());
     Ok((history.recorder(), server))

@@ -31,6 +31,8 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
 
     // Bound before anything starts, so that a second one of the same application says so at once.
     let api = attach::open(start, &application)?;
+    // It is as long as the programs run, and hundreds of lines of a Procfile are not needed twice.
+    drop(application);
     let mut manager = Manager::new()?;
     // Two pipes and a watch for each program are soon more than the usual 1024 descriptors. Where the
     // limit cannot be raised, a spawn will say so.

@@ -21,8 +21,8 @@ const DETAILS: &str = details!(
     "\
 The new processes start before the old ones are told to end; each has a PORT of
 its own (`gaffer reload` ends the old ones first, and the PORT stays). Jobs that
-are stopped stay so: with a name that is exit code 3, of a whole application they
-are left out."
+are stopped stay so: with a name that is exit code 3, of a whole application
+they are left out."
 );
 
 pub(crate) fn command() -> Command<Bulk> {

@@ -1,5 +1,6 @@
 //! What the commands share that talk to a node: which one, which application, and which of its jobs.
 
+pub(crate) use gaffer::cli::names::shown;
 use gaffer::cli::names::{self, Target};
 use gaffer::cli::node::{self, Node, failure};
 use gaffer::cli::{self, Code, Command, Failure, Opt};
@@ -122,11 +123,6 @@ impl Remote {
 pub(crate) fn qualify(session: &str, word: &str) -> String {
     let number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     if number || word.contains(['.', '/', ':']) { word.to_owned() } else { format!("{session}.{word}") }
-}
-
-/// A job as people type it: the label in this session, else with its own.
-pub(crate) fn shown<'a>(name: &'a JobName, session: &str) -> &'a str {
-    if name.session() == session { name.label() } else { name.as_str() }
 }
 
 /// What to say of a job that the node has refused to do something with.

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gaffer::cli::daemon::Protection;
-use gaffer::cli::{Command, Failure, Opt};
+use gaffer::cli::{Code, Command, Failure, Opt};
 use gaffer::config::gafferd::Ssl;
 use gaffer::config::{Address, LookupdConfig};
 use gaffer::log::{LogFormat, LogLevel};
 use gaffer::{Error, ErrorKind, Result};
+
+use crate::registry;
 
 /// What it is asked to do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +24,9 @@ pub(crate) struct Args {
     pub(crate) read_key_file: Option<PathBuf>,
     pub(crate) anonymous_read: bool,
     pub(crate) ping_interval: Option<Duration>,
+    pub(crate) registry: Option<String>,
+    pub(crate) registry_ttl: Option<Duration>,
+    pub(crate) etcd: Ssl,
     pub(crate) insecure: bool,
     pub(crate) allow_hosts: Vec<String>,
     pub(crate) allow_origins: Vec<String>,
@@ -36,6 +41,8 @@ pub(crate) struct Args {
 const DETAILS: &str = "\
 It keeps nothing on disk: nodes register again after each start. Start two, and
 name both to each gafferd (--lookupd-address); clients ask all they know of.
+With --registry etcd://… it shares what it knows with all others that do so:
+any of them answers for all, whichever a node is connected to.
 
 With --key-file, nodes must show a key to register (`lookup_key_file` of
 gafferd) and clients to read (--lookup-key, GAFFER_LOOKUP_KEY); addresses that
@@ -46,6 +53,7 @@ certificates, keys and the configuration again; connections go on.
 
 Examples:
   gaffer_lookupd                          at 127.0.0.1:5010
+  gaffer_lookupd --registry etcd://10.0.0.1,10.0.0.2,10.0.0.3
   gaffer_lookupd --bind unix:/run/lookupd.sock --daemon --pidfile /run/l.pid
   gaffer_lookupd --bind 0.0.0.0:5010 --certfile l.pem --key-file lookup.keys";
 
@@ -131,6 +139,29 @@ pub(crate) fn command() -> Command<Args> {
         .option(Opt::value("log-format", "FORMAT", "text or json.").default("text"), |a, v| {
             set(&mut a.log_format, Some(v.parse()?))
         })
+        .option(
+            Opt::value("registry", "WHERE", "memory, or etcd://HOST:PORT[,HOST:PORT…][/PREFIX]; etcds:// for TLS.")
+                .default("memory"),
+            |a, v| {
+                let text = v.string()?;
+                registry::read(&text).map_err(|e| Failure::new(Code::Usage, format!("--registry: {e}")))?;
+                set(&mut a.registry, Some(text))
+            },
+        )
+        .option(
+            Opt::value("registry-ttl", "SECONDS", "How long etcd keeps what a lookupd that died has left.")
+                .default("15"),
+            |a, v| set(&mut a.registry_ttl, Some(v.duration()?)),
+        )
+        .option(Opt::value("etcd-cacert", "FILE", "Believe the authorities in it alone (etcds://)."), |a, v| {
+            set(&mut a.etcd.cacert, Some(v.path()))
+        })
+        .option(Opt::value("etcd-cert", "FILE", "The certificate to show to etcd."), |a, v| {
+            set(&mut a.etcd.certfile, Some(v.path()))
+        })
+        .option(Opt::value("etcd-key", "FILE", "Its private key, unless it is in the same file."), |a, v| {
+            set(&mut a.etcd.keyfile, Some(v.path()))
+        })
 }
 
 fn set<T>(field: &mut T, value: T) -> std::result::Result<(), Failure> {
@@ -151,6 +182,13 @@ impl Args {
         if self.ssl != Ssl::default() {
             config.ssl.clone_from(&self.ssl);
         }
+        if self.etcd != Ssl::default() {
+            config.etcd.clone_from(&self.etcd);
+        }
+        if let Some(text) = &self.registry {
+            config.registry = Some(text.clone()).filter(|text| text != "memory");
+        }
+        config.registry_ttl = self.registry_ttl.unwrap_or(config.registry_ttl);
         config.backlog = self.backlog.map_or(config.backlog, u32::from);
         config.anonymous_read |= self.anonymous_read;
         config.ping_interval = self.ping_interval.unwrap_or(config.ping_interval);
@@ -175,6 +213,7 @@ impl Args {
         }
         config.log_format = self.log_format.unwrap_or(config.log_format);
         config.check()?;
+        registry::read(config.registry.as_deref().unwrap_or("memory"))?;
         if config.ping_interval < Duration::from_millis(100) {
             return Err(Error::new(ErrorKind::Invalid, "ping_interval: expected at least 0.1 seconds"));
         }
@@ -202,7 +241,7 @@ fn backlog(text: &str) -> std::result::Result<u16, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gaffer::cli::{Asked, Code};
+    use gaffer::cli::Asked;
 
     fn parse(line: &str) -> std::result::Result<Asked<Args>, Failure> {
         command().parse(line.split_whitespace().map(Into::into))
@@ -242,9 +281,12 @@ mod tests {
     fn flags() {
         let line = "-v --daemon --pidfile p --backlog 5 --bind 127.0.0.1:1 --bind unix:/x --log-level error \
                     --log-format json --error-log e --insecure --allow-host h --allow-origin * -c l.ini --check \
-                    --certfile c --keyfile k --cacert a --key-file n --read-key-file r --anonymous-read --ping-interval 2";
+                    --certfile c --keyfile k --cacert a --key-file n --read-key-file r --anonymous-read --ping-interval 2 \
+                    --registry etcds://a,b:1/p --registry-ttl 5 --etcd-cacert ea --etcd-cert ec --etcd-key ek";
         let Ok(Asked::Run(args)) = parse(line) else { panic!("all of them") };
         let ssl = parsed_ssl();
+        let mut etcd = Ssl::default();
+        (etcd.certfile, etcd.keyfile, etcd.cacert) = (Some("ec".into()), Some("ek".into()), Some("ea".into()));
         let want = Args {
             config: Some("l.ini".into()),
             check: true,
@@ -253,6 +295,9 @@ mod tests {
             read_key_file: Some("r".into()),
             anonymous_read: true,
             ping_interval: Some(Duration::from_secs(2)),
+            registry: Some("etcds://a,b:1/p".to_owned()),
+            registry_ttl: Some(Duration::from_secs(5)),
+            etcd,
             bind: vec!["127.0.0.1:1".parse().expect("TCP"), "unix:/x".parse().expect("unix")],
             backlog: Some(5),
             insecure: true,
@@ -267,6 +312,8 @@ mod tests {
         };
         assert_eq!(args, want);
         for line in ["x", "--bind 5010", "--backlog 0", "--log-level loud", "--log-format xml", "--ping-interval soon"]
+            .into_iter()
+            .chain(["--registry etc://a", "--registry etcd://", "--registry etcd://u:p@a", "--registry-ttl soon"])
         {
             assert_eq!(parse(line).expect_err(line).code(), Code::Usage, "{line}");
         }

@@ -79,6 +79,7 @@ impl Control {
             ("bind", old.bind != new.bind),
             ("backlog", old.backlog != new.backlog),
             ("ping_interval", old.ping_interval != new.ping_interval),
+            ("registry", (&old.registry, old.registry_ttl, &old.etcd) != (&new.registry, new.registry_ttl, &new.etcd)),
             ("allow_hosts", old.allow_hosts != new.allow_hosts),
             ("allow_origins", old.allow_origins != new.allow_origins),
             ("daemonize", old.daemonize != new.daemonize),

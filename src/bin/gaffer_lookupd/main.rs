@@ -4,13 +4,14 @@
 
 mod args;
 mod control;
+mod registry;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use gaffer::cli::{self, Asked, Code, Failure, daemon};
 use gaffer::config::{Address, LookupdConfig};
-use gaffer::log::{Log, LogLevel};
+use gaffer::log::{Log, LogLevel, Ration};
 use gaffer::lookup::announcer;
 use gaffer::lookup::registry::Limits;
 use gaffer::lookup::server::{self, Directory, Doors};
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
 fn check(config: &LookupdConfig) -> std::result::Result<Code, Failure> {
     let tls = Tls::load(&config.ssl).map_err(daemon::failed)?;
     control::keys(config).map_err(daemon::failed)?;
+    registry::tls(config).map_err(daemon::failed)?;
     let bind: Vec<String> = config.bind.iter().map(ToString::to_string).collect();
     let tls_words = match (config.ssl.is_secure(), &config.ssl.cacert) {
         (false, _) => "",
@@ -73,12 +75,15 @@ impl Running {
         let doors = Doors::new(control::keys(&config)?);
         let mut limits = Limits::default();
         limits.ping_interval = config.ping_interval;
-        let mut http = server::bind_guarded(settings(&args, &config, &tls), &Directory::new(limits), &doors)?;
-        let answers = log.clone();
+        let directory = Directory::new(limits);
+        let mut http = server::bind_guarded(settings(&args, &config, &tls), &directory, &doors)?;
+        let (answers, mut ration) = (log.clone(), Ration::default());
         http.on_answer(move |answered: &Answered<'_>| match answered.status {
-            401 | 403 => answers.record(LogLevel::Warning, format_args!("refused: {answered}"), Default::default()),
+            401 | 403 => ration.warn(&answers, format_args!("refused: {answered}")),
             _ => answers.record(LogLevel::Debug, answered, Default::default()),
         });
+        let (handshakes, mut ration) = (log.clone(), Ration::default());
+        http.on_failed_handshake(move |failed| ration.warn(&handshakes, failed));
         let secure = config.ssl.is_secure();
         let shown = |address: &LocalAddr| match address {
             LocalAddr::Tcp(_) if secure => format!("{address} (TLS)"),
@@ -87,6 +92,7 @@ impl Running {
         let addresses: Vec<String> = http.local_addrs().iter().map(shown).collect();
         let mut manager = Manager::new()?;
         manager.add_app(http);
+        registry::share(&config, &directory, &mut manager, &log)?;
         manager.add_app(signals(&log, Control::new(args, config, log.clone(), tls, doors)));
         // The apps start, and with them the signals.
         let _ = manager.turn(Some(Duration::ZERO))?;

@@ -10,6 +10,7 @@ mod get_process;
 mod groups;
 mod kill;
 mod load_process;
+mod logs;
 mod pids;
 mod processes;
 mod scale;
@@ -41,6 +42,7 @@ enum Task {
     Kill(kill::Kill),
     Watch(watch::Watch),
     Stats(stats::Stats),
+    Logs(logs::Logs),
     AddProcess(definition::Named),
     LoadProcess(load_process::LoadProcess),
     UpdateProcess(definition::Named),
@@ -69,6 +71,7 @@ fn program() -> Program<Task> {
         .command(kill::command(), Task::Kill)
         .command(watch::command(), Task::Watch)
         .command(stats::command(), Task::Stats)
+        .command(logs::command(), Task::Logs)
         .command(add_process::command(), Task::AddProcess)
         .command(load_process::command(), Task::LoadProcess)
         .command(update_process::command(), Task::UpdateProcess)
@@ -105,6 +108,7 @@ fn perform(task: &Task) -> Result<Code, Failure> {
         Task::Kill(asked) => kill::run(asked),
         Task::Watch(asked) => watch::run(asked),
         Task::Stats(asked) => stats::run(asked),
+        Task::Logs(asked) => logs::run(asked),
         Task::AddProcess(asked) => add_process::run(asked),
         Task::LoadProcess(asked) => load_process::run(asked),
         Task::UpdateProcess(asked) => update_process::run(asked),
@@ -161,6 +165,7 @@ mod tests {
             "kill",
             "watch",
             "stats",
+            "logs",
             "add_process",
             "load_process",
             "update_process",

@@ -360,6 +360,11 @@ mod tests {
             a.bind = vec!["[::1]:1".parse().expect("an address"), "unix:/s".parse().expect("an address")];
         });
         refused("--bind 5000", "expected HOST:PORT");
+        check("--lookup-key-file k --lookup-cacert a --client-certfile c --client-keyfile p", |a| {
+            a.lookup_key_file = Some("k".into());
+            let ssl = &mut a.lookup_ssl;
+            (ssl.cacert, ssl.certfile, ssl.keyfile) = (Some("a".into()), Some("c".into()), Some("p".into()));
+        });
         check("--backlog 7 --insecure --daemon --pidfile p", |a| {
             (a.backlog, a.insecure, a.daemon, a.pidfile) = (Some(7), true, true, Some("p".into()));
         });

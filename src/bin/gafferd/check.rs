@@ -70,6 +70,9 @@ fn summary(config: &GafferdConfig) -> String {
     for hook in &config.webhooks.hooks {
         put(&mut text, format_args!("webhook {}: {}", hook.event, hook.urls.join(" ")));
     }
+    if !config.webhooks.hooks.is_empty() {
+        put(&mut text, format_args!("webhooks {}", webhooks::describe(&config.webhooks)));
+    }
     // They were found just now; what changed since then would be told at the start.
     for plugin in plugins::read(config).unwrap_or_default().plugins {
         put(&mut text, format_args!("plugin {}", plugins::describe(&plugin)));

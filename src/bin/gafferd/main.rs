@@ -7,7 +7,6 @@ mod args;
 mod check;
 mod control;
 mod endpoints;
-mod handshakes;
 mod lookup;
 mod plugins;
 mod reaper;

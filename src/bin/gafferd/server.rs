@@ -1,13 +1,12 @@
 //! The HTTP server that the configuration describes.
 
 use std::os::fd::OwnedFd;
-use std::time::Instant;
 
 use gaffer::Result;
 use gaffer::config::gafferd::Endpoint;
 use gaffer::config::{Address, GafferdConfig};
 use gaffer::history::{History, Limits};
-use gaffer::log::{Log, LogLevel};
+use gaffer::log::{Log, LogLevel, Ration};
 use gaffer::plugins::InvalidLines;
 use gaffer::server::console_site::{self, CONSOLE};
 use gaffer::server::site::Sites;
@@ -17,7 +16,6 @@ use gaffer::webhooks::Hooks;
 use gaffer::{Error, server};
 use serde_json::{Map, Value};
 
-use crate::handshakes::Ration;
 use crate::lookup;
 use crate::secure::protection;
 
@@ -107,11 +105,7 @@ fn open(settings: server::Config, around: &Surroundings) -> Result<server::HttpS
         server.on_answer(move |answered| log.record(LogLevel::Info, answered, members(answered)));
     }
     let (log, mut ration) = (around.log.clone(), Ration::default());
-    server.on_failed_handshake(move |failed| match ration.take(Instant::now()) {
-        Some(0) => log.warning(failed),
-        Some(more) => log.warning(format_args!("{failed} (and {more} more since the last such line)")),
-        None => {}
-    });
+    server.on_failed_handshake(move |failed| ration.warn(&log, failed));
     Ok(server)
 }
 

@@ -47,12 +47,33 @@ pub(crate) fn follow(hooks: &Hooks, old: &GafferdConfig, new: &GafferdConfig, lo
 }
 
 fn settings(webhooks: &Webhooks) -> Settings {
-    let mut settings = Settings::default().tries(webhooks.tries).timeout(webhooks.timeout);
-    settings.queue = usize::try_from(webhooks.queue).unwrap_or(usize::MAX);
+    let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut settings = Settings::default()
+        .tries(webhooks.tries)
+        .timeout(webhooks.timeout)
+        .pause(webhooks.pause)
+        .max_pause(webhooks.max_pause)
+        .queue(count(webhooks.queue))
+        // The file may name as many as it wants; the bound is for those who come later.
+        .max_hooks(count(webhooks.max_hooks).saturating_add(pairs(webhooks).count()))
+        .stop_timeout(webhooks.stop_timeout);
     settings.secret.clone_from(&webhooks.secret);
-    // The file may name as many as it wants; the bound is for those who come later.
-    settings.max_hooks += pairs(webhooks).count();
     settings
+}
+
+/// What the posts have in common, without the secret.
+pub(crate) fn describe(webhooks: &Webhooks) -> String {
+    format!(
+        "{} tries of {} s, pauses of {} to {} s, {} wait for a URL, {} more hooks, the end waits {} s{}",
+        webhooks.tries,
+        webhooks.timeout.as_secs_f64(),
+        webhooks.pause.as_secs_f64(),
+        webhooks.max_pause.as_secs_f64(),
+        webhooks.queue,
+        webhooks.max_hooks,
+        webhooks.stop_timeout.as_secs_f64(),
+        if webhooks.secret.is_some() { ", signed" } else { "" }
+    )
 }
 
 fn pairs(webhooks: &Webhooks) -> impl Iterator<Item = (&str, &str)> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::load::{Files, Group, Item, Kind, Owned, Place};
 use super::tables::{AUTH, ENDPOINT, EndpointDraft, GAFFER, Gaffer, LIMITS, SSL, WEBHOOKS, urls};
-use super::{Endpoint, GafferdConfig, PluginSettings, Ssl, Webhook};
+use super::{Endpoint, GafferdConfig, PluginSettings, Ssl, Webhook, Webhooks};
 use crate::config::job::{self, Draft, about, parse_name};
 use crate::config::keys::{self, Fault, Given, Key};
 use crate::process::{FIRST_WORDS, JobName};
@@ -210,6 +210,20 @@ impl Builder {
         Ok(())
     }
 
+    /// The two may stand in different files.
+    fn check_pauses(&self) -> Result<()> {
+        let Webhooks { pause, max_pause, .. } = &self.gaffer.config.webhooks;
+        let place = |key: &str| self.seen.get(&(format!("{:?}", Kind::Webhooks), key.to_owned()));
+        match place("max_pause").or_else(|| place("pause")) {
+            Some(at) if pause > max_pause => {
+                let (pause, max) = (pause.as_secs_f64(), max_pause.as_secs_f64());
+                let what = format!("webhooks: max_pause ({max} s) is shorter than pause ({pause} s)");
+                Err(self.files.error(at, &what))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn complete(&self, ssl: &Ssl, group: &Group) -> Result<()> {
         // A client may trust an authority without having a certificate.
         let whole =
@@ -256,6 +270,7 @@ impl Builder {
 
     pub(super) fn finish(mut self) -> Result<GafferdConfig> {
         self.apply_envs()?;
+        self.check_pauses()?;
         let endpoints = self.all_endpoints()?;
         let mut config = self.gaffer.config;
         config.endpoints = endpoints;

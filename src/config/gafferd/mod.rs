@@ -11,7 +11,7 @@
 //! | `[endpoint:NAME]` | where to listen: `bind` `backlog` `mode` `owner` `certfile` `keyfile` `cacert` |
 //! | `[process:NAME]` = `[job:NAME]` | a job, see below; NAME is `label`, `session.label`, `session:label` or `session/label` |
 //! | `[env:NAME]` | variables of the job NAME; their names are upper-cased, as they always were |
-//! | `[webhooks]` | `EVENT = URL [URL …]`, and `secret` `tries` `timeout` `queue` |
+//! | `[webhooks]` | `EVENT = URL [URL …]`, and `secret` `tries` `timeout` `pause` `max_pause` `queue` `max_hooks` `stop_timeout` |
 //! | `[limits]` | of the HTTP server: `head` `headers` `body` `connections` `head_timeout` `idle_timeout` `unsent` |
 //! | `[ssl]`, `[lookup_ssl]` | `certfile` `keyfile` `cacert`: of the endpoints that have none, and towards lookupd |
 //! | `[auth]` | `auth_dbname` or `keys_dbname`, `trust_uid`, `auth_backend` and `keys_backend`, which can only be `default` |
@@ -259,13 +259,31 @@ pub struct Webhooks {
     pub tries: u32,
     /// The time for each try. Default 10 s.
     pub timeout: Duration,
+    /// The pause of a URL after a try that has failed; it doubles with each further one. Default 1 s.
+    pub pause: Duration,
+    /// The longest pause of a URL. Default 60 s.
+    pub max_pause: Duration,
     /// So many events wait for a URL. Default 1000.
     pub queue: u32,
+    /// So many hooks can be added at run time. Default 1000.
+    pub max_hooks: u32,
+    /// How long the end waits for what was not posted yet; 0 for not at all. Default 5 s.
+    pub stop_timeout: Duration,
 }
 
 impl Default for Webhooks {
     fn default() -> Self {
-        Self { hooks: Vec::new(), secret: None, tries: 3, timeout: Duration::from_secs(10), queue: 1000 }
+        Self {
+            hooks: Vec::new(),
+            secret: None,
+            tries: 3,
+            timeout: Duration::from_secs(10),
+            pause: Duration::from_secs(1),
+            max_pause: Duration::from_secs(60),
+            queue: 1000,
+            max_hooks: 1000,
+            stop_timeout: Duration::from_secs(5),
+        }
     }
 }
 
@@ -275,7 +293,9 @@ impl fmt::Debug for Webhooks {
         let secret = self.secret.as_ref().map(|_| "…");
         let mut f = f.debug_struct("Webhooks");
         f.field("hooks", &self.hooks).field("secret", &secret).field("tries", &self.tries);
-        f.field("timeout", &self.timeout).field("queue", &self.queue).finish()
+        f.field("timeout", &self.timeout).field("pause", &self.pause).field("max_pause", &self.max_pause);
+        f.field("queue", &self.queue).field("max_hooks", &self.max_hooks);
+        f.field("stop_timeout", &self.stop_timeout).finish()
     }
 }
 

@@ -158,7 +158,14 @@ pub(super) static WEBHOOKS: &[Key<Webhooks>] = table! {
         |w| w.secret.clone().map(Value::from);
     "tries": |w, _, v| v.number(1, 100).map(|n| w.tries = n), |w| unless(&w.tries, &Webhooks::default().tries);
     "timeout": |w, _, v| v.some_seconds().map(|t| w.timeout = t), |w| time(w.timeout, Webhooks::default().timeout);
+    "pause": |w, _, v| v.some_seconds().map(|t| w.pause = t), |w| time(w.pause, Webhooks::default().pause);
+    "max_pause": |w, _, v| v.some_seconds().map(|t| w.max_pause = t),
+        |w| time(w.max_pause, Webhooks::default().max_pause);
     "queue": |w, _, v| v.number(1, 1_000_000).map(|n| w.queue = n), |w| unless(&w.queue, &Webhooks::default().queue);
+    "max_hooks": |w, _, v| v.number(0, 1_000_000).map(|n| w.max_hooks = n),
+        |w| unless(&w.max_hooks, &Webhooks::default().max_hooks);
+    "stop_timeout": |w, _, v| v.seconds().map(|t| w.stop_timeout = t),
+        |w| time(w.stop_timeout, Webhooks::default().stop_timeout);
 };
 
 /// What the terminal shows. `true` and `false` are of the web console, which has a key of its own.

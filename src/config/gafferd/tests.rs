@@ -111,6 +111,13 @@ fn every_key_of_gaffer() {
         c.lookupd_addresses = strings(&["http://a:1", "http://b:1"]);
     });
     gaffer("lookupd_address1", "https://a", json!("https://a"), |c| c.lookupd_addresses = strings(&["https://a"]));
+    gaffer("lookupd_address", "ws://a wss://a:1", json!(["ws://a", "wss://a:1"]), |c| {
+        c.lookupd_addresses = strings(&["http://a", "https://a:1"]);
+    });
+    let key = "0123456789abcdef";
+    gaffer("lookup_key", key, json!(key), |c| c.lookup_key = Some(SharedKey::new(key).expect("a key")));
+    gaffer("lookup_key_file", "/k", json!("/k"), |c| c.lookup_key_file = Some("/k".into()));
+    gaffer("lookup_ping_interval", "2.5", json!(2.5), |c| c.lookup_ping_interval = Duration::from_millis(2500));
     gaffer("broadcast_address", "http://h:1", json!("http://h:1"), |c| c.broadcast_address = Some("http://h:1".into()));
     gaffer("daemonize", "yes", json!(true), |c| c.daemonize = true);
     gaffer("pidfile", "/run/p", json!("/run/p"), |c| c.pidfile = Some("/run/p".into()));
@@ -133,7 +140,14 @@ fn every_key_of_gaffer() {
     gaffer("log_history", "0", json!(0), |c| c.log_history = 0);
     gaffer("log_history_total", "1 MiB", json!(1 << 20), |c| c.log_history_total = 1 << 20);
     // With `http_endpoints`, `include` and `include_dir`, which have tests of their own.
-    assert_eq!(tables::GAFFER.len(), 24);
+    assert_eq!(tables::GAFFER.len(), 27);
+    let e = read("[gaffer]\nlookup_key = secret\n").expect_err("too short").to_string();
+    assert!(
+        e.contains("g.ini:2:14: lookup_key: a key has 16 to 256 characters, not 6") && !e.contains("secret"),
+        "{e}"
+    );
+    let shown = format!("{:?}", read(&format!("[gaffer]\nlookup_key = {key}\n")).expect("a key"));
+    assert!(!shown.contains(key), "{shown}");
     assert_eq!(
         read("[gaffer]\nDaemonize = true\nLookupd_Address_B = http://b\nlookupd_addressA: http://a")
             .expect("case")
@@ -274,12 +288,18 @@ fn webhooks() {
         secret: Some("se cret".to_owned()),
         tries: 5,
         timeout: Duration::from_millis(2500),
+        pause: Duration::from_millis(500),
+        max_pause: Duration::from_secs(20),
         queue: 9,
+        max_hooks: 0,
+        stop_timeout: Duration::ZERO,
     };
-    let ini = "[webhooks]\n. = http://a/all\nproc.Web.exit = http://a,b/x https://c\n  http://a,b/x\nsecret = se cret\ntries = 5\ntimeout = 2.5\nqueue = 9";
-    let json = json!({".": "http://a/all", "proc.Web.exit": ["http://a,b/x", "https://c"], "secret": "se cret", "tries": 5, "timeout": 2.5, "queue": 9});
+    let ini = "[webhooks]\n. = http://a/all\nproc.Web.exit = http://a,b/x https://c\n  http://a,b/x\nsecret = se cret\ntries = 5\ntimeout = 2.5\nqueue = 9\n\
+        pause = .5\nmax_pause = 20\nmax_hooks = 0\nstop_timeout = 0";
+    let json = json!({".": "http://a/all", "proc.Web.exit": ["http://a,b/x", "https://c"], "secret": "se cret", "tries": 5,
+        "timeout": 2.5, "queue": 9, "pause": 0.5, "max_pause": 20, "max_hooks": 0, "stop_timeout": 0});
     both(ini, &json!({"webhooks": json}), &want);
-    assert_eq!(tables::WEBHOOKS.len(), 4);
+    assert_eq!(tables::WEBHOOKS.len(), 8);
     assert!(!format!("{:?}", read(ini).expect("read")).contains("se cret"));
 
     for (text, want) in [
@@ -292,6 +312,11 @@ fn webhooks() {
         ("{\"webhooks\": {\"exit\": 3}}", "g.ini:1:23: webhooks.exit: expected a list of URLs, found 3"),
         ("{\"webhooks\": {\"exit\": [3]}}", "g.ini:1:23: webhooks.exit[0]: expected text, found 3"),
         ("[webhooks]\ntries = 0", "g.ini:2:9: tries: expected a number from 1 to 100, found 0"),
+        ("[webhooks]\npause = 0", "g.ini:2:9: pause: expected a number of seconds, more than 0, found \"0\""),
+        ("[webhooks]\npauses = 1", "g.ini:2:1: there is no event `pauses`; did you mean `pause`?"),
+        ("[webhooks]\nmax_pause = .5", "g.ini:2:1: webhooks: max_pause (0.5 s) is shorter than pause (1 s)"),
+        ("[webhooks]\npause = 61", "g.ini:2:1: webhooks: max_pause (60 s) is shorter than pause (61 s)"),
+        ("[webhooks]\nstop_timeout = soon", "g.ini:2:16: stop_timeout: expected a number of seconds, found \"soon\""),
     ] {
         fails(text, want);
     }

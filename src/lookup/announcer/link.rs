@@ -482,7 +482,7 @@ impl Wire {
 }
 
 /// Between a half and the whole of what has doubled so often.
-fn pause(failures: u32, random: u64) -> Duration {
+pub(in crate::lookup) fn pause(failures: u32, random: u64) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(MAX_PAUSE);
     whole.mul_f64(0.5 + (random >> 11) as f64 / (1_u64 << 53) as f64 / 2.0)
 }

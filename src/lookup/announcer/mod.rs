@@ -44,6 +44,9 @@ use address::Address;
 use link::{Link, Outcome};
 use model::Model;
 
+#[cfg(feature = "etcd")]
+pub(in crate::lookup) use link::pause;
+
 use crate::event_loop::{Readiness, SourceId, TimerId};
 use crate::lookup::registry::PING_INTERVAL;
 use crate::manager::{App, Cx};
@@ -295,11 +298,18 @@ impl Announcer {
         let renamed = node != self.node;
         self.node = node;
         let stays = |link: &Link| !renamed && wanted.iter().any(|(text, _)| *text == link.text);
+        let had_none = self.links.is_empty();
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.links).into_iter().partition(stays);
         gone.into_iter().for_each(|mut link| link.close(cx));
         self.links = kept;
         for link in &mut self.links {
             link.follow(cx, &terms, &mut self.listener);
+        }
+        // Without a server nobody asks what is here, and it is not kept.
+        match (had_none, wanted.is_empty()) {
+            (_, true) => self.model = Model::default(),
+            (true, false) => self.model = Model::read(cx),
+            (false, false) => {}
         }
         for (text, address) in wanted {
             if !self.links.iter().any(|link| link.text == text) {
@@ -344,7 +354,9 @@ impl App for Announcer {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<()> {
-        self.model = Model::read(cx);
+        if !self.links.is_empty() {
+            self.model = Model::read(cx);
+        }
         for link in &mut self.links {
             link.connect(cx, &mut self.listener);
         }
@@ -366,6 +378,9 @@ impl App for Announcer {
     }
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {
+        if self.links.is_empty() {
+            return;
+        }
         let requests = match event.what {
             // Some were missed: what is true now is asked for.
             What::Overflow { .. } => {

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `GET /` | `{"welcome": "gaffer-lookupd", "version"}` |
 //! | `GET /ping` | `OK` |
+//! | `GET /healthz` | `{"status": "ok", "registry": {"kind": "memory"}}`; of a registry in etcd, how it fares |
 //! | `GET /version` | `{"name": "gaffer-lookupd", "version"}` |
 //! | `GET /nodes` | `{"nodes": [{"name", "origin", "version"}]}` |
 //! | `GET /sessions`, `/sessions/NODE` | `{"nb_sessions", "sessions": [{"sessionid", "jobs": {"s.j": [source]}}]}` of all nodes, or of those of this name |
@@ -31,6 +32,9 @@
 //! A source is `{"name": NODE, "pids": [N], "node_info": {"name", "origin", "version"}}`. Committed processes are not among the pids: nodes
 //! announce those that they keep alive. A node that says nothing for three times 15 s is gone.
 //!
+//! Servers can share one registry in etcd (feature `etcd`). As long as one does not follow what others write there, its answers
+//! have `"stale": true`.
+//!
 //! Where [`Keys`] are set, `/ws` needs one of those of the nodes, and everything but `/`, `/ping` and `/version` one of those or of the readers: in `X-Api-Key`, or
 //! as `Authorization: Bearer`. The way there is [TLS](Config::tls)'s affair.
 //!
@@ -42,13 +46,18 @@ mod node;
 mod routes;
 
 use std::fmt;
+#[cfg(feature = "etcd")]
+use std::sync::Condvar;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use doors::{Doors, Keys};
 pub use routes::ROUTES;
 
 use doors::Wants;
+use serde_json::{Value, json};
 
+#[cfg(feature = "etcd")]
+use super::etcd::{Link, Status};
 use super::registry::{Limits, Registry};
 use crate::Result;
 use crate::manager::Cx;
@@ -61,19 +70,32 @@ pub const DEFAULT_BIND: &str = "127.0.0.1:5010";
 
 /// The registry that the routes share, and those who listen to its events. Clones are the same one.
 #[derive(Clone, Default)]
-pub struct Directory(Arc<Mutex<State>>);
+pub struct Directory(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    /// There is something to share with other servers, or nothing any more.
+    #[cfg(feature = "etcd")]
+    changed: Condvar,
+}
 
 #[derive(Debug, Default)]
-struct State {
-    registry: Registry,
+pub(in crate::lookup) struct State {
+    pub(in crate::lookup) registry: Registry,
     listeners: Vec<SocketAddress>,
+    /// The way to other servers.
+    #[cfg(feature = "etcd")]
+    pub(in crate::lookup) link: Option<Link>,
 }
 
 impl Directory {
     /// An empty one with these bounds.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self(Arc::new(Mutex::new(State { registry: Registry::new(limits), listeners: Vec::new() })))
+        let directory = Self::default();
+        directory.lock().registry = Registry::new(limits);
+        directory
     }
 
     /// Calls `f` with the registry.
@@ -81,15 +103,60 @@ impl Directory {
         f(&self.lock().registry)
     }
 
+    /// Whether answers may lack what other servers know.
+    fn is_stale(&self) -> bool {
+        #[cfg(feature = "etcd")]
+        return self.lock().link.as_ref().is_some_and(Link::is_stale);
+        #[cfg(not(feature = "etcd"))]
+        false
+    }
+
+    /// Where the registry is, and how that fares.
+    fn health(&self) -> Value {
+        #[cfg(feature = "etcd")]
+        if let Some(status) = self.status() {
+            return status.to_json();
+        }
+        json!({"kind": "memory"})
+    }
+
+    /// Whether it knows nothing yet of what other servers know.
+    fn is_blank(&self) -> bool {
+        #[cfg(feature = "etcd")]
+        return self.lock().link.as_ref().is_some_and(Link::is_blank);
+        #[cfg(not(feature = "etcd"))]
+        false
+    }
+
+    /// How the registry is shared with other servers; `None` if it is not.
+    #[cfg(feature = "etcd")]
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        self.lock().link.as_ref().map(Link::status)
+    }
+
     /// Calls `f` with the registry and a list for events, and tells those to the listeners.
     fn write<R>(&self, cx: &mut Cx<'_>, f: impl FnOnce(&mut Registry, &mut Vec<Event>) -> R) -> R {
+        self.change(cx, |state, events| f(&mut state.registry, events))
+    }
+
+    /// The same with all there is. What nodes have told goes to other servers.
+    pub(in crate::lookup) fn change<R>(&self, cx: &mut Cx<'_>, f: impl FnOnce(&mut State, &mut Vec<Event>) -> R) -> R {
         let mut events = Vec::new();
         let mut state = self.lock();
-        let answer = f(&mut state.registry, &mut events);
+        let answer = f(&mut state, &mut events);
         for event in events.iter().filter(|_| !state.listeners.is_empty()) {
             let text: Arc<str> = event.to_json().to_string().into();
             for listener in &state.listeners {
                 listener.send(cx, Arc::clone(&text));
+            }
+        }
+        #[cfg(feature = "etcd")]
+        if let State { link: Some(link), registry, .. } = &mut *state {
+            let changes = registry.take_changes();
+            if !changes.is_empty() {
+                link.offer(changes);
+                self.0.changed.notify_all();
             }
         }
         answer
@@ -97,7 +164,25 @@ impl Directory {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Only the loop's thread writes, and a handler that panicked has closed its connection.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "etcd")]
+impl Directory {
+    /// What nodes tell goes this way from now on.
+    pub(in crate::lookup) fn share(&self, link: Link) {
+        let mut state = self.lock();
+        state.registry.keep_changes();
+        state.link = Some(link);
+    }
+
+    pub(in crate::lookup) fn state(&self) -> MutexGuard<'_, State> {
+        self.lock()
+    }
+
+    pub(in crate::lookup) fn changed(&self) -> &Condvar {
+        &self.0.changed
     }
 }
 

@@ -17,6 +17,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const ROUTES: &[Route] = &[
     get("/", welcome, "Who answers, and its version"),
     get("/ping", ping, "Whether the server answers"),
+    get("/healthz", health, "Whether the server answers, and how its registry fares"),
     get("/version", version, "Name and version"),
     get("/nodes", nodes, "The nodes that are there"),
     get("/sessions", sessions, "The sessions of all nodes and their jobs"),
@@ -35,6 +36,21 @@ fn ping(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     Ok(Reply::Text(200, "OK".to_owned()))
 }
 
+fn health(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
+    let directory = directory(call)?;
+    let registry = directory.health();
+    // It is for whoever would start this server anew, which mends nothing where etcd is away.
+    Ok(Reply::Json(200, marked(directory, json!({"status": "ok", "registry": registry}))))
+}
+
+/// Says so where an answer may be stale.
+fn marked(directory: &Directory, mut answer: Value) -> Value {
+    if directory.is_stale() {
+        answer["stale"] = true.into();
+    }
+    answer
+}
+
 fn version(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     Ok(Reply::Json(200, json!({"name": "gaffer-lookupd", "version": VERSION})))
 }
@@ -44,14 +60,27 @@ fn directory<'a>(call: &Call<'a, '_>) -> Result<&'a Directory, Refusal> {
     provided.ok_or_else(|| Refusal::new(501, "unsupported", "this server was given no directory of nodes"))
 }
 
+/// The directory, if it can be asked.
+fn known<'a>(call: &Call<'a, '_>) -> Result<&'a Directory, Refusal> {
+    let directory = directory(call)?;
+    if directory.is_blank() {
+        return Err(Refusal::new(
+            503,
+            "starting",
+            "the registry was not read yet; ask again, or another lookup server",
+        ));
+    }
+    Ok(directory)
+}
+
 fn nodes(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let nodes: Vec<Value> = directory(call)?.read(|registry| registry.nodes().map(|node| node.to_json()).collect());
-    Ok(Reply::Json(200, json!({"nodes": nodes})))
+    let nodes: Vec<Value> = known(call)?.read(|registry| registry.nodes().map(|node| node.to_json()).collect());
+    Ok(Reply::Json(200, marked(directory(call)?, json!({"nodes": nodes}))))
 }
 
 fn sessions(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let node = call.params.get("node");
-    let sessions: Vec<Value> = directory(call)?.read(|registry| {
+    let sessions: Vec<Value> = known(call)?.read(|registry| {
         let mut sessions: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
         for (job, sources) in &registry.jobs(node) {
             let jobs = sessions.entry(job.session()).or_default();
@@ -59,7 +88,7 @@ fn sessions(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         }
         sessions.into_iter().map(|(name, jobs)| json!({"sessionid": name, "jobs": jobs})).collect()
     });
-    Ok(Reply::Json(200, json!({"nb_sessions": sessions.len(), "sessions": sessions})))
+    Ok(Reply::Json(200, marked(directory(call)?, json!({"nb_sessions": sessions.len(), "sessions": sessions}))))
 }
 
 fn jobs(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -69,8 +98,8 @@ fn jobs(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 fn find_job(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name: JobName = argument(call, "name")?.replacen(':', ".", 1).parse()?;
     let sources: Vec<Value> =
-        directory(call)?.read(|registry| registry.find_job(&name).map(|found| source(&found)).collect());
-    Ok(Reply::Json(200, json!({"sources": sources})))
+        known(call)?.read(|registry| registry.find_job(&name).map(|found| source(&found)).collect());
+    Ok(Reply::Json(200, marked(directory(call)?, json!({"sources": sources}))))
 }
 
 fn find_session(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -90,14 +119,14 @@ fn argument<'a>(call: &'a Call<'_, '_>, name: &str) -> Result<&'a str, Refusal> 
 }
 
 fn listed(call: &Call<'_, '_>, wanted: impl Fn(&JobName) -> bool) -> Result<Reply, Refusal> {
-    let jobs: Vec<Value> = directory(call)?.read(|registry| {
+    let jobs: Vec<Value> = known(call)?.read(|registry| {
         let jobs = registry.jobs(None);
         let wanted = jobs.iter().filter(|(name, _)| wanted(name));
         wanted
             .map(|(name, sources)| json!({"name": name.as_str(), "sources": sources.iter().map(source).collect::<Vec<_>>()}))
             .collect()
     });
-    Ok(Reply::Json(200, json!({"nb_jobs": jobs.len(), "jobs": jobs})))
+    Ok(Reply::Json(200, marked(directory(call)?, json!({"nb_jobs": jobs.len(), "jobs": jobs}))))
 }
 
 fn source(source: &Source<'_>) -> Value {

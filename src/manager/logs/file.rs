@@ -2,6 +2,9 @@
 //!
 //! It is written at an offset of ours and not with `O_APPEND`, which splice(2) refuses. So before each round of
 //! writes its size is looked at: it may have been truncated (logrotate's `copytruncate`), appended to, or deleted.
+//!
+//! When it is renamed, no file is replaced by another: ext4 writes the new one to the disk at once then (`auto_da_alloc`
+//! of ext4(5)), and frees the blocks of the old one. That goes to the [bin](super::disposal) before.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -11,6 +14,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::disposal::{Bin, Disposal};
 use crate::process::MAX_BACKUPS;
 use crate::sys::splice;
 use crate::sys::stdio::Moved;
@@ -75,6 +79,8 @@ pub(super) struct LogFile {
     /// Why it could not be renamed, and when that is tried again.
     stuck: Option<(Instant, String)>,
     rotations: u64,
+    /// Where its old files go.
+    bin: Bin,
 }
 
 /// A renamed file.
@@ -100,10 +106,10 @@ pub(super) fn backup(path: &Path, n: u32) -> PathBuf {
 
 impl LogFile {
     /// At the end of what is there.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, disposal: &Disposal) -> io::Result<Self> {
         let file = open(path)?;
         let offset = file.metadata()?.len();
-        Ok(Self {
+        let mut log = Self {
             path: path.to_owned(),
             file,
             offset,
@@ -113,11 +119,19 @@ impl LogFile {
             can_splice: true,
             stuck: None,
             rotations: 0,
-        })
+            bin: disposal.bin(path),
+        };
+        // Whoever has written half a line was killed, and its rest does not come.
+        log.torn = log.is_inside_line()?;
+        Ok(log)
     }
 
     pub(super) const fn rotations(&self) -> u64 {
         self.rotations
+    }
+
+    pub(super) const fn bin(&self) -> &Bin {
+        &self.bin
     }
 
     /// Why it cannot be renamed.
@@ -139,15 +153,14 @@ impl LogFile {
         Ok(())
     }
 
-    fn take_next(&mut self) -> io::Result<()> {
-        if let Some(next) = self.next.take() {
-            self.offset = next.metadata()?.len();
-            self.file = next;
-            self.last = Last::Unknown;
-            self.can_splice = true;
-            self.torn = false;
-        }
-        Ok(())
+    /// Goes on in the next file; the one before.
+    fn take_next(&mut self) -> io::Result<Option<File>> {
+        let Some(next) = self.next.take() else { return Ok(None) };
+        self.offset = next.metadata()?.len();
+        self.last = Last::Unknown;
+        self.can_splice = true;
+        self.torn = false;
+        Ok(Some(std::mem::replace(&mut self.file, next)))
     }
 
     /// Learns what others have done to the file.
@@ -160,7 +173,9 @@ impl LogFile {
         // Deleted: what is written now nobody could read.
         if metadata.nlink() == 0 && self.next.is_none() {
             self.next = Some(open(&self.path)?);
-            self.take_next()?;
+            if let Some(deleted) = self.take_next()? {
+                self.bin.close(deleted);
+            }
         }
         Ok(())
     }
@@ -291,27 +306,30 @@ impl LogFile {
     }
 
     fn try_rotate(&mut self, backups: u32) -> io::Result<()> {
-        if backups == 0 {
-            self.file.set_len(0)?;
-            (self.offset, self.last) = (0, Last::Newline);
-            return Ok(());
-        }
         let ours = self.file.metadata()?;
         let there = fs::metadata(&self.path);
         // Somebody else may have renamed it already.
         let is_ours = there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
+        if is_ours && backups == 0 {
+            return self.start_anew();
+        }
         if is_ours {
             let is_free = |n: &u32| fs::symlink_metadata(backup(&self.path, *n)).is_err();
-            let end = (1..=backups).find(is_free).unwrap_or(backups);
-            for n in (1..end).rev() {
-                fs::rename(backup(&self.path, n), backup(&self.path, n + 1))?;
+            let (end, oldest) = match (1..=backups).find(is_free) {
+                Some(free) => (free, None),
+                None => (backups, self.bin.doom(&backup(&self.path, backups))),
+            };
+            let renamed = (1..end).rev().try_for_each(|n| fs::rename(backup(&self.path, n), backup(&self.path, n + 1)));
+            let renamed = renamed.and_then(|()| fs::rename(&self.path, backup(&self.path, 1)));
+            if let Some(oldest) = oldest {
+                self.bin.delete(oldest);
             }
-            fs::rename(&self.path, backup(&self.path, 1))?;
+            renamed?;
         }
         match open(&self.path) {
             Ok(file) => {
                 self.next = Some(file);
-                self.take_next()
+                self.take_next().map(drop)
             }
             Err(e) => {
                 if is_ours {
@@ -321,6 +339,27 @@ impl LogFile {
                 Err(e)
             }
         }
+    }
+
+    /// What was written goes.
+    fn start_anew(&mut self) -> io::Result<()> {
+        let Some(doomed) = self.bin.doom(&self.path) else {
+            // In a folder where nothing can be renamed.
+            self.file.set_len(0)?;
+            (self.offset, self.last) = (0, Last::Newline);
+            return Ok(());
+        };
+        let opened = open(&self.path);
+        if let Ok(file) = opened {
+            self.next = Some(file);
+            // Closed before it is deleted, as the one who is last has to free its blocks.
+            let outcome = self.take_next().map(drop);
+            self.bin.delete(doomed);
+            return outcome;
+        }
+        // What is written goes on into it until there is another.
+        self.bin.restore(doomed, &self.path);
+        opened.map(drop)
     }
 
     /// The renamed files, those beyond `backups` too as long as there is no gap.

@@ -7,6 +7,7 @@
 //! [`MAX_HELD`] bytes. Where it has one and the format is raw, bytes go on as they come, and if nobody else wants them
 //! they do not pass through this program.
 
+mod disposal;
 mod file;
 mod format;
 mod pass;
@@ -16,8 +17,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Component, Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
+use disposal::{Disposal, is_doomed_of};
 use file::{LogFile, Rule, backup};
 use format::{Head, Stamp};
 use pass::Pass;
@@ -37,6 +39,9 @@ const MAX_HELD: usize = 64 * 1024;
 /// Formatted lines are written when there are so many bytes of them.
 const BATCH: usize = 64 * 1024;
 
+/// So long the manager's end waits for old files to be deleted; those that are left are by the next start.
+const LAST: Duration = Duration::from_secs(5);
+
 /// A sink; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SinkId(u64);
@@ -49,11 +54,25 @@ pub(super) struct Logs {
     /// Formatted lines, on their way.
     batch: Vec<u8>,
     stamp: Stamp,
+    /// Deletes old files, once there is a log.
+    disposal: Option<Disposal>,
+    /// Jobs that have more old files than were taken away at once.
+    unpruned: Vec<JobName>,
+    /// Something is put off until an old file is gone.
+    waits: bool,
 }
 
 impl Default for Logs {
     fn default() -> Self {
-        Self { last: 0, sinks: BTreeMap::new(), batch: Vec::new(), stamp: Stamp::START }
+        Self {
+            last: 0,
+            sinks: BTreeMap::new(),
+            batch: Vec::new(),
+            stamp: Stamp::START,
+            disposal: None,
+            unpruned: Vec::new(),
+            waits: false,
+        }
     }
 }
 
@@ -114,13 +133,13 @@ fn is_regular(path: &Path) -> bool {
     JobConfig::standard_stream(path).is_none() && path.metadata().map_or(true, |metadata| metadata.is_file())
 }
 
-/// Whether two jobs would hurt each other's files: the same, or one that becomes a backup of the other.
+/// Whether two jobs would hurt each other's files: the same, or one that becomes an old one of the other.
 fn clash(a: (&Path, u32), b: (&Path, u32)) -> bool {
     let is_backup = |file: &Path, (of, backups): (&Path, u32)| {
         let n = file.extension().and_then(|n| n.to_str()?.parse().ok()).filter(|n| (1..=backups).contains(n));
         n.is_some_and(|n| backup(of, n) == file)
     };
-    a.0 == b.0 || is_backup(a.0, b) || is_backup(b.0, a)
+    a.0 == b.0 || is_backup(a.0, b) || is_backup(b.0, a) || is_doomed_of(a.0, b.0) || is_doomed_of(b.0, a.0)
 }
 
 impl Logs {
@@ -157,7 +176,8 @@ impl Logs {
         self.last += 1;
         let id = SinkId(self.last);
         let out = if is_regular(&path) {
-            LogFile::open(&path).map(Out::File)
+            let disposal = self.disposal.get_or_insert_with(|| Disposal::new(io.waker()));
+            LogFile::open(&path, disposal).map(Out::File)
         } else {
             Pass::open(&path, io, id).map(Out::Pass)
         };
@@ -241,6 +261,30 @@ impl Logs {
         self.sinks.get(&feed.sink).is_none_or(|sink| !sink.is_behind())
     }
 
+    /// Whether the stream may be read that is not about to end: not so many old files wait to be deleted. If not, the
+    /// loop is woken when one is.
+    pub(super) fn has_room(&mut self, feed: &Feed) -> bool {
+        let Some(Sink { out: Out::File(file), .. }) = self.sinks.get(&feed.sink) else { return true };
+        let is_full = file.bin().is_full();
+        self.waits |= is_full;
+        !is_full
+    }
+
+    /// The loop was woken, perhaps since an old file is gone: others follow. Whether anybody waits for that.
+    pub(super) fn go_on(&mut self) -> bool {
+        if !std::mem::take(&mut self.waits) {
+            return false;
+        }
+        self.prune_more();
+        true
+    }
+
+    fn prune_more(&mut self) {
+        for job in std::mem::take(&mut self.unpruned) {
+            self.prune(&job);
+        }
+    }
+
     /// Writes output of the stream; `None` is its end.
     pub(super) fn feed(&mut self, io: &mut EventLoop<Owner>, feed: &mut Feed, data: Option<&[u8]>) {
         let Some(sink) = self.sinks.get_mut(&feed.sink) else { return };
@@ -297,6 +341,10 @@ impl Logs {
             sink.flush();
             sink.give_up();
         }
+        let until = Instant::now() + LAST;
+        while self.disposal.as_ref().is_some_and(|disposal| disposal.wait(until)) && !self.unpruned.is_empty() {
+            self.prune_more();
+        }
     }
 
     /// Faults that were not told yet.
@@ -320,18 +368,24 @@ impl Logs {
                 total = Some(budget);
                 // The file may grow so far.
                 taken += sink.rule.maxbytes;
-                backups.extend(file.backups(sink.rule.backups));
+                backups.extend(file.backups(sink.rule.backups).into_iter().map(|backup| (file.bin(), backup)));
             }
         }
         let Some(total) = total else { return };
-        taken += backups.iter().map(|backup| backup.bytes).sum::<u64>();
-        backups.sort_by_key(|backup| backup.age);
-        for backup in backups {
+        taken += backups.iter().map(|(_, backup)| backup.bytes).sum::<u64>();
+        backups.sort_by_key(|(_, backup)| backup.age);
+        for (bin, backup) in backups {
             if taken <= total {
                 break;
             }
+            if bin.is_full() {
+                self.waits = true;
+                self.unpruned.retain(|known| known != job);
+                self.unpruned.push(job.clone());
+                break;
+            }
             // One that cannot be deleted is tried again at the next rotation, and another goes in its place.
-            if std::fs::remove_file(&backup.path).is_ok() {
+            if bin.dispose(&backup.path) {
                 taken -= backup.bytes;
             }
         }
@@ -453,6 +507,7 @@ mod tests {
         assert!(clash("/a", "/a") && clash("/a.1", "/a") && clash("/a", "/a.2") && clash("/a.10", "/a"));
         assert!(!clash("/a", "/b") && !clash("/a", "/a.3") && !clash("/a.11", "/a") && !clash("/a.01", "/a"));
         assert!(!clash("/a.0", "/a") && !clash("/a.log", "/a"));
+        assert!(clash("/b/.a.doomed-1", "/b/a") && clash("/a", "/.a.doomed-8") && !clash("/.a.doomed-9", "/a"));
     }
 
     #[test]

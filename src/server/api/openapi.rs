@@ -302,6 +302,7 @@ fn describe_one(route: &Route) -> Value {
     }
     if let Some(operation) = operation(route) {
         parameters.extend(operation.query.iter().map(|query| query_parameter(*query)));
+        parameters.extend(last_event_id(operation.gives));
         let responses = &mut operation_object["responses"];
         responses[operation.status.to_string()] = success(operation);
         for status in operation.errors {
@@ -385,6 +386,24 @@ fn query_parameter(query: Query) -> Value {
         Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
     };
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
+}
+
+/// Where feeds of server-sent events go on.
+fn last_event_id(gives: Gives) -> Option<Value> {
+    let description = match gives {
+        Gives::Events => {
+            "The `id` of the last event that came: the feed begins with those after it, behind a `gap` if some are not kept"
+        }
+        Gives::Logs => {
+            "The `id` of the last line that came by server-sent events: the feed begins with what came after it, whatever `n` and \
+             `since` say, behind a `gap` if some of it is not kept; output that goes to a log file as it is never is"
+        }
+        _ => return None,
+    };
+    let schema = json!({"type": "string"});
+    Some(
+        json!({"name": "Last-Event-ID", "in": "header", "required": false, "description": description, "schema": schema}),
+    )
 }
 
 fn request_body(body: Body) -> Option<Value> {

@@ -93,7 +93,7 @@ impl Pipe {
         let Ok(mail) = message.downcast::<Mail>() else { return };
         match *mail {
             Mail::Output(bytes) => {
-                if let Some(message) = message_of(&mut self.split, &bytes) {
+                if let Some(message) = message_of(&mut self.split, bytes) {
                     emit(message, out);
                 }
                 if out.is_full() && self.behind.is_none() {
@@ -155,9 +155,13 @@ impl Pipe {
 }
 
 /// Output as messages: text as far as it is UTF-8. The beginning of a character that is cut in two waits for the rest.
-fn message_of(split: &mut Vec<u8>, bytes: &[u8]) -> Option<Message> {
+fn message_of(split: &mut Vec<u8>, bytes: Vec<u8>) -> Option<Message> {
     let mut all = std::mem::take(split);
-    all.extend_from_slice(bytes);
+    if all.is_empty() {
+        all = bytes;
+    } else {
+        all.extend_from_slice(&bytes);
+    }
     let message = match String::from_utf8(all) {
         Ok(text) => Message::Text(text),
         Err(e) if e.utf8_error().error_len().is_some() => Message::Binary(e.into_bytes()),
@@ -179,11 +183,11 @@ mod tests {
     #[test]
     fn characters_are_not_cut() {
         let mut split = Vec::new();
-        assert_eq!(message_of(&mut split, b"a\xe2\x82"), Some(Message::Text("a".to_owned())));
-        assert_eq!(message_of(&mut split, b"\xac"), Some(Message::Text("€".to_owned())));
-        assert_eq!(message_of(&mut split, b"\xe2"), None);
-        assert_eq!(message_of(&mut split, b"x\0"), Some(Message::Binary(b"\xe2x\0".to_vec())));
+        assert_eq!(message_of(&mut split, b"a\xe2\x82".to_vec()), Some(Message::Text("a".to_owned())));
+        assert_eq!(message_of(&mut split, b"\xac".to_vec()), Some(Message::Text("€".to_owned())));
+        assert_eq!(message_of(&mut split, b"\xe2".to_vec()), None);
+        assert_eq!(message_of(&mut split, b"x\0".to_vec()), Some(Message::Binary(b"\xe2x\0".to_vec())));
         assert!(split.is_empty());
-        assert_eq!(message_of(&mut split, b"\xff\xfe"), Some(Message::Binary(b"\xff\xfe".to_vec())));
+        assert_eq!(message_of(&mut split, b"\xff\xfe".to_vec()), Some(Message::Binary(b"\xff\xfe".to_vec())));
     }
 }

@@ -107,10 +107,14 @@ export class Actions {
     dialog.showModal();
     (signal ? $('signal') : $('ask-yes')).focus();
     return new Promise((done) => {
-      dialog.addEventListener('close', () => {
+      const closed = () => {
+        // The event of the question before comes late at times.
+        if (dialog.open) return;
+        dialog.removeEventListener('close', closed);
         before?.focus?.({ preventScroll: true });
         done(dialog.returnValue === 'yes' ? { signal: signal ? $('signal').value : undefined } : null);
-      }, { once: true });
+      };
+      dialog.addEventListener('close', closed);
     });
   }
 

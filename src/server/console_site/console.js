@@ -58,6 +58,8 @@ const who = new Who({
   changed() {
     // Nothing of what another key has shown stays.
     store.takeStatus([]);
+    table.loaded = false;
+    totals();
     select(null);
     output.clear();
     events.clear();
@@ -120,10 +122,13 @@ function linkChanged() {
   if (state === 'locked') {
     const why = `${link.why[0].toUpperCase()}${link.why.slice(1)}.`;
     text($('gone-what'), `The node at ${location.host} asks for a key.`);
-    text($('gone-when'), why);
     // Without a key there is nothing wrong yet.
+    text($('gone-when'), key.get() ? why : '');
     who.ask(key.get() ? why : '');
   }
+  table.locked = state === 'locked';
+  table.render();
+  attribute($('totals'), 'data-off', table.locked && store.jobs.size === 0 ? '' : null);
   seen();
   if (state === 'gone') {
     text($('gone-what'), `The node at ${location.host} does not answer.`);

@@ -204,10 +204,11 @@ export class Table {
   paintEmpty() {
     const box = $('empty');
     const none = this.store.jobs.size === 0;
-    const state = this.loaded ? (none ? 'none' : 'filtered') : 'loading';
+    const state = this.locked && none ? 'locked' : this.loaded ? (none ? 'none' : 'filtered') : 'loading';
     if (box.dataset.state === state) return;
     box.dataset.state = state;
-    if (state === 'loading') box.replaceChildren(h('p', null, 'Asking the node …'));
+    if (state === 'locked') box.replaceChildren(h('p', null, 'Without a key there is nothing to see.'));
+    else if (state === 'loading') box.replaceChildren(h('p', null, 'Asking the node …'));
     else if (state === 'filtered') {
       const reset = h('button', { type: 'button', onclick: () => this.reset() }, 'Show all');
       box.replaceChildren(h('p', null, 'No job matches.'), reset);

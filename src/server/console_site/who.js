@@ -94,6 +94,7 @@ export class Who {
     text($('lock-title'), known ? `Key ${this.id}` : 'A key is needed');
     const about = known ? `${this.label ? `“${this.label}” may do: ` : 'It may do: '}${list(this.permissions)}.` : `The node at ${location.host} asks who you are.`;
     text($('lock-text'), about);
+    text($('lock-label'), known ? 'Another key' : 'Key');
     $('lock-forget').hidden = key.get() === '';
     this.fault(why);
     if (!dialog.open) dialog.showModal();

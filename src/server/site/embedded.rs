@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::Cursor;
+use std::sync::OnceLock;
 
 use sha1_smol::Sha1;
 
@@ -36,17 +37,16 @@ impl Embedded {
     }
 }
 
-/// The same with the tags of its files.
+/// The same with the tags of its files, each made when it is asked for: what nobody looks at is not read.
 #[derive(Debug)]
 pub(super) struct Tagged {
     site: Embedded,
-    tags: Vec<String>,
+    tags: Box<[OnceLock<String>]>,
 }
 
 impl Tagged {
     pub(super) fn new(site: Embedded) -> Self {
-        let tags = site.files.iter().map(|(_, bytes)| format!("\"{}\"", Sha1::from(bytes).digest())).collect();
-        Self { site, tags }
+        Self { site, tags: site.files.iter().map(|_| OnceLock::new()).collect() }
     }
 
     fn find(&self, path: &str) -> Option<usize> {
@@ -69,7 +69,7 @@ impl Tagged {
         let entity = Entity {
             name: &name,
             length: bytes.len() as u64,
-            tag: self.tags[at].clone(),
+            tag: self.tags[at].get_or_init(|| format!("\"{}\"", Sha1::from(bytes).digest())).clone(),
             modified: None,
             policy: self.site.policy,
         };

@@ -130,7 +130,7 @@ const scenes = {
     await browser.until('no question', "!$('ask').open");
     assert.equal((await api('jobs/default/web')).state, 'active');
     await browser.value("row('default.web').querySelector('[data-act=stop]').click()");
-    await browser.until('a question', "$('ask').open");
+    await browser.until('a question', "$('ask').open && document.activeElement === $('ask-yes')");
     await browser.key('Enter');
     await eventually('the end', async () => (await api('jobs/default/web')).state === 'stopped');
     await browser.until('that it is stopped', "row('default.web').dataset.state === 'stopped'");
@@ -373,6 +373,8 @@ const scenes = {
     // Forgotten is forgotten.
     await browser.value("$('lock-forget').click()");
     await browser.until('the field', "$('lock').open && sessionStorage.getItem('gaffer-key') === null");
+    await browser.value("$('lock-no').click()");
+    await browser.until('nothing', "$('empty').innerText.includes('Without a key') && !$('totals').checkVisibility({ visibilityProperty: true })");
     browser.faults = browser.faults.filter((fault) => !/status of 40[13]/.test(fault));
   },
 };

@@ -3,19 +3,20 @@
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use gaffer::cli::logs::{LINES, Message, Screen, WAITING};
 use gaffer::cli::node::failure;
 use gaffer::cli::{self, Code, Failure};
 use gaffer::client::{LogOutput, LogPiece, LogQuery, Server};
 use gaffer::process::Pid;
 
-use super::{LINES, Logs, Message, Screen, WAITING};
+use super::Logs;
 use crate::NAME;
 
 /// The number of a node goes before those of its processes, which are its own only.
 const NODE_BITS: u32 = 48;
 
 pub(super) fn run(asked: &Logs, mut screen: Screen) -> Result<Code, Failure> {
-    if asked.events {
+    if asked.wanted.events {
         return Err(Failure::usage("--events is for one node; with --lookup, see `gaffer lookup`"));
     }
     let (query, sessions) = query(asked)?;
@@ -27,24 +28,24 @@ pub(super) fn run(asked: &Logs, mut screen: Screen) -> Result<Code, Failure> {
             }
         }
     }
-    if asked.follows() { follow(&query, nodes, screen) } else { show(asked, &query, nodes, &mut screen) }
+    if asked.wanted.follows() { follow(&query, nodes, screen) } else { show(asked, &query, nodes, &mut screen) }
 }
 
 /// Words without a session are applications here.
 fn query(asked: &Logs) -> Result<(LogQuery, Vec<String>), Failure> {
     let named = match &asked.remote.session {
         Some(_) => Some(asked.remote.session()?),
-        None if asked.jobs.is_empty() => Some(asked.remote.session()?),
+        None if asked.wanted.jobs.is_empty() => Some(asked.remote.session()?),
         None => None,
     };
-    let mut query = asked.query(named.as_deref().unwrap_or_default());
+    let mut query = asked.wanted.query(asked.jobs(named.as_deref().unwrap_or_default()));
     if let Some(session) = named {
-        if asked.jobs.is_empty() {
+        if asked.wanted.jobs.is_empty() {
             query.jobs = vec![format!("{session}.*")];
         }
     } else {
         let pattern = |word: &String| if word.contains(['.', '/', ':']) { word.clone() } else { format!("{word}.*") };
-        query.jobs = asked.jobs.iter().map(pattern).collect();
+        query.jobs = asked.wanted.jobs.iter().map(pattern).collect();
     }
     let mut sessions: Vec<String> = Vec::new();
     for job in &query.jobs {
@@ -77,7 +78,7 @@ fn show(asked: &Logs, query: &LogQuery, nodes: Vec<(String, Server)>, screen: &m
         }
     }
     all.sort_by_key(|output| output.time);
-    let lines = usize::try_from(asked.lines.unwrap_or(LINES)).unwrap_or(usize::MAX);
+    let lines = usize::try_from(asked.wanted.lines.unwrap_or(LINES)).unwrap_or(usize::MAX);
     for output in &all[all.len().saturating_sub(lines)..] {
         screen.output(output);
         screen.write()?;
@@ -126,9 +127,4 @@ fn of_node(mut output: Box<LogOutput>, n: usize, origin: &str) -> Box<LogOutput>
     output.pid = Pid(output.pid.0 | (n as u64) << NODE_BITS);
     output.fields["node"] = origin.into();
     output
-}
-
-/// The origin without what all have.
-pub(super) fn short(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, rest)| rest)
 }

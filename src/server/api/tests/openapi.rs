@@ -41,6 +41,8 @@ fn every_operation_is_complete() {
         assert!(!route.doc.is_empty() && !route.doc.ends_with('.'), "{route:?}");
         assert!(ids.insert(operation["operationId"].to_string()), "{route:?}: its id is there twice");
         let parameters = operation["parameters"].as_array().expect("parameters");
+        let resumes = parameters.iter().any(|p| p["in"] == "header" && p["name"] == "Last-Event-ID");
+        assert_eq!(resumes, path == "/logs" || path.starts_with("/watch"), "{route:?}");
         let in_path: Vec<&str> =
             parameters.iter().filter(|p| p["in"] == "path").filter_map(|p| p["name"].as_str()).collect();
         let variables: Vec<&str> =

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gaffer::client;
-use gaffer::process::{Event, Exit, OsPid, Signal, What};
 use serde_json::Value;
+
+use crate::client;
+use crate::process::{Event, Exit, OsPid, Signal, What};
 
 /// The event, if it is one that the console knows.
 pub(super) fn read(event: &client::Event) -> Option<Event> {
