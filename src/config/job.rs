@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Fault, Given, Key, Parsed, name_of, seconds};
-use super::shown::{Shown, texts, unless};
+use super::keys::{self, Fault, Given, Key, Parsed, seconds};
+use super::shown::{Shown, choice, texts, unless};
 use crate::process::{
     Backoff, DEFAULT_SESSION, Flapping, JobConfig, JobName, LOGFILE_BACKUPS, LOGFILE_MAXBYTES, LogFormat, MAX_BACKUPS,
     MIN_MAXBYTES, Restart, Signal, Stdio, UserRef,
@@ -255,7 +255,7 @@ definition! {
     "priority": |d, _, v| v.whole(i64::MIN, i64::MAX).map(|priority| d.job.priority = Some(priority)),
         |_| None;
     "restart": |d, _, v| v.one_of(RESTART).map(|restart| d.job.config.restart = restart),
-        |c| name_of(RESTART, &c.restart).filter(|_| c.restart != Restart::Always).map(Shown::from);
+        |c| choice(RESTART, c.restart, Restart::Always);
     "flapping": |d, _, v| flapping(v).map(|rule| d.job.config.flapping = rule),
         |c| c.flapping.map(|rule| flapping_json(rule).into());
     "backoff": |d, _, v| backoff(v).map(|pace| d.job.config.backoff = pace),
@@ -273,13 +273,13 @@ definition! {
     "logfile_total": |d, _, v| v.bytes().map(|n| d.job.config.logfile_total = Some(n)),
         |c| c.logfile_total.map(|n| Shown::Value(n.into()));
     "log_format": |d, _, v| v.one_of(LOG_FORMAT).map(|format| d.job.config.log_format = format),
-        |c| name_of(LOG_FORMAT, &c.log_format).filter(|_| c.log_format != LogFormat::Raw).map(Shown::from);
+        |c| choice(LOG_FORMAT, c.log_format, LogFormat::Raw);
     "redirect_input": |d, _, v| v.boolean().map(|input| d.job.config.redirect_input = input),
         |c| unless(c.redirect_input, false);
     "custom_streams": |d, _, v| labels(v, MAX_STREAMS).map(|labels| d.job.config.custom_streams = labels),
         |c| texts(&c.custom_streams);
     "stdio": |d, _, v| v.one_of(STDIO).map(|stdio| d.job.config.stdio = stdio),
-        |c| name_of(STDIO, &c.stdio).filter(|_| c.stdio != Stdio::Null).map(Shown::from);
+        |c| choice(STDIO, c.stdio, Stdio::Null);
     "graceful_timeout": |d, _, v| v.seconds().map(|timeout| d.job.config.graceful_timeout = timeout), |c| {
         let timeout = c.graceful_timeout;
         (timeout != Duration::from_secs(30)).then(|| seconds(timeout).into())

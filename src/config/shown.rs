@@ -39,6 +39,12 @@ pub(super) fn unless<T: PartialEq + Into<Value>>(value: T, default: T) -> Option
     (value != default).then(|| Shown::Value(value.into()))
 }
 
+/// The name of a choice unless it is the default.
+pub(super) fn choice<T: PartialEq>(names: &[(&'static str, T)], value: T, default: T) -> Option<Shown<'static>> {
+    let named = names.iter().find(|(_, choice)| *choice == value).filter(|_| value != default);
+    named.map(|(name, _)| (*name).into())
+}
+
 impl<'a> From<&'a str> for Shown<'a> {
     fn from(text: &'a str) -> Self {
         Self::Text(text.into())

@@ -71,7 +71,7 @@ impl<P, C> EventEmitter<P, C> {
 
     /// As [`dispatch`](Self::dispatch), up to `budget` events.
     pub fn dispatch_budget(&mut self, cx: &mut C, budget: usize) -> usize {
-        if self.dispatching {
+        if self.dispatching || self.is_quiet() {
             return 0;
         }
         self.dispatching = true;
@@ -79,6 +79,11 @@ impl<P, C> EventEmitter<P, C> {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.round(cx, budget)));
         self.dispatching = false;
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Whether a round would find nothing to do, as most do.
+    fn is_quiet(&self) -> bool {
+        self.queue.is_empty() && !self.has_mail() && !self.subs.has_retired()
     }
 
     fn round(&mut self, cx: &mut C, budget: usize) -> usize {

@@ -260,6 +260,11 @@ impl<P, C> EventEmitter<P, C> {
         self.dropped += lost;
     }
 
+    /// Whether other threads have published something, or have ended a subscription.
+    pub(super) fn has_mail(&self) -> bool {
+        self.inbox.get().is_some_and(|inbox| inbox.is_pending())
+    }
+
     fn end_dropped_receivers(&mut self) {
         let Some(inbox) = self.inbox.get() else { return };
         if inbox.is_pending() {

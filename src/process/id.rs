@@ -67,7 +67,11 @@ impl JobName {
     pub fn new(session: &str, label: &str) -> Result<Self> {
         check("session", session)?;
         check("job", label)?;
-        Ok(Self { full: [session, ".", label].concat().into(), dot: session.len() })
+        let mut full = String::with_capacity(session.len() + 1 + label.len());
+        full.push_str(session);
+        full.push('.');
+        full.push_str(label);
+        Ok(Self { full: full.into(), dot: session.len() })
     }
 
     /// The part before the dot.

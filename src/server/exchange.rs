@@ -18,8 +18,8 @@ use crate::controller::Scope;
 use crate::controller::shapes::hide_env;
 use crate::manager::Cx;
 use crate::proto::h1::{
-    Body, CONTINUE, Event, Exchange, FixedField, Framing, Method, Query, RequestHead, ResponseHead, if_none_match,
-    path_segments,
+    Body, CONTINUE, EntityTag, Event, Exchange, FixedField, Framing, Method, Query, RequestHead, ResponseHead,
+    if_none_match, path_segments,
 };
 
 /// The `Server` field.
@@ -243,11 +243,10 @@ impl HttpServer {
         let mut etag = None;
         if let (200, true, Some(head)) = (status, content.etag, head) {
             if matches!(head.method(), Method::Get | Method::Head) {
-                let tag = entity_tag(&content.body);
+                let tag = EntityTag::of(&content.body);
                 let mut known = head.headers().all("if-none-match").peekable();
-                if known.peek().is_some() {
-                    let text = std::str::from_utf8(&tag).expect("digits");
-                    status = if if_none_match(known, Some(text)) { 200 } else { 304 };
+                if known.peek().is_some() && !if_none_match(known, Some(tag.as_str())) {
+                    status = 304;
                 }
                 etag = Some(tag);
             }
@@ -261,20 +260,20 @@ impl HttpServer {
             MediaType::Fixed(line) => response = response.fixed(*line),
             MediaType::Other(media_type) => drop(response.field("Content-Type", media_type)),
         }
-        let mut field = |name: &str, value: &[u8]| drop(response.field(name, value));
         if let Some(tag) = &etag {
-            field("ETag", tag);
+            response = response.tagged(tag);
         }
+        let mut field = |name: &str, value: &str| drop(response.field(name, value));
         if let Some(cache) = content.cache {
-            field("Cache-Control", cache.as_bytes());
+            field("Cache-Control", cache);
         }
         for (name, value) in &content.headers {
-            field(name, value.as_bytes());
+            field(name, value);
         }
         if let (Some(head), 204) = (head.filter(|head| head.method() == Method::Options), status) {
             let path = path_segments(head.path()).unwrap_or_default();
             let allowed = self.router.allowed(&path);
-            field("Allow", allowed.as_deref().unwrap_or("DELETE, GET, HEAD, OPTIONS, POST, PUT").as_bytes());
+            field("Allow", allowed.as_deref().unwrap_or("DELETE, GET, HEAD, OPTIONS, POST, PUT"));
         }
         let date = self.date();
         let mut body = response.encode(exchange, Body::Length(content.body.len() as u64), &date, &mut conn.out);
@@ -384,24 +383,4 @@ fn hide_environments(reply: &mut Result<Reply, Refusal>) {
         }
         _ => {}
     }
-}
-
-/// The same bytes have the same tag, whenever the server was started.
-///
-/// A tag protects from nothing, so eight bytes at a time are multiplied in: a step is a bijection of what was before, so contents
-/// that differ in one place differ in their tags, and others do but for one in 2^64.
-pub(super) fn entity_tag(body: &[u8]) -> [u8; 18] {
-    let mix = |hash: u64, word: u64| (hash.rotate_left(26) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let (words, rest) = body.split_at(body.len() & !7);
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let words = words.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
-    let hash = words.chain([u64::from_le_bytes(last)]).fold(body.len() as u64, mix);
-    // The upper half is the better mixed one.
-    let hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    let mut tag = [b'"'; 18];
-    for (n, digit) in tag[1..17].iter_mut().enumerate() {
-        *digit = b"0123456789abcdef"[(hash >> (60 - 4 * n)) as usize & 15];
-    }
-    tag
 }

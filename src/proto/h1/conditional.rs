@@ -26,6 +26,43 @@ pub fn if_range(value: Option<&[u8]>, current: &str) -> bool {
     value.is_none_or(|value| value == current.as_bytes() && value.starts_with(b"\""))
 }
 
+/// A strong tag of a content (RFC 9110 section 8.8.3). The same bytes have the same tag, whoever computes it and when.
+///
+/// It protects from nothing, so eight bytes at a time are multiplied in: a step is a bijection of what was before, so contents
+/// that differ in one place differ in their tags, and others do but for one in 2^64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntityTag([u8; 18]);
+
+impl EntityTag {
+    /// That of this content.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        let mix = |hash: u64, word: u64| (hash.rotate_left(26) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (words, rest) = content.split_at(content.len() & !7);
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let words = words.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+        let hash = words.chain([u64::from_le_bytes(last)]).fold(content.len() as u64, mix);
+        // The upper half is the better mixed one.
+        let hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mut tag = [b'"'; 18];
+        for (n, digit) in tag[1..17].iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(hash >> (60 - 4 * n)) as usize & 15];
+        }
+        Self(tag)
+    }
+
+    /// As text, with its quotes.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        super::fields::ascii(&self.0)
+    }
+
+    pub(super) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// A tag without its `W/`.
 fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)

@@ -100,7 +100,7 @@ mod target;
 mod tests;
 
 pub use chunked::Chunked;
-pub use conditional::{Range, if_none_match, if_range};
+pub use conditional::{EntityTag, Range, if_none_match, if_range};
 pub use date::HttpDate;
 pub use decoder::{Decoder, Event, Fed, Phase};
 pub use fields::Headers;

@@ -1,7 +1,7 @@
 //! Answers, as bytes.
 
 use super::block::is_token;
-use super::{Exchange, FixedField, HttpDate, Version};
+use super::{EntityTag, Exchange, FixedField, HttpDate, Version};
 use crate::{Error, ErrorKind, Result};
 
 /// The interim answer that asks for the content (RFC 9110 section 15.2.1).
@@ -66,7 +66,7 @@ impl ResponseHead {
     /// For the fields of most answers.
     fn make_room(&mut self) {
         if self.fields.capacity() == 0 {
-            self.fields.reserve(256);
+            self.fields = Vec::with_capacity(256);
         }
     }
 
@@ -75,6 +75,16 @@ impl ResponseHead {
     pub fn fixed(mut self, field: FixedField) -> Self {
         self.make_room();
         self.fields.extend_from_slice(field.as_str().as_bytes());
+        self
+    }
+
+    /// Adds an `ETag`.
+    #[must_use]
+    pub fn tagged(mut self, tag: &EntityTag) -> Self {
+        self.make_room();
+        self.fields.extend_from_slice(b"ETag: ");
+        self.fields.extend_from_slice(tag.as_bytes());
+        self.fields.extend_from_slice(b"\r\n");
         self
     }
 

@@ -24,14 +24,23 @@ pub fn path_segments(path: &str) -> Result<Vec<Cow<'_, str>>, Refusal> {
     if path.is_empty() {
         return Ok(Vec::new());
     }
-    let (mut segments, mut rest) = (Vec::with_capacity(4), path);
-    // They are short, so that a plain search is the fastest.
-    while let Some(end) = rest.bytes().position(|b| b == b'/') {
-        segments.push(percent_decode(&rest[..end])?);
-        rest = &rest[end + 1..];
+    let mut segments = Vec::with_capacity(4);
+    // Paths are short, and nearly always there is nothing to decode.
+    let (mut start, mut plain) = (0, true);
+    for (at, byte) in path.bytes().enumerate() {
+        if byte == b'/' {
+            segments.push(segment(&path[start..at], plain)?);
+            (start, plain) = (at + 1, true);
+        } else {
+            plain &= byte.is_ascii_graphic() && byte != b'%';
+        }
     }
-    segments.push(percent_decode(rest)?);
+    segments.push(segment(&path[start..], plain)?);
     Ok(segments)
+}
+
+fn segment(text: &str, plain: bool) -> Result<Cow<'_, str>, Refusal> {
+    if plain { Ok(Cow::Borrowed(text)) } else { percent_decode(text) }
 }
 
 /// Decodes the escapes of a path segment (RFC 3986 section 2.1). A `+` stays what it is.

@@ -12,12 +12,11 @@ use super::answer::Answer;
 use super::path::{Place, Transport};
 use super::websocket;
 use crate::manager::Cx;
-use crate::proto::h1::{BodyWriter, Method, Query, RequestHead, if_none_match, is_media_type};
+use crate::proto::h1::{BodyWriter, EntityTag, Method, Query, RequestHead, if_none_match, is_media_type};
 use crate::proto::sockjs::{Callback, ChunkingTest, Framing, ParseError, parse_messages};
 use crate::server::HttpServer;
 use crate::server::call::{Refusal, Request, Socket};
 use crate::server::conn::{Conn, Mode};
-use crate::server::exchange::entity_tag;
 
 const GREETING: &str = "Welcome to SockJS!\n";
 
@@ -153,8 +152,8 @@ impl HttpServer {
 
     fn sockjs_iframe(&self, service: usize, head: &RequestHead) -> Answer {
         let page = IFRAME.join(&self.sockjs.services[service].config.client_url);
-        let tag = entity_tag(page.as_bytes());
-        let tag = std::str::from_utf8(&tag).expect("a tag is ASCII");
+        let tag = EntityTag::of(page.as_bytes());
+        let tag = tag.as_str();
         let same = !if_none_match(head.headers().all("if-none-match"), Some(tag));
         let answer = if same { Answer::empty(304) } else { Answer::new(200, "text/html; charset=UTF-8", page) };
         let answer = answer.cached().field("ETag", tag);
