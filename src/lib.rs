@@ -127,7 +127,6 @@ pub mod history;
 pub mod log;
 pub mod manager;
 pub mod process;
-pub mod rest;
 #[cfg(feature = "signals")]
 pub mod signals;
 pub mod substitute;

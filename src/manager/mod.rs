@@ -27,6 +27,7 @@ mod launch;
 mod logs;
 mod monitor;
 mod output;
+mod rest;
 mod sampling;
 mod streams;
 mod supervisor;
@@ -65,6 +66,7 @@ pub use turns::TurnTimes;
 
 use app::Apps;
 use handle::Calls;
+use rest::Rest;
 
 /// The emitter of a manager: listeners get the event and, through [`Cx::on`], the whole context.
 pub type Emitter = EventEmitter<Arc<Event>, Supervisor>;
@@ -97,6 +99,8 @@ pub(crate) enum Owner {
     Monitor(MonitorId),
     /// A log that was behind can take more.
     Log(logs::SinkId),
+    /// The manager may have come to rest.
+    Rest,
 }
 
 /// Whether a manager goes on.
@@ -137,6 +141,7 @@ pub struct Manager {
     stopped: bool,
     /// Listeners that panicked in this turn. Shared because the emitter is busy when it tells.
     panics: Arc<Mutex<Vec<(String, String)>>>,
+    rest: Option<Rest>,
 }
 
 impl Manager {
@@ -186,6 +191,7 @@ impl Manager {
             started: false,
             stopped: false,
             panics,
+            rest: None,
         })
     }
 
@@ -193,6 +199,15 @@ impl Manager {
     /// [`Cx::watch`], [`Cx::tap`].
     pub fn cx(&mut self) -> Cx<'_> {
         Cx { supervisor: &mut self.supervisor, events: &mut self.events, owner: Owner::Nobody }
+    }
+
+    /// Calls `then` in the loop when nothing has happened for `quiet`: no event, output, request or timer; once after
+    /// each time that something has, at the latest after twice as long. One replaces the one before.
+    ///
+    /// A daemon can [give back](crate::sys::give_back) then what only its busy hours need. While nothing happens
+    /// nobody is woken for it.
+    pub fn on_rest(&mut self, quiet: Duration, then: impl FnMut() + Send + 'static) {
+        self.rest = Some(Rest::new(quiet, Box::new(then)));
     }
 
     /// Runs until the manager was [stopped](Supervisor::stop) and its last child is gone.
@@ -246,6 +261,9 @@ impl Manager {
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.supervisor.io.turn(timeout, &mut ready);
         let began = self.supervisor.io.now();
+        if did || ready.iter().any(|what| !matches!(what, Ready::Timer { owner: Owner::Rest, .. })) {
+            self.stir();
+        }
         for what in ready.drain(..) {
             self.route(what);
         }
@@ -270,7 +288,9 @@ impl Manager {
                 self.supervisor.table.handle_timeout(now);
             }
         }
-        self.settle();
+        if self.settle() {
+            self.stir();
+        }
         self.supervisor.turns.add(began.elapsed());
         if self.finish_if_done() {
             return Ok(Status::Stopped);
@@ -292,16 +312,33 @@ impl Manager {
                 Owner::Stream(pid, index) => streams::ready(&mut self.cx(), pid, index as usize),
                 Owner::Inlet(pid, index) => self.supervisor.flush_inlet(pid, index as usize),
                 Owner::Log(id) => streams::log_ready(&mut self.cx(), id),
-                Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) => {}
+                Owner::Nobody | Owner::Linger(_) | Owner::Monitor(_) | Owner::Rest => {}
             },
             Ready::Timer { id, owner } => match owner {
                 Owner::App(app) => drop(self.cx().with_app(app, |app, cx| app.timeout(cx, id))),
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, None),
                 Owner::Linger(pid) => self.supervisor.look_after_group(pid),
                 Owner::Monitor(id) => self.supervisor.monitor_due(id),
+                Owner::Rest => self.rest_due(),
                 Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) | Owner::Log(_) => {}
             },
             Ready::Woken => streams::logs_have_room(&mut self.cx()),
+        }
+    }
+
+    fn stir(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.stir(&mut self.supervisor.io);
+        }
+    }
+
+    fn rest_due(&mut self) {
+        // It may have been replaced since the timer was set.
+        let Some(rest) = &mut self.rest else { return };
+        let io = &mut self.supervisor.io;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| rest.due(io))) {
+            self.rest = None;
+            self.supervisor.fault("what is done at rest", &panic_message(&*panic));
         }
     }
 

@@ -230,3 +230,31 @@ fn a_listener_that_panics_at_everything() {
     assert!(began.elapsed() >= 50 * MS, "it spins");
     w.finish();
 }
+
+#[test]
+fn at_rest() {
+    let mut w = Watch::new();
+    let (count, shared) = counter();
+    w.manager.on_rest(20 * MS, move || {
+        shared.fetch_add(1, Ordering::Relaxed);
+    });
+    w.manager.load(sleeper("a"), true).expect("load");
+    w.until("rest", |_| count.load(Ordering::Relaxed) == 1);
+    assert_eq!(w.manager.next_deadline(), None, "nobody is woken at rest");
+    w.manager.scale("a", gaffer::process::Scale::By(1)).expect("scale");
+    w.until("rest again", |_| count.load(Ordering::Relaxed) == 2);
+    assert_eq!(w.manager.next_deadline(), None);
+    // No rest while something goes on.
+    let beat = w.manager.cx().every(MS, |_| ());
+    w.idle(100 * MS);
+    assert_eq!(count.load(Ordering::Relaxed), 2);
+    assert!(w.manager.cx().remove(beat));
+    w.finish();
+
+    let mut w = Watch::new();
+    w.manager.on_rest(MS, || panic!("no rest for the wicked"));
+    w.manager.load(sleeper("a"), true).expect("load");
+    w.until("a fault", |w| !w.faults().is_empty());
+    assert_eq!(w.manager.next_deadline(), None);
+    w.finish();
+}

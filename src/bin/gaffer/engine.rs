@@ -2,21 +2,24 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use gaffer::cli::{self, Code, Failure};
 use gaffer::console::ConsoleOutput;
 use gaffer::manager::{App, Cx};
 use gaffer::process::{JobConfig, Restart, Signal};
-use gaffer::rest::Rest;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::suggest::hint;
-use gaffer::sys::{limits, tty};
+use gaffer::sys::{give_back, limits, tty};
 use gaffer::{Error, Manager};
 
 use crate::app;
 use crate::attach;
 use crate::policy::ExitPolicy;
 use crate::start::{ExitOn, Start};
+
+/// After so long without anything to do, memory that is not needed for that is given back.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Runs the application until somebody or its own rule stops it.
 pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
@@ -61,7 +64,7 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
     let signals = SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend);
     manager.add_app(signals.default_at_end());
     manager.add_app(Terminal(tty::Modes::of_stdin()));
-    manager.add_app(Rest::new());
+    manager.on_rest(QUIET, give_back);
     for job in jobs {
         manager.load(job, true)?;
     }

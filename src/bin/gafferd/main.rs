@@ -19,6 +19,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gaffer::cli::daemon::{self, failed};
 use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
@@ -28,11 +29,10 @@ use gaffer::console::{ConsoleOutput, Options, Verbosity};
 use gaffer::history::History;
 use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
-use gaffer::rest::Rest;
 use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
-use gaffer::sys::Pidfile;
 use gaffer::sys::notify::{self, Passed};
+use gaffer::sys::{Pidfile, give_back};
 use gaffer::{Error, Manager, Result};
 
 use args::Args;
@@ -41,6 +41,9 @@ use endpoints::Endpoints;
 use reaper::{Look, Reaper};
 use remembered::Remembered;
 use server::Surroundings;
+
+/// After so long without anything to do, memory that is not needed for that is given back.
+const QUIET: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     // First of all: it changes the environment, and takes descriptors that others could be given.
@@ -148,13 +151,13 @@ impl Running {
             signals = signals.on("CHLD".parse()?, SignalAction::Call(Box::new(move |cx, _| cx.mail(reaper, Look))));
         }
         manager.add_app(signals);
-        manager.add_app(Rest::new());
+        manager.on_rest(QUIET, give_back);
         for (config, start) in jobs.iter() {
             manager.load(Arc::clone(config), start)?;
         }
         drop(jobs);
         // The apps start, and with them the signals; from now on everything is as it shall be.
-        let _ = manager.turn(Some(std::time::Duration::ZERO))?;
+        let _ = manager.turn(Some(Duration::ZERO))?;
         manager.cx().mail(control, Message::Ready);
         Ok(Self { manager, log, pidfile })
     }
