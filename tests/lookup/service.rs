@@ -41,7 +41,13 @@ impl Node {
 
     fn read(&mut self) {
         let mut buffer = [0; 4096];
-        let n = self.stream.read(&mut buffer).expect("bytes");
+        let n = loop {
+            match self.stream.read(&mut buffer) {
+                // signal(7): a socket with a time-out tells so where the process was stopped and goes on.
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other.expect("bytes"),
+            }
+        };
         assert!(n > 0, "the connection goes on");
         self.input.extend_from_slice(&buffer[..n]);
     }

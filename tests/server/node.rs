@@ -282,6 +282,8 @@ impl<S: Read + Write> Client<S> {
                 true
             }
             Err(e) if e.kind() == ErrorKind::ConnectionReset => false,
+            // signal(7): a socket with a time-out tells so where the process was stopped and goes on.
+            Err(e) if e.kind() == ErrorKind::Interrupted => true,
             Err(e) => panic!("{e}; had {:?}", String::from_utf8_lossy(&self.input)),
         }
     }
