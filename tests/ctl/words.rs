@@ -194,7 +194,7 @@ fn waiting() {
         _ => answer(request),
     });
     run(&node.address, "start web --wait").says("ok\n");
-    run(&node.address, "stop web --wait --timeout 0.2").fails(124, &["the time is over", "process", "--timeout"]);
+    run(&node.address, "stop web --wait --timeout 1").fails(124, &["the time is over", "process", "--timeout"]);
     let stopped = Node::new(|request| match request.line.as_str() {
         "GET /status/default.web" => Said::Json(200, r#"{"active":false,"running":0,"numprocesses":1}"#.to_owned()),
         "GET /1" => refused(404, "not_found", "gone"),

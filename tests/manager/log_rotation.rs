@@ -104,7 +104,8 @@ fn so_many_are_kept() {
 fn a_budget_for_all_files() {
     let scratch = Scratch::new();
     let mut w = Watch::new();
-    let job = sh("a", "seq 1 30000; exec seq 1 30000 >&2").stdout_logfile(scratch.file("log"));
+    // A file system's clock may tick only every 10 ms, and the files are to differ in their age.
+    let job = sh("a", "seq 1 30000; sleep 0.1; exec seq 1 30000 >&2").stdout_logfile(scratch.file("log"));
     w.run(job.stderr_logfile(scratch.file("err")).logfile_maxbytes(10_000).logfile_total(50_000));
     // One that is being deleted may be gone by the time its size is asked for.
     let size = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").metadata().map_or(0, |found| found.len());
