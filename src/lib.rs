@@ -110,14 +110,18 @@
 //! then the zombie is reaped, and once the group is empty a replacement may start: its port is free.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// Code lies in the program in this order. What every program of ours runs stands together and before what waits for a
-// request, so that the pages of the latter are not in memory before there is one.
+#[cfg(feature = "access")]
+pub mod access;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(any(feature = "procfile", feature = "config"))]
 pub mod config;
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "config")]
+pub mod controller;
 mod error;
 pub mod event_loop;
 pub mod events;
@@ -125,33 +129,26 @@ pub mod events;
 pub mod history;
 #[cfg(feature = "log")]
 pub mod log;
+#[cfg(feature = "lookup")]
+pub mod lookup;
 pub mod manager;
+#[cfg(feature = "server")]
+pub mod plugins;
 pub mod process;
+pub mod proto;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "signals")]
 pub mod signals;
 pub mod substitute;
 pub mod suggest;
 pub mod sys;
 pub mod table;
-pub mod words;
-
-#[cfg(feature = "access")]
-pub mod access;
-#[cfg(feature = "client")]
-pub mod client;
-#[cfg(feature = "config")]
-pub mod controller;
-#[cfg(feature = "lookup")]
-pub mod lookup;
-#[cfg(feature = "server")]
-pub mod plugins;
-pub mod proto;
-#[cfg(feature = "server")]
-pub mod server;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "webhooks")]
 pub mod webhooks;
+pub mod words;
 
 pub use error::{Error, ErrorKind, Result};
 pub use manager::Manager;
