@@ -12,7 +12,8 @@
 //! manager.add_app(http);
 //! let settings: Settings = "etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379".parse()?;
 //! // After the server: at the end it goes first, and leaves what is registered as it is.
-//! manager.add_app(Etcd::new(settings, &directory, manager.handle(), |notice| eprintln!("{notice}")));
+//! let handle = manager.handle();
+//! manager.add_app(Etcd::new(settings, &directory, handle, |notice| eprintln!("{notice}")));
 //! manager.run()?;
 //! # Ok::<(), gaffer::Error>(())
 //! ```
