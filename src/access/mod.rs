@@ -231,6 +231,7 @@ impl Access {
     }
 
     /// Looks whether another process has written the file, unless that was done within the last second.
+    #[cfg(feature = "server")]
     pub(crate) fn look_at_file(&self) {
         let mut known = lock(&self.inner.known);
         if known.looked.elapsed() >= LOOK && self.refresh(&mut known) {

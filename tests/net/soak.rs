@@ -1,6 +1,6 @@
 //! Everything at once, for long: `GAFFER_SOAK=600 cargo test --test net soak -- --ignored --nocapture`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,8 @@ const MORE: &str = "[process:extra]\ncmd = sleep 1000\n";
 /// What must be as before.
 #[derive(Debug, PartialEq)]
 struct State {
-    fds: usize,
+    /// How many there are of each kind.
+    fds: BTreeMap<String, usize>,
     children: usize,
     threads: usize,
     jobs: Vec<String>,
@@ -39,8 +40,16 @@ fn state(node: &Node) -> State {
     let count = |folder: &str| fs::read_dir(format!("/proc/{os_pid}/{folder}")).expect("it runs").count();
     let jobs: Value = serde_json::from_slice(&node.get("/jobs").expect("an answer").1).expect("JSON");
     let names: BTreeSet<String> = jobs["jobs"].as_array().expect("a list").iter().map(ToString::to_string).collect();
+    let mut fds = BTreeMap::new();
+    for fd in fs::read_dir(format!("/proc/{os_pid}/fd")).expect("it runs").flatten() {
+        // `socket:[4711]`, `anon_inode:[pidfd]`; one that is gone by now is none.
+        let Ok(link) = fs::read_link(fd.path()) else { continue };
+        let kind = link.display().to_string();
+        let kind = kind.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
+        *fds.entry(kind.to_owned()).or_insert(0) += 1;
+    }
     State {
-        fds: count("fd"),
+        fds,
         children: children(os_pid).len(),
         threads: count("task"),
         jobs: names.into_iter().collect(),
