@@ -40,6 +40,10 @@ fn state(node: &Node) -> State {
     let count = |folder: &str| fs::read_dir(format!("/proc/{os_pid}/{folder}")).expect("it runs").count();
     let jobs: Value = serde_json::from_slice(&node.get("/jobs").expect("an answer").1).expect("JSON");
     let names: BTreeSet<String> = jobs["jobs"].as_array().expect("a list").iter().map(ToString::to_string).collect();
+    let (subscriptions, taps) = (node.metric("gaffer_subscriptions"), node.metric("gaffer_taps"));
+    let monitors = node.metric("gaffer_monitors");
+    // Ours, and none that the node has not yet seen the end of.
+    eventually("one connection", || (node.metric("gaffer_connections") <= 1.0).then_some(()));
     let mut fds = BTreeMap::new();
     for fd in fs::read_dir(format!("/proc/{os_pid}/fd")).expect("it runs").flatten() {
         // `socket:[4711]`, `anon_inode:[pidfd]`; one that is gone by now is none.
@@ -53,10 +57,23 @@ fn state(node: &Node) -> State {
         children: children(os_pid).len(),
         threads: count("task"),
         jobs: names.into_iter().collect(),
-        subscriptions: node.metric("gaffer_subscriptions"),
-        taps: node.metric("gaffer_taps"),
-        monitors: node.metric("gaffer_monitors"),
+        subscriptions,
+        taps,
+        monitors,
     }
+}
+
+/// The same twice: the node may not have seen yet that the connection of the question before has ended.
+fn steady(node: &Node) -> State {
+    let mut last = state(node);
+    eventually("a steady state", || {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = state(node);
+        let is_steady = now == last;
+        last = now;
+        is_steady.then_some(())
+    });
+    last
 }
 
 /// Back to how it began: the configuration as it was, jobs fresh, no connection but ours.
@@ -232,7 +249,7 @@ fn soak() {
     };
     run(&node, time / 10);
     settle(&node);
-    let (before, rss_before) = (state(&node), node.rss());
+    let (before, rss_before) = (steady(&node), node.rss());
     let steps = run(&node, time);
     settle(&node);
     // Descriptors of a connection or a process that has just gone may need a moment more.
