@@ -157,3 +157,12 @@ fn the_readme_names_every_feature() {
         assert!(name == "default" || readme.contains(&format!("| `{name}` |")), "README.md lacks the feature {name}");
     }
 }
+
+/// The README's first command names no binary, and there are several.
+#[test]
+fn cargo_run_is_gaffer() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("a README");
+    assert!(readme.contains("\ncargo run -- start -d examples\n"));
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    assert!(manifest.contains("\ndefault-run = \"gaffer\"\n"));
+}
