@@ -46,7 +46,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::Result;
-use crate::event_loop::{EventLoop, Ready};
+use crate::event_loop::{EventLoop, Ready, TimerId};
 use crate::events::EventEmitter;
 use crate::process::{Event, Pid, What};
 use crate::table::ProcessTable;
@@ -319,7 +319,7 @@ impl Manager {
                 Owner::Closure(closure) => closures::call(&mut self.cx(), closure, None),
                 Owner::Linger(pid) => self.supervisor.look_after_group(pid),
                 Owner::Monitor(id) => self.supervisor.monitor_due(id),
-                Owner::Rest => self.rest_due(),
+                Owner::Rest => self.rest_due(id),
                 Owner::Nobody | Owner::Exit(_) | Owner::Stream(..) | Owner::Inlet(..) | Owner::Log(_) => {}
             },
             Ready::Woken => streams::logs_have_room(&mut self.cx()),
@@ -332,11 +332,10 @@ impl Manager {
         }
     }
 
-    fn rest_due(&mut self) {
-        // It may have been replaced since the timer was set.
+    fn rest_due(&mut self, id: TimerId) {
         let Some(rest) = &mut self.rest else { return };
         let io = &mut self.supervisor.io;
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| rest.due(io))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| rest.due(io, id))) {
             self.rest = None;
             self.supervisor.fault("what is done at rest", &panic_message(&*panic));
         }

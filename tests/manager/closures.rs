@@ -252,8 +252,12 @@ fn at_rest() {
     w.finish();
 
     let mut w = Watch::new();
-    w.manager.on_rest(MS, || panic!("no rest for the wicked"));
+    // One that never comes is replaced.
+    w.manager.on_rest(Duration::MAX, || ());
     w.manager.load(sleeper("a"), true).expect("load");
+    let _ = w.manager.turn(Some(Duration::ZERO)).expect("turn");
+    w.manager.on_rest(MS, || panic!("no rest for the wicked"));
+    w.manager.scale("a", gaffer::process::Scale::By(1)).expect("scale");
     w.until("a fault", |w| !w.faults().is_empty());
     assert_eq!(w.manager.next_deadline(), None);
     w.finish();
