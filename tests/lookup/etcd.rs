@@ -307,6 +307,16 @@ fn what_was_missed_is_read_again() {
     let want = ["add_job a.extra", "add_process a.extra", "remove_process shop.web"];
     assert_eq!(names, want.iter().map(ToString::to_string).collect());
     eventually("the same at b", || (web(&at_b)? == BTreeMap::from([(origin.clone(), 1)])).then_some(()));
+    // The same with one deletion, and nothing after it: of this an etcd may say nothing when it is asked from there on.
+    b.signal(Signal::STOP);
+    cluster.kill(0);
+    cluster.revive(0);
+    node.job("shop.web").expect("it is there").scale("=0").expect("it scales");
+    let has_process = |keys: &[String]| keys.iter().any(|key| key.contains("/jobs/shop.web/"));
+    eventually("what a deletes", || (!has_process(&cluster.keys())).then_some(()));
+    cluster.compact();
+    b.signal(Signal::CONT);
+    assert_eq!(next(&told), "remove_process shop.web");
     assert_eq!(told.try_iter().count(), 0, "nothing else has happened");
 }
 
