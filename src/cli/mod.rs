@@ -34,6 +34,8 @@ mod output;
 mod program;
 mod prompt;
 mod secret;
+#[cfg(all(feature = "client", feature = "config"))]
+pub mod standing;
 pub mod table;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod wait;

@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use crate::process::JobState;
+use crate::process::{Health, JobState};
 
 /// Rows under a header, in columns as wide as they must be.
 ///
@@ -29,15 +29,15 @@ impl<T: ToString> From<T> for Cell {
     }
 }
 
-/// What a job is doing, in the colour of a traffic light.
+/// How a job is, in the colour of a traffic light.
 #[must_use]
-pub fn state(state: JobState) -> Cell {
-    let color = match state {
-        JobState::Active => 32,
-        JobState::Flapping => 33,
+pub fn health(health: Health) -> Cell {
+    let color = match health {
+        Health::Active | Health::Finished => 32,
+        Health::BackingOff | Health::Flapping => 33,
         _ => 31,
     };
-    Cell(state_name(state).to_owned(), color)
+    Cell(health.as_str().to_owned(), color)
 }
 
 /// `active`, `flapping` or `stopped`.
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn columns() {
         let mut table = Table::new(&["NAME", "STATE", ">RUNNING"], false);
-        table.row(["web".into(), state(JobState::Active), 12.into()]);
-        table.row(["a-longer-name".into(), state(JobState::Stopped), 0.into()]);
+        table.row(["web".into(), health(Health::Active), 12.into()]);
+        table.row(["a-longer-name".into(), health(Health::Stopped), 0.into()]);
         assert_eq!(
             table.text(),
             "NAME           STATE    RUNNING\nweb            active        12\na-longer-name  stopped        0\n"
@@ -116,7 +116,7 @@ mod tests {
         table.color = true;
         let text = table.text();
         assert!(text.contains("\x1b[32mactive\x1b[0m        12"), "{text:?}");
-        assert_eq!(state(JobState::Flapping).text(true), "\x1b[33mflapping\x1b[0m");
+        assert_eq!(health(Health::Flapping).text(true), "\x1b[33mflapping\x1b[0m");
         assert_eq!(Table::new(&["NAME"], true).text(), "NAME\n");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answer::{job_name, missing, number, pids};
 use crate::Result;
-use crate::process::{JobName, JobState, OsPid, Pid, ProcessState};
+use crate::process::{Exit, Health, JobName, JobState, OsPid, Pid, ProcessState, Signal};
 use crate::sys::clock::local_time;
 
 /// How a job stands, in few words.
@@ -17,6 +17,14 @@ pub struct JobStatus {
     pub name: JobName,
     /// What it is doing.
     pub state: JobState,
+    /// How it is: the state, and whether its processes crash. Nodes before 0.1 tell the state alone.
+    pub health: Health,
+    /// How many processes were started since the job was loaded because others had ended by themselves, if the node tells.
+    pub restarts: Option<u64>,
+    /// How the last process ended that nobody had told to end, and when.
+    pub last_exit: Option<(Exit, SystemTime)>,
+    /// When the newest of its processes was started, if the node tells.
+    pub started: Option<SystemTime>,
     /// How many processes it has, committed ones included; those that were told to end do not count.
     pub running: u32,
     /// How many are wanted.
@@ -45,10 +53,21 @@ impl JobStatus {
             _ if active => JobState::Active,
             _ => JobState::Stopped,
         };
+        let health = value["health"].as_str().and_then(Health::from_word).unwrap_or_else(|| state.into());
         // 0.4 knew it as `max_processes` only.
         let numprocesses = number(value, "numprocesses").or_else(|_| number(value, "max_processes"))?;
         let ending = if value["ending"].is_null() { Vec::new() } else { pids(&value["ending"])? };
-        Ok(Self { name, state, running: number(value, "running")?, numprocesses, ending })
+        Ok(Self {
+            name,
+            state,
+            health,
+            restarts: value["restarts"].as_u64(),
+            last_exit: last_exit(&value["last_exit"]),
+            started: value["started"].as_f64().and_then(time),
+            running: number(value, "running")?,
+            numprocesses,
+            ending,
+        })
     }
 }
 
@@ -177,6 +196,19 @@ pub(super) fn os_pid(value: &Value) -> Option<OsPid> {
     value["os_pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).map(OsPid)
 }
 
+/// How a process ended, and when.
+fn last_exit(value: &Value) -> Option<(Exit, SystemTime)> {
+    let number = |key: &str| value[key].as_i64().and_then(|n| i32::try_from(n).ok());
+    let core = value["core"].as_bool().unwrap_or_default();
+    let exit = match (number("exit_code"), number("term_signal").map(Signal::new), value["reason"].as_str()) {
+        (Some(code), ..) => Exit::Code(code),
+        (_, Some(Ok(signal)), _) => Exit::Signal { signal, core },
+        (.., Some(reason)) if reason != Exit::Lost.to_string() => Exit::Failed(reason.to_owned()),
+        _ => Exit::Lost,
+    };
+    Some((exit, value["time"].as_f64().and_then(time)?))
+}
+
 /// Seconds since 1970.
 fn time(seconds: f64) -> Option<SystemTime> {
     Duration::try_from_secs_f64(seconds).ok().and_then(|since| UNIX_EPOCH.checked_add(since))
@@ -204,6 +236,28 @@ mod tests {
         }
         assert_eq!(read(json!({"name": "a"})).expect_err("no state").kind(), ErrorKind::Invalid);
         assert_eq!(read(json!([1])).expect_err("a list").kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn healths_and_exits() {
+        let read = |more: Value| {
+            let mut value = json!({"name": "a", "active": true, "state": "active", "running": 1, "numprocesses": 1});
+            value.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            JobStatus::read(&value, None).expect("a status")
+        };
+        let old = read(json!({}));
+        assert_eq!((old.health, old.restarts, old.last_exit, old.started), (Health::Active, None, None, None));
+        assert_eq!(read(json!({"health": "not known yet"})).health, Health::Active);
+        let new = read(json!({"health": "crash loop", "restarts": 3, "started": 2.5, "last_exit": null}));
+        assert_eq!((new.health, new.restarts, new.last_exit), (Health::CrashLoop, Some(3), None));
+        assert_eq!(new.started, Some(UNIX_EPOCH + Duration::from_millis(2500)));
+        let killed = Exit::Signal { signal: Signal::KILL, core: true };
+        for exit in [Exit::Code(0), killed, Exit::Failed("exec: no".to_owned()), Exit::Lost] {
+            let mut value = crate::process::json::exit_json(&exit);
+            value.insert("time".to_owned(), 1.5.into());
+            let want = (exit, UNIX_EPOCH + Duration::from_millis(1500));
+            assert_eq!(read(json!({"last_exit": value})).last_exit, Some(want));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-pub use crate::process::json::{event_json, unix_time};
+pub use crate::process::json::{event_json, exit_json, unix_time};
 
 use crate::manager::Sample;
 use crate::process::ProcessStats;

@@ -4,15 +4,17 @@
 //! the job's definition, never the server's.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::json::{cpu, stats_json, unix_time};
+use super::json::{cpu, exit_json, stats_json, unix_time};
 pub use super::texts::{job_text, names_text, status_text};
 use crate::config::job_to_json;
 use crate::manager::Sample;
 use crate::process::{
-    DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, LogStatus, Pid, ProcessInfo, ProcessState, UserRef,
+    DEFAULT_SESSION, JobConfig, JobInfo, JobName, JobState, LastExit, LogStatus, Pid, ProcessInfo, ProcessState,
+    UserRef,
 };
 use crate::words;
 
@@ -49,7 +51,15 @@ pub(super) const fn state(state: JobState) -> &'static str {
     }
 }
 
-/// A job: `name active state running running_out numprocesses max_processes processes ending config logs`.
+/// How a process ended by itself, as in the `exit` event: `exit_code term_signal core reason`, and the `time`, to a tenth of a second.
+pub(super) fn last_exit(last: &LastExit) -> Value {
+    let seconds = unix_time(SystemTime::now().checked_sub(last.ago).unwrap_or(SystemTime::UNIX_EPOCH));
+    let mut value = exit_json(&last.exit);
+    value.insert("time".to_owned(), ((seconds * 10.0).round() / 10.0).into());
+    value.into()
+}
+
+/// A job: `name active state health running running_out numprocesses max_processes restarts last_exit started processes ending config logs`.
 ///
 /// `numprocesses` and `max_processes` (as the original calls it) are the same number.
 #[must_use]
@@ -58,10 +68,14 @@ pub fn job(info: &JobInfo) -> Value {
         "name": info.name.as_str(),
         "active": info.state == JobState::Active,
         "state": state(info.state),
+        "health": info.health.as_str(),
         "running": info.running,
         "running_out": info.running_out,
         "numprocesses": info.numprocesses,
         "max_processes": info.numprocesses,
+        "restarts": info.restarts,
+        "last_exit": info.last_exit.as_ref().map(last_exit),
+        "started": info.started.map(unix_time),
         "processes": pids(&info.processes),
         "ending": pids(&info.ending),
         "config": job_to_json(&info.config),
@@ -81,16 +95,20 @@ pub(super) fn log(log: &LogStatus) -> Value {
     })
 }
 
-/// A job in few words: `name active state running numprocesses max_processes ending`.
+/// A job in few words: `name active state health running numprocesses max_processes restarts last_exit started ending`.
 #[must_use]
 pub fn status(info: &JobInfo) -> Value {
     json!({
         "name": info.name.as_str(),
         "active": info.state == JobState::Active,
         "state": state(info.state),
+        "health": info.health.as_str(),
         "running": info.running,
         "numprocesses": info.numprocesses,
         "max_processes": info.numprocesses,
+        "restarts": info.restarts,
+        "last_exit": info.last_exit.as_ref().map(last_exit),
+        "started": info.started.map(unix_time),
         "ending": pids(&info.ending),
     })
 }

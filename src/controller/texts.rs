@@ -1,6 +1,7 @@
 //! The shapes that are asked for most, as text without the tree, which takes most of the time.
 
-use super::shapes::{log, state};
+use super::json::unix_time;
+use super::shapes::{last_exit, log, state};
 use crate::config::write_job;
 use crate::process::{JobInfo, JobName, JobState, Pid};
 
@@ -22,10 +23,14 @@ pub fn job_text(info: &JobInfo) -> Vec<u8> {
     members! { &mut out,
         "active": &(info.state == JobState::Active),
         "state": state(info.state),
+        "health": info.health.as_str(),
         "running": &info.running,
         "running_out": &info.running_out,
         "numprocesses": &info.numprocesses,
         "max_processes": &info.numprocesses,
+        "restarts": &info.restarts,
+        "last_exit": &info.last_exit.as_ref().map(last_exit),
+        "started": &info.started.map(unix_time),
     }
     out.extend_from_slice(b",\"processes\":");
     pids(&info.processes, &mut out);
@@ -44,9 +49,13 @@ pub fn status_text(info: &JobInfo, out: &mut Vec<u8>) {
     members! { out,
         "active": &(info.state == JobState::Active),
         "state": state(info.state),
+        "health": info.health.as_str(),
         "running": &info.running,
         "numprocesses": &info.numprocesses,
         "max_processes": &info.numprocesses,
+        "restarts": &info.restarts,
+        "last_exit": &info.last_exit.as_ref().map(last_exit),
+        "started": &info.started.map(unix_time),
     }
     out.extend_from_slice(b",\"ending\":");
     pids(&info.ending, out);

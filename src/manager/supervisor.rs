@@ -190,7 +190,8 @@ impl Supervisor {
     pub fn commit(&mut self, job: &str, commit: Commit) -> Result<Pid> {
         let id = self.job_id(job)?;
         if !commit.env.is_empty() {
-            let mut config = self.table.job(id).map(|info| JobConfig::clone(&info.config)).ok_or_else(|| gone(job))?;
+            let mut config =
+                self.table.job(id, self.now()).map(|info| JobConfig::clone(&info.config)).ok_or_else(|| gone(job))?;
             config.env.extend(commit.env.iter().map(|(k, v)| (k.clone(), v.clone())));
             launch::check(&config)?;
         }
@@ -376,7 +377,8 @@ impl Supervisor {
 
     /// Calls `f` with every job, in the order in which they were loaded.
     pub fn walk(&self, mut f: impl FnMut(JobInfo)) {
-        self.table.jobs().filter_map(|id| self.table.job(id)).map(|info| self.with_logs(info)).for_each(&mut f);
+        let now = self.now();
+        self.table.jobs().filter_map(|id| self.table.job(id, now)).map(|info| self.complete(info)).for_each(&mut f);
     }
 
     /// A job as it stands.
@@ -385,20 +387,25 @@ impl Supervisor {
     ///
     /// The job is not loaded.
     pub fn info(&self, job: &str) -> Result<JobInfo> {
-        self.table.job(self.job_id(job)?).map(|info| self.with_logs(info)).ok_or_else(|| gone(job))
+        self.table.job(self.job_id(job)?, self.now()).map(|info| self.complete(info)).ok_or_else(|| gone(job))
     }
 
     /// The same by a name that was read already.
     #[cfg(feature = "server")]
     pub(crate) fn info_of(&self, job: &JobName) -> Result<JobInfo> {
-        match self.table.find(job).and_then(|id| self.table.job(id)) {
-            Some(info) => Ok(self.with_logs(info)),
+        match self.table.find(job).and_then(|id| self.table.job(id, self.now())) {
+            Some(info) => Ok(self.complete(info)),
             None => self.info(job.as_str()),
         }
     }
 
-    fn with_logs(&self, info: JobInfo) -> JobInfo {
-        JobInfo { logs: self.logs.status(&info.name), ..info }
+    /// What the table does not know. Of its processes the last of each sort may be the newest.
+    fn complete(&self, info: JobInfo) -> JobInfo {
+        let kept = info.processes.len().saturating_sub(info.running_out as usize);
+        let (kept, once) = info.processes.split_at(kept);
+        let newest = kept.last().max(once.last());
+        let started = newest.and_then(|pid| self.children.started(*pid));
+        JobInfo { logs: self.logs.status(&info.name), started, ..info }
     }
 
     /// When the pause of a job that waits ends: before it replaces processes that ended too soon, or before

@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::{JobConfig, JobName, LogStatus, OsPid, Pid};
+use super::{Exit, JobConfig, JobName, LogStatus, OsPid, Pid};
 use crate::{Error, ErrorKind, Result};
 
 /// A job, as it stands.
@@ -15,6 +15,8 @@ pub struct JobInfo {
     pub name: Arc<JobName>,
     /// What the job is doing.
     pub state: JobState,
+    /// The same as whoever is called at night wants to know it.
+    pub health: Health,
     /// How many processes are starting or running and were not told to end, committed ones
     /// included.
     pub running: u32,
@@ -24,6 +26,13 @@ pub struct JobInfo {
     pub numprocesses: u32,
     /// How many of these have ended for good, as the job's restart rule says.
     pub completed: u32,
+    /// How many processes were started since the job was loaded because others had ended by themselves; tries that
+    /// failed count.
+    pub restarts: u64,
+    /// How the last kept-alive process ended that nobody had told to end.
+    pub last_exit: Option<LastExit>,
+    /// When the newest of its processes was started.
+    pub started: Option<SystemTime>,
     /// Those processes, kept-alive ones first, then committed ones.
     pub processes: Vec<Pid>,
     /// Those on the way out: told to end, or ended while others of their process group have not. They are
@@ -45,6 +54,78 @@ pub enum JobState {
     Flapping,
     /// It is stopped, and stays so.
     Stopped,
+}
+
+/// How a job is: its [`JobState`], and whether that is all there is to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// It keeps its processes alive.
+    Active,
+    /// It is active, and all of its processes have ended for good, as its restart rule says.
+    Finished,
+    /// It is active, and waits before it replaces a process that ended too soon.
+    BackingOff,
+    /// It is active, and within the last minute three processes ended by themselves that lived less than a minute.
+    CrashLoop,
+    /// It crashed too often and waits for its next try.
+    Flapping,
+    /// It is stopped, because it crashed too often for its flapping rule.
+    GaveUp,
+    /// Somebody has stopped it, or nobody has started it.
+    Stopped,
+}
+
+impl Health {
+    const ALL: [Self; 7] =
+        [Self::Active, Self::Finished, Self::BackingOff, Self::CrashLoop, Self::Flapping, Self::GaveUp, Self::Stopped];
+
+    /// `active`, `finished`, `backing off`, `crash loop`, `flapping`, `gave up` or `stopped`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Finished => "finished",
+            Self::BackingOff => "backing off",
+            Self::CrashLoop => "crash loop",
+            Self::Flapping => "flapping",
+            Self::GaveUp => "gave up",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// The one that [is written](Self::as_str) so.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|health| health.as_str() == word)
+    }
+
+    /// Whether the job does what it is there for: neither stopped, nor crashing.
+    #[must_use]
+    pub const fn is_well(self) -> bool {
+        matches!(self, Self::Active | Self::Finished)
+    }
+}
+
+impl From<JobState> for Health {
+    /// All that the state alone tells.
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Active => Self::Active,
+            JobState::Flapping => Self::Flapping,
+            JobState::Stopped => Self::Stopped,
+        }
+    }
+}
+
+/// How a process ended by itself, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastExit {
+    /// How it ended.
+    pub exit: Exit,
+    /// How long ago that is.
+    pub ago: Duration,
 }
 
 /// A process, as it stands.
@@ -123,6 +204,14 @@ impl FromStr for Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn healths() {
+        for health in Health::ALL {
+            assert_eq!(Health::from_word(health.as_str()), Some(health));
+        }
+        assert_eq!(Health::from_word("well"), None);
+    }
 
     #[test]
     fn scale() {

@@ -16,6 +16,23 @@ pub fn unix_time(time: SystemTime) -> f64 {
     micros as f64 / 1e6
 }
 
+/// How a process ended: `exit_code term_signal core reason`, null where it has none.
+#[must_use]
+pub fn exit_json(exit: &Exit) -> Map<String, Value> {
+    let reason = match exit {
+        Exit::Failed(reason) => Some(reason.clone()),
+        Exit::Lost => Some(exit.to_string()),
+        _ => None,
+    };
+    let members: [(&str, Value); 4] = [
+        ("exit_code", exit.code().into()),
+        ("term_signal", exit.signal().map(|signal| signal.number()).into()),
+        ("core", matches!(exit, Exit::Signal { core: true, .. }).into()),
+        ("reason", reason.into()),
+    ];
+    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
 /// The payload of an event as it was published under `topic`.
 ///
 /// `event` is the topic's last word where that is the event's 0.5 name (`load`, `unload`, `stop_process`), else the event's
@@ -41,16 +58,8 @@ pub fn event_json(event: &Event, topic: &str) -> Value {
         What::Spawn { detach, .. } => put("detach", (*detach).into()),
         What::Exit { exit, once, .. } => {
             put("exit_status", exit.code().into());
-            put("exit_code", exit.code().into());
-            put("term_signal", exit.signal().map(|signal| signal.number()).into());
-            put("core", matches!(exit, Exit::Signal { core: true, .. }).into());
             put("once", (*once).into());
-            let reason = match exit {
-                Exit::Failed(reason) => Some(reason.clone()),
-                Exit::Lost => Some(exit.to_string()),
-                _ => None,
-            };
-            put("reason", reason.into());
+            exit_json(exit).into_iter().for_each(|(key, value)| put(&key, value));
         }
         What::Flap { retry, next } => {
             put("retry", (*retry).into());

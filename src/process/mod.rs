@@ -24,7 +24,7 @@ pub use event::{Event, What};
 pub use exit::Exit;
 pub use flapping::Flapping;
 pub use id::{DEFAULT_SESSION, JobId, JobName, OsPid, Pid};
-pub use info::{JobInfo, JobState, ProcessInfo, ProcessState, Scale};
+pub use info::{Health, JobInfo, JobState, LastExit, ProcessInfo, ProcessState, Scale};
 pub use logs::{LOGFILE_BACKUPS, LOGFILE_MAXBYTES, LogFormat, LogStatus, MAX_BACKUPS, MIN_MAXBYTES, Outlet};
 pub use signal::Signal;
 pub use stats::ProcessStats;

@@ -1,9 +1,9 @@
-//! What the server learns of jobs from their events, for `/metrics` and `/readyz`.
+//! What the server learns of jobs from their events, for `/metrics`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::process::{Event, Exit, JobName, Pid, What};
+use crate::process::{Event, Exit, JobName, What};
 
 /// Jobs that are remembered; of those beyond, nothing is counted until others are unloaded.
 const MAX_JOBS: usize = 10_000;
@@ -43,23 +43,8 @@ pub struct JobMetrics {
 
 #[derive(Debug, Default)]
 struct More {
-    restarts: u64,
     flaps: u64,
     exits: BTreeMap<(&'static str, String), u64>,
-    /// Those that were told to end: what ends because of that is not replaced for having ended.
-    told: HashSet<Pid>,
-    /// Processes that ended by themselves and were not replaced yet.
-    missing: u64,
-    given_up: GivenUp,
-}
-
-/// Whether the flapping rule has given a job up: its `flap` event says so, and a `stop` follows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum GivenUp {
-    #[default]
-    No,
-    Announced,
-    Stopped,
 }
 
 impl Metrics {
@@ -103,15 +88,6 @@ impl JobMetrics {
         self.spawns
     }
 
-    /// Of these, replacements of processes that had ended without being told to.
-    #[must_use]
-    pub const fn restarts(&self) -> u64 {
-        match &self.more {
-            Some(more) => more.restarts,
-            None => 0,
-        }
-    }
-
     /// How often the flapping rule has paused the job or given it up.
     #[must_use]
     pub const fn flaps(&self) -> u64 {
@@ -121,12 +97,6 @@ impl JobMetrics {
         }
     }
 
-    /// Whether the flapping rule has given the job up, and nobody has started or stopped it since.
-    #[must_use]
-    pub fn is_given_up(&self) -> bool {
-        self.more.as_ref().is_some_and(|more| more.given_up != GivenUp::No)
-    }
-
     /// How processes have ended, and how often: `("code", "0")`, `("signal", "SIGKILL")`, `("reason", "not started")`.
     pub fn exits(&self) -> impl Iterator<Item = ((&str, &str), u64)> {
         let exits = self.more.iter().flat_map(|more| &more.exits);
@@ -134,52 +104,16 @@ impl JobMetrics {
     }
 
     fn observe(&mut self, what: &What) {
-        let was_quiet = matches!(what, What::Create | What::Start | What::Spawn { .. }) && self.more.is_none();
-        if let What::Spawn { .. } = what {
-            self.spawns += 1;
-        }
-        if !was_quiet {
-            self.more.get_or_insert_default().observe(what);
+        match what {
+            What::Spawn { .. } => self.spawns += 1,
+            What::Flap { .. } => self.more.get_or_insert_default().flaps += 1,
+            What::Exit { exit, .. } => self.more.get_or_insert_default().count(exit),
+            _ => {}
         }
     }
 }
 
 impl More {
-    fn observe(&mut self, what: &What) {
-        match what {
-            What::Create | What::Start => {
-                self.given_up = GivenUp::No;
-                self.missing = 0;
-            }
-            What::Stop => {
-                self.missing = 0;
-                self.given_up = match self.given_up {
-                    GivenUp::Announced => GivenUp::Stopped,
-                    GivenUp::No | GivenUp::Stopped => GivenUp::No,
-                };
-            }
-            What::Flap { next, .. } => {
-                self.flaps += 1;
-                if next.is_none() {
-                    self.given_up = GivenUp::Announced;
-                }
-            }
-            What::Spawn { .. } if self.missing > 0 => {
-                self.missing -= 1;
-                self.restarts += 1;
-            }
-            What::StopPid { pid, .. } | What::Reap { pid, .. } => drop(self.told.insert(*pid)),
-            What::Exit { pid, exit, once, .. } => {
-                let told = self.told.remove(pid);
-                if !told && !once {
-                    self.missing += 1;
-                }
-                self.count(exit);
-            }
-            _ => {}
-        }
-    }
-
     fn count(&mut self, exit: &Exit) {
         let mut key = match exit {
             Exit::Code(code) => ("code", code.to_string()),
@@ -197,8 +131,8 @@ impl More {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::{OsPid, Signal};
-    use std::time::{Duration, SystemTime};
+    use crate::process::{OsPid, Pid, Signal};
+    use std::time::SystemTime;
 
     fn run(events: Vec<What>) -> Metrics {
         let job = Arc::new("web".parse::<JobName>().expect("a name"));
@@ -222,24 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn restarts_are_of_what_ended_by_itself() {
-        let stop = What::StopPid { pid: Pid(2), os_pid: None };
-        let m = run(vec![spawn(1), exit(1, kill()), spawn(2), stop, exit(2, Exit::Code(0)), spawn(3)]);
+    fn what_happens_is_counted() {
+        let flap = What::Flap { retry: 1, next: None };
+        let m = run(vec![spawn(1), exit(1, kill()), spawn(2), exit(2, Exit::Code(0)), flap, spawn(3)]);
         let (_, job) = m.jobs().next().expect("the job");
-        assert_eq!((job.spawns(), job.restarts()), (3, 1));
+        assert_eq!((job.spawns(), job.flaps()), (3, 1));
         let exits: Vec<_> = job.exits().collect();
         assert_eq!(exits, [(("code", "0"), 1), (("signal", "SIGKILL"), 1)]);
-        assert!(job.more.as_ref().is_none_or(|more| more.told.is_empty()));
-    }
-
-    #[test]
-    fn given_up_until_somebody_acts() {
-        let flap = |next| What::Flap { retry: 1, next };
-        let given_up = |events| run(events).jobs().next().is_some_and(|(_, job)| job.is_given_up());
-        assert!(!given_up(vec![flap(Some(Duration::from_secs(1)))]));
-        assert!(given_up(vec![flap(None), What::Stop]));
-        assert!(!given_up(vec![flap(None), What::Stop, What::Stop]));
-        assert!(!given_up(vec![flap(None), What::Stop, What::Start]));
     }
 
     #[test]

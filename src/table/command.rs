@@ -277,6 +277,7 @@ impl ProcessTable {
         }
         job.state = JobState::Active;
         job.completed = 0;
+        job.record.started();
         job.pace.reset();
         job.flaps.clear();
         self.settle(id, now);
@@ -297,6 +298,7 @@ impl ProcessTable {
         self.wake(id);
         if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.state == JobState::Active) {
             job.completed = 0;
+            job.record.begins_anew();
             self.end_pause(id);
             self.end_all(id, false, now);
             self.settle(id, now);
@@ -313,6 +315,7 @@ impl ProcessTable {
             self.events.push_back((job.name.clone(), What::Stop));
         }
         job.roll = None;
+        job.record.stopped(false);
         let pids: Vec<Pid> = job.live.iter().chain(&job.once).copied().collect();
         for pid in pids {
             let process = self.processes.get_mut(&pid).expect("a job's process is in the table");

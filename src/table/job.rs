@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::MAX_PROCESSES;
 use super::pace::{Flaps, Pace};
-use crate::process::{Exit, JobConfig, JobName, JobState, Pid, Restart};
+use super::record::Record;
+use crate::process::{Exit, Health, JobConfig, JobName, JobState, Pid, Restart};
 use crate::{Error, ErrorKind, Result};
 
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Job {
     pub(super) timer: Option<Instant>,
     pub(super) pace: Pace,
     pub(super) flaps: Flaps,
+    pub(super) record: Record,
     /// Spawns that failed since one succeeded.
     pub(super) failures: u32,
     pub(super) roll: Option<Box<Roll>>,
@@ -73,6 +75,7 @@ impl Job {
             timer: None,
             pace: Pace::default(),
             flaps: Flaps::default(),
+            record: Record::default(),
             failures: 0,
             roll: None,
             instances: Instances::default(),
@@ -84,6 +87,19 @@ impl Job {
         match self.state {
             JobState::Active => self.target.saturating_sub(self.completed) as usize,
             JobState::Flapping | JobState::Stopped => 0,
+        }
+    }
+
+    /// How it is, in a word.
+    pub(super) fn health(&self, now: Instant) -> Health {
+        match self.state {
+            JobState::Stopped if self.record.is_given_up() => Health::GaveUp,
+            JobState::Stopped => Health::Stopped,
+            JobState::Flapping => Health::Flapping,
+            JobState::Active if self.record.is_looping(now) => Health::CrashLoop,
+            JobState::Active if self.timer.is_some() => Health::BackingOff,
+            JobState::Active if self.completed > 0 && self.wanted() == 0 && self.live.is_empty() => Health::Finished,
+            JobState::Active => Health::Active,
         }
     }
 

@@ -73,6 +73,7 @@ mod job;
 mod pace;
 mod process;
 mod query;
+mod record;
 mod report;
 mod supervise;
 #[cfg(test)]

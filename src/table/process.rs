@@ -40,6 +40,8 @@ pub(super) struct Process {
     pub(super) killed: bool,
     /// It ended by itself and its successor waits for the job's pause.
     pub(super) paced: bool,
+    /// It takes the place of one that had ended by itself.
+    pub(super) replaces: bool,
     /// It is detached and was left alone by the shutdown.
     pub(super) released: bool,
     /// Signals asked for before it was started; a set, as the kernel's own.

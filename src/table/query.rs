@@ -21,18 +21,22 @@ impl ProcessTable {
     }
 
     /// A loaded job, as it stands. Processes that were told to end are not counted, and listed apart. The table knows
-    /// no files: `logs` is empty.
+    /// no files and no wall clock: `logs` is empty and `started` is `None`.
     #[must_use]
-    pub fn job(&self, job: JobId) -> Option<JobInfo> {
+    pub fn job(&self, job: JobId, now: Instant) -> Option<JobInfo> {
         let job = self.jobs.get(&job).filter(|job| !job.unloaded)?;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Some(JobInfo {
             name: job.name.clone(),
             state: job.state,
+            health: job.health(now),
             running: count(job.live.len() + job.once.len()),
             running_out: count(job.once.len()),
             numprocesses: job.target,
             completed: job.completed,
+            restarts: job.record.restarts(),
+            last_exit: job.record.last_exit(now),
+            started: None,
             processes: job.live.iter().chain(&job.once).copied().collect(),
             ending: job.ending.iter().copied().collect(),
             config: job.config.clone(),

@@ -23,6 +23,9 @@ impl ProcessTable {
         process.os_pid = Some(os_pid);
         process.started = Some(now);
         job.failures = 0;
+        if process.replaces {
+            job.record.restarted();
+        }
         let detach = process.config.detach;
         self.events.push_back((job.name.clone(), What::Spawn { pid, os_pid, detach }));
         if process.killed {
@@ -52,6 +55,9 @@ impl ProcessTable {
             let id = process.job;
             let job = self.jobs.get_mut(&id).expect("a process has a job");
             job.failures = job.failures.saturating_add(1);
+            if process.replaces {
+                job.record.restarted();
+            }
             self.note_exit(pid, Exit::Failed(reason), now);
             self.forget(pid);
             self.settle(id, now);
@@ -125,6 +131,7 @@ impl ProcessTable {
         let newcomer = job.roll.as_ref().is_some_and(|roll| !roll.old.contains(&pid));
         job.leave(pid);
         if !process.told && !once {
+            job.record.ended(&exit, process.lived(now), now);
             self.crashed(pid, &exit, newcomer, now);
         }
     }

@@ -44,6 +44,7 @@ impl ProcessTable {
             told: false,
             killed: false,
             paced: false,
+            replaces: false,
             released: false,
             pending: BTreeSet::new(),
             timer: None,
@@ -129,11 +130,15 @@ impl ProcessTable {
             return;
         }
         let lacking = job.lacking();
+        let replaced = job.record.announced(lacking, job.held.len() + job.paced as usize);
         if job.paced == 0 && job.held.is_empty() {
             self.timers.set(&mut job.timer, Timer::Job(id), None);
         }
-        for _ in 0..lacking {
-            self.announce(id, false, None, BTreeMap::new());
+        for nth in 0..lacking {
+            let pid = self.announce(id, false, None, BTreeMap::new());
+            if nth < replaced {
+                self.processes.get_mut(&pid).expect("it was just announced").replaces = true;
+            }
         }
         let job = self.jobs.get_mut(&id).expect("it was there before");
         if job.roll.as_ref().is_some_and(|roll| roll.pending.is_empty()) {
@@ -166,6 +171,7 @@ impl ProcessTable {
         }
         self.events.push_back((job.name.clone(), What::Restart));
         job.completed = 0;
+        job.record.begins_anew();
         // What is announced and not fetched yet is as new as can be.
         let (pending, old) = job.live.iter().partition(|pid| self.spawns.contains(pid));
         job.roll = Some(Box::new(Roll { old, pending, failed: 0, again: false }));
@@ -197,6 +203,7 @@ impl ProcessTable {
             return;
         }
         job.held.insert(process.instance);
+        job.record.owes();
         let (lived, rule) = (process.lived(now), job.config.backoff);
         let outlived = pace::outlives(rule, process.waited, lived);
         let mut pause = match &job.config.flapping {
@@ -237,6 +244,7 @@ impl ProcessTable {
             self.events.push_back((job.name.clone(), What::Flap { retry, next: Some(rule.retry_in) }));
         } else {
             job.state = JobState::Stopped;
+            job.record.stopped(true);
             self.events.push_back((job.name.clone(), What::Flap { retry: 0, next: None }));
             self.events.push_back((job.name.clone(), What::Stop));
         }

@@ -1,5 +1,7 @@
 //! Scenarios: commands and reports in, the exact order of events out.
 
+mod record;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -109,7 +111,7 @@ impl Bench {
     }
 
     fn state(&self, id: JobId) -> (JobState, u32, u32) {
-        let info = self.table.job(id).expect("a loaded job");
+        let info = self.table.job(id, self.now).expect("a loaded job");
         (info.state, info.running, info.numprocesses)
     }
 
@@ -549,7 +551,7 @@ fn commits_are_outside() {
     let Some(Action::Spawn { once, env: got, config, .. }) = b.table.next_action() else { panic!("a spawn") };
     assert!(once && got == env && config.env.is_empty());
     b.table.spawned(pid, OsPid(7), b.now);
-    let info = b.table.job(id).expect("loaded");
+    let info = b.table.job(id, b.now).expect("loaded");
     assert_eq!((info.running, info.running_out, info.processes), (1, 1, vec![pid]));
     assert_eq!(b.table.pids(id).expect("loaded"), []);
     b.table.stop_process(pid, b.now).expect("stop");

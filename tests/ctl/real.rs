@@ -68,7 +68,7 @@ impl Drop for Real {
 #[test]
 fn the_life_of_a_job() {
     let node = Real::new();
-    node.run("status").says("NAME  STATE  RUNNING  WANTED\n");
+    node.run("status").says("NAME  STATE  RUNNING  WANTED  UP  RESTARTS  LAST EXIT\n");
     node.run("add_process --graceful-timeout 5 web sleep 1000").says("ok\n");
     node.run("add_process web sleep 1000").fails(1, &["web"]);
     let stopped = node.run("status web");
@@ -118,11 +118,15 @@ fn files_groups_and_patterns() {
     node.run("start * --wait").says("ok\n");
     assert_eq!(node.run("processes --running").out.lines().count(), 4);
     node.run("group_stop s* --wait").says("ok\n");
-    let status = node.run("status").out;
-    assert_eq!(
-        status,
-        "NAME    STATE    RUNNING  WANTED\nshop.a  stopped        0       1\nshop.b  stopped        0       1\nc       active         2       2\n"
-    );
+    // How long they run already is another matter.
+    let status: Vec<String> = node.run("status").out.lines().map(|line| line.chars().take(32).collect()).collect();
+    let want = [
+        "NAME    STATE    RUNNING  WANTED",
+        "shop.a  stopped        0       1",
+        "shop.b  stopped        0       1",
+        "c       active         2       2",
+    ];
+    assert_eq!(status, want);
     node.run("groups remove shop").says("ok\n");
     node.run("groups shop").fails(4, &["shop"]);
     node.run("get_process c --json");
@@ -235,9 +239,10 @@ fn processes_on_the_way_out() {
     node.run("restart slow").says("ok\n");
     until_it_is_there("ready2");
     node.until("pids slow", 0, "2\n");
-    node.run("status slow --json").says(
-        "{\"jobs\":[{\"active\":true,\"ending\":[1],\"name\":\"default.slow\",\"numprocesses\":1,\"running\":1,\"state\":\"active\"}]}\n",
-    );
+    let status = node.run("status slow --json").json()["jobs"][0].clone();
+    let figures = ["active", "ending", "running", "state", "health", "restarts"].map(|key| &status[key]);
+    let want = serde_json::json!([true, [1], 1, "active", "active", 0]);
+    assert_eq!(figures.to_vec(), want.as_array().expect("a list").iter().collect::<Vec<_>>());
     node.run("restart slow --wait --timeout 1").fails(124, &["process"]);
     until_it_is_there("ready3");
     node.run("stop slow").says("ok\n");
@@ -255,4 +260,45 @@ fn processes_on_the_way_out() {
     node.run("stop slow --wait").says("ok\n");
     assert_eq!(node.run("status slow --json").json()["jobs"][0]["ending"], serde_json::json!([]));
     std::fs::remove_dir_all(folder).expect("nobody uses it");
+}
+
+/// Whoever looks at three in the morning sees which job is the trouble, and how its processes end.
+#[test]
+fn what_crashes_is_seen() {
+    let node = Real::new();
+    let jobs = r#"[{"name":"web","cmd":"sleep 1000","start":true},
+                   {"name":"bad","cmd":"sh","args":["-c","exit 7"],"start":true,"backoff":0.01},
+                   {"name":"gone","cmd":"/nonexistent/program","start":true,"backoff":0.01},
+                   {"name":"enough","cmd":"kill -9 $$","shell":true,"start":true,
+                    "flapping":{"attempts":1,"window":60,"retry_in":0.01,"max_retry":1}},
+                   {"name":"job","cmd":"true","restart":"never","start":true}]"#;
+    run_with(command(&node.address, "load_process -"), jobs).says("ok\n");
+    for (name, state) in [("bad", "crash loop"), ("gone", "crash loop"), ("enough", "gave up")] {
+        node.until(&format!("status {name}"), 3, &format!("{state}\n"));
+    }
+    node.until("status job", 0, "finished\n");
+    node.until("status web", 0, "active\n");
+    let all = node.run("status --json").json();
+    let [web, bad, gone, enough, job] = std::array::from_fn(|nth| all["jobs"][nth].clone());
+    assert_eq!((&web["restarts"], &web["last_exit"]), (&0.into(), &serde_json::Value::Null));
+    assert!(web["uptime"].as_f64().is_some_and(|up| (0.0..3600.0).contains(&up)), "{web}");
+    assert_eq!(
+        (&bad["active"], &bad["state"], &bad["last_exit"]["exit_code"]),
+        (&true.into(), &"active".into(), &7.into())
+    );
+    assert!(bad["restarts"].as_u64() >= Some(2) && gone["restarts"].as_u64() >= Some(2), "{bad} {gone}");
+    assert!(gone["last_exit"]["reason"].as_str().is_some_and(|reason| reason.contains("/nonexistent")), "{gone}");
+    assert_eq!((&enough["restarts"], &enough["last_exit"]["term_signal"]), (&1.into(), &9.into()));
+    assert_eq!((&job["restarts"], &job["last_exit"]["exit_code"]), (&0.into(), &0.into()));
+    let table = node.run("status").out;
+    for (name, end) in [("bad", "code 7, "), ("gone", "not started, "), ("enough", "SIGKILL, "), ("job", "code 0, ")] {
+        let row = table.lines().find(|line| line.starts_with(&format!("{name} "))).expect("a row");
+        assert!(row.contains(end) && row.ends_with(" ago") && row.len() <= 80, "{table}");
+    }
+    // Whoever acts begins anew.
+    node.run("stop enough").says("ok\n");
+    let stopped = node.run("status enough");
+    assert_eq!((stopped.code, stopped.out.as_str()), (3, "stopped\n"));
+    node.run("update_process bad sleep 1000").says("ok\n");
+    node.until("status bad", 0, "active\n");
 }

@@ -6,7 +6,8 @@ use crate::node::{Asked, Node, Said, ok, refused};
 use crate::tool::{command, run, run_with};
 
 const STATUS: &str = r#"[
- {"name":"default.web1","active":true,"state":"active","running":2,"numprocesses":2,"max_processes":2,"ending":[7]},
+ {"name":"default.web1","active":true,"state":"active","running":2,"numprocesses":2,"max_processes":2,"ending":[7],
+  "health":"crash loop","restarts":41,"started":1.5,"last_exit":{"exit_code":null,"term_signal":9,"core":false,"reason":null,"time":2.0}},
  {"name":"default.web2","active":false,"state":"flapping","running":0,"numprocesses":1,"max_processes":1},
  {"name":"shop.db","active":false,"state":"stopped","running":0,"numprocesses":1,"max_processes":1}]"#;
 
@@ -44,9 +45,17 @@ fn answer(asked: &Asked) -> Said {
 #[test]
 fn status() {
     let node = Node::new(answer);
-    run(&node.address, "status").says(
-        "NAME     STATE     RUNNING  WANTED\nweb1     active          2       2\nweb2     flapping        0       1\nshop.db  stopped         0       1\n",
+    let table = run(&node.address, "status").out;
+    // So long ago that it is the same tomorrow, but not in the next test.
+    let days = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs() / 86_400;
+    let want = format!(
+        "NAME     STATE       RUNNING  WANTED      UP  RESTARTS  LAST EXIT\n\
+         web1     crash loop        2       2  {days}d        41  SIGKILL, {days}d ago\n\
+         web2     flapping          0       1       -         -  -\n\
+         shop.db  stopped           0       1       -         -  -\n"
     );
+    assert_eq!(table, want);
+    assert!(table.lines().all(|line| line.len() <= 80), "{table}");
     assert_eq!(node.lines(), ["GET /status"], "one request");
     run(&node.address, "status web1").says("active\n");
     let ran = run(&node.address, "status shop:db");
@@ -55,14 +64,20 @@ fn status() {
     run(&node.address, "status x*").fails(4, &["no job matches `x*`"]);
     run(&node.address, "status web1 nope").fails(4, &["no such job `nope`"]);
     run(&node.address, "status web").fails(4, &["no such job `web`; did you mean `web1`?"]);
-    let json = run(&node.address, "status --json web1 shop.db").json();
+    let mut json = run(&node.address, "status --json web1 shop.db").json();
     let want = serde_json::json!({"jobs": [
-        {"name": "default.web1", "active": true, "state": "active", "running": 2, "numprocesses": 2, "ending": [7]},
-        {"name": "shop.db", "active": false, "state": "stopped", "running": 0, "numprocesses": 1, "ending": []},
+        {"name": "default.web1", "active": true, "state": "active", "health": "crash loop", "running": 2,
+            "numprocesses": 2, "restarts": 41, "ending": [7],
+            "last_exit": {"exit_code": null, "term_signal": 9, "core": false, "reason": null, "time": 2.0}},
+        {"name": "shop.db", "active": false, "state": "stopped", "health": "stopped", "running": 0, "numprocesses": 1,
+            "restarts": null, "last_exit": null, "uptime": null, "ending": []},
     ]});
+    let up = json["jobs"][0].as_object_mut().and_then(|job| job.remove("uptime"));
+    assert!(up.as_ref().and_then(serde_json::Value::as_f64).is_some_and(|up| up > 1e9), "{up:?}");
     assert_eq!(json, want);
+    assert_eq!(run(&node.address, "status web?").code, 3, "it crashes all the time");
     let colors = run(&node.address, "status --color always").out;
-    for text in ["\x1b[32mactive\x1b[0m", "\x1b[33mflapping\x1b[0m", "\x1b[31mstopped\x1b[0m"] {
+    for text in ["\x1b[31mcrash loop\x1b[0m", "\x1b[33mflapping\x1b[0m", "\x1b[31mstopped\x1b[0m"] {
         assert!(colors.contains(text), "{colors:?}");
     }
     // The shape that has a name around the list.

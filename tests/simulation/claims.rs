@@ -21,7 +21,10 @@ impl<D: Dice> World<D> {
                     claim!(once == self.commits.contains_key(&pid), "committed or not?");
                     claim!(self.accounts[&job].loaded, "a spawn for an unloaded job");
                     claim!(!self.table.is_stopping(), "a spawn during the shutdown");
-                    claim!(once || self.table.job(job).expect("loaded").state == JobState::Active, "not active");
+                    claim!(
+                        once || self.table.job(job, self.now).expect("loaded").state == JobState::Active,
+                        "not active"
+                    );
                     claim!(instance >= 1 && self.table.process(pid).expect("known").instance == instance, "instance");
                     let child = Child {
                         job,
@@ -101,7 +104,7 @@ impl<D: Dice> World<D> {
                     let id = id.expect("loaded");
                     let fetched = |pid: &Pid| self.children.contains_key(pid);
                     let old = self.table.pids(id).expect("loaded").into_iter().filter(fetched).collect();
-                    let peak = self.table.job(id).expect("loaded").numprocesses as usize;
+                    let peak = self.table.job(id, self.now).expect("loaded").numprocesses as usize;
                     let account = self.accounts.get_mut(&id).expect("known");
                     (account.old, account.peak) = (old, peak);
                 }
@@ -178,7 +181,7 @@ impl<D: Dice> World<D> {
             if !account.loaded {
                 claim!(ended || spared, "{pid} lives in an unloaded job: {child:?}");
             } else if !child.once && !ended && !spared {
-                let state = self.table.job(child.job).expect("loaded").state;
+                let state = self.table.job(child.job, self.now).expect("loaded").state;
                 claim!(state == JobState::Active, "{pid} lives in a job that is {state:?}: {child:?}");
             }
             if stopping {
@@ -211,7 +214,7 @@ impl<D: Dice> World<D> {
         claim!(!drained || unfetched == 0, "{unfetched} spawns are lost");
         claim!(instances.len() == self.children.len() + unfetched, "a process is listed twice");
         for (id, account) in &mut self.accounts {
-            let Some(info) = self.table.job(*id) else {
+            let Some(info) = self.table.job(*id, self.now) else {
                 claim!(!account.loaded, "a loaded job is lost");
                 continue;
             };

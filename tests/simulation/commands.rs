@@ -51,7 +51,7 @@ impl<D: Dice> World<D> {
         let name = self.accounts[&id].name.clone();
         let stopping = self.table.is_stopping();
         let now = self.now;
-        let before = self.table.job(id);
+        let before = self.table.job(id, self.now);
         let mut starts = true;
         let (what, result) = match kind {
             14..=18 => {
@@ -83,7 +83,10 @@ impl<D: Dice> World<D> {
                     let target = scale.apply(info.numprocesses);
                     starts = target > info.numprocesses;
                     claim!(result.is_err() || result.as_ref().ok() == Some(&target), "scale answered {result:?}");
-                    claim!(result.is_err() || self.table.job(id).expect("loaded").numprocesses == target, "scaled");
+                    claim!(
+                        result.is_err() || self.table.job(id, self.now).expect("loaded").numprocesses == target,
+                        "scaled"
+                    );
                 }
                 ("scale", result.map(|_| ()))
             }

@@ -349,7 +349,7 @@ impl<D: Dice> World<D> {
         self.calm = true;
         self.run_down();
         for id in self.table.jobs() {
-            let info = self.table.job(id).expect("listed");
+            let info = self.table.job(id, self.now).expect("listed");
             let kept = (info.running - info.running_out) as usize;
             match info.state {
                 JobState::Active if info.config.restart == Restart::Always => {

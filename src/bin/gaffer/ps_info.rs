@@ -1,7 +1,10 @@
 //! `gaffer ps:info`: all about a job or a process.
 
+use std::time::SystemTime;
+
 use gaffer::cli::names::{Target, each};
 use gaffer::cli::node::failure;
+use gaffer::cli::standing::Standing;
 use gaffer::cli::table::state_name;
 use gaffer::cli::{self, Code, Command, Failure};
 use gaffer::client::{JobInfo, Server};
@@ -75,15 +78,20 @@ fn lines(server: &Server, session: &str, target: &Target) -> Result<Vec<(String,
 fn of_job(info: &JobInfo) -> Vec<(String, Value)> {
     let numbers = |pids: &[Pid]| pids.iter().map(|Pid(pid)| *pid).collect::<Vec<u64>>();
     let status = &info.status;
+    let mut standing = Standing::of(status, SystemTime::now()).members();
     [
         ("name", json!(status.name.as_str())),
         ("active", json!(status.is_active())),
         ("state", json!(state_name(status.state))),
+        ("health", json!(status.health.as_str())),
         ("running", json!(status.running)),
         ("running_out", json!(info.running_out)),
         ("num_processes", json!(status.numprocesses)),
         ("pids", json!(numbers(&info.processes))),
         ("ending", json!(numbers(&status.ending))),
+        ("restarts", json!(status.restarts)),
+        ("last_exit", standing.remove("last_exit").unwrap_or_default()),
+        ("uptime", standing.remove("uptime").unwrap_or_default()),
         ("config", info.config.clone()),
     ]
     .map(|(key, value)| (key.to_owned(), value))

@@ -1,12 +1,15 @@
 //! `gafferctl status`: how jobs stand.
 
+use std::time::SystemTime;
+
 use gaffer::cli::{Code, Command, Failure};
 use gaffer::client::{JobStatus, Server};
 use serde_json::{Value, json};
 
 use gaffer::cli::names::{is_pattern, job_name, matches_name, unknown};
 use gaffer::cli::node::{self, Node, failure};
-use gaffer::cli::table::{Table, state, state_name};
+use gaffer::cli::standing::Standing;
+use gaffer::cli::table::{self, Table, state_name};
 
 /// What `status` is asked to do.
 #[derive(Debug, Default, PartialEq)]
@@ -21,8 +24,31 @@ impl AsMut<Node> for Status {
     }
 }
 
+const DETAILS: &str = "\
+One name is answered with its state alone, anything else with a table. States:
+
+  active       it keeps its processes alive
+  finished     all processes have ended for good, by the job's restart rule
+  backing off  a process ended too soon: there is a pause before the next one
+  crash loop   within a minute three processes ended by themselves that were
+               less than a minute old
+  flapping     it crashed too often for its flapping rule; the next try comes
+  gave up      it crashed too often, and is stopped
+  stopped      somebody has stopped it, or nobody has started it
+
+UP is the age of the newest process, RESTARTS how many were started since the
+job was loaded because others had ended by themselves, and LAST EXIT how the
+last of these ended. The exit code is 3 if a job that was asked for by name is
+neither active nor finished.
+
+JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"health\", \"running\",
+\"numprocesses\", \"restarts\", \"last_exit\", \"uptime\", \"ending\"}]}: state is active,
+flapping or stopped, health one of the above; last_exit has {\"exit_code\",
+\"term_signal\", \"core\", \"reason\", \"time\"}; uptime is in seconds; ending has the
+processes that were told to end and have not.";
+
 pub(crate) fn command() -> Command<Status> {
-    let command = Command::new("status", "Show how jobs stand: active, flapping or stopped.").words(
+    let command = Command::new("status", "Show how jobs stand: what they do, and whether they crash.").words(
         "[NAME...]",
         "Jobs, all by default; `*` and `?` match any text and any character.",
         |a: &mut Status, v| {
@@ -30,19 +56,18 @@ pub(crate) fn command() -> Command<Status> {
             Ok(())
         },
     );
-    node::options(command).details(
-        "One name is answered with one word, anything else with a table. The exit code\n\
-         is 3 if a job that was asked for by name is not active.\n\
-         JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"running\", \"numprocesses\",\n\
-         \"ending\"}]}; ending has the processes that were told to end and have not.",
-    )
+    node::options(command).details(DETAILS)
 }
 
 pub(crate) fn run(asked: &Status) -> Result<Code, Failure> {
     let server = asked.node.server()?;
     let jobs = find(&server, &asked.names)?;
-    asked.node.print(|| json!({"jobs": jobs.iter().map(to_json).collect::<Vec<_>>()}), || text(asked, &jobs))?;
-    let so = asked.names.is_empty() || jobs.iter().all(JobStatus::is_active);
+    let now = SystemTime::now();
+    asked.node.print(
+        || json!({"jobs": jobs.iter().map(|job| to_json(job, now)).collect::<Vec<_>>()}),
+        || text(asked, &jobs, now),
+    )?;
+    let so = asked.names.is_empty() || jobs.iter().all(|job| job.health.is_well());
     Ok(if so { Code::Ok } else { Code::NotSo })
 }
 
@@ -70,27 +95,33 @@ fn find(server: &Server, names: &[String]) -> Result<Vec<JobStatus>, Failure> {
     Ok(all.into_iter().filter(wanted).collect())
 }
 
-fn to_json(job: &JobStatus) -> Value {
-    json!({
+fn to_json(job: &JobStatus, now: SystemTime) -> Value {
+    let mut members = Standing::of(job, now).members();
+    let rest = json!({
         "name": job.name.as_str(),
         "active": job.is_active(),
         "state": state_name(job.state),
         "running": job.running,
         "numprocesses": job.numprocesses,
         "ending": job.ending.iter().map(|pid| pid.0).collect::<Vec<_>>(),
-    })
+    });
+    members.extend(rest.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+    members.into()
 }
 
-fn text(asked: &Status, jobs: &[JobStatus]) -> String {
+fn text(asked: &Status, jobs: &[JobStatus], now: SystemTime) -> String {
     let color = asked.node.colors();
     if let ([name], [job]) = (&asked.names[..], jobs) {
         if !is_pattern(name) {
-            return format!("{}\n", state(job.state).text(color));
+            return format!("{}\n", table::health(job.health).text(color));
         }
     }
-    let mut table = Table::new(&["NAME", "STATE", ">RUNNING", ">WANTED"], color);
+    let mut table = Table::new(&["NAME", "STATE", ">RUNNING", ">WANTED", ">UP", ">RESTARTS", "LAST EXIT"], color);
     for job in jobs {
-        table.row([job.name.short().into(), state(job.state), job.running.into(), job.numprocesses.into()]);
+        let standing = Standing::of(job, now);
+        let [up, restarts, last_exit] = standing.cells();
+        let (running, wanted) = (job.running.into(), job.numprocesses.into());
+        table.row([job.name.short().into(), standing.health(), running, wanted, up, restarts, last_exit]);
     }
     table.text()
 }

@@ -462,7 +462,7 @@ impl Supervisor {
     pub fn logfile(&self, target: &str, label: &str) -> Option<&Path> {
         let config = match target.parse().map(Pid) {
             Ok(pid) => self.table.process(pid).ok_or_else(|| no_process(pid)).ok()?.config,
-            Err(_) => self.table.job(self.job_id(target).ok()?)?.config,
+            Err(_) => self.table.job(self.job_id(target).ok()?, self.now())?.config,
         };
         let outlets = config.outlets();
         let given = outlets.iter().find(|outlet| outlet.label == label)?.logfile?;

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::shapes;
 use crate::manager::Supervisor;
-use crate::process::{JobInfo, JobState, ProcessState};
-use crate::server::metrics::Metrics;
+use crate::process::{Health, JobInfo, JobState, ProcessState};
 use crate::server::{Call, Refusal, Reply};
 
 /// So many jobs are named in the sentence; the list has all.
@@ -20,7 +19,7 @@ pub(super) fn ready(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let (mut total, mut names, mut jobs) = (0, Vec::new(), Vec::new());
     call.cx.walk(|info| {
         total += 1;
-        if let Some(why) = missing(call.cx, call.metrics, &info) {
+        if let Some(why) = missing(call.cx, &info) {
             names.push(format!("{} ({why})", info.name.short()));
             let mut job = shapes::status(&info);
             job["reason"] = why.into();
@@ -49,12 +48,10 @@ fn not_ready(reason: String, jobs: Vec<Value>) -> Reply {
 }
 
 /// What is wrong with a job, if something is. One that somebody has stopped is as it is wanted.
-fn missing(supervisor: &Supervisor, metrics: &Metrics, info: &JobInfo) -> Option<String> {
+fn missing(supervisor: &Supervisor, info: &JobInfo) -> Option<String> {
     match info.state {
         JobState::Flapping => Some("flapping".to_owned()),
-        JobState::Stopped if metrics.job(&info.name).is_some_and(|job| job.is_given_up()) => {
-            Some("given up: it crashed too often".to_owned())
-        }
+        JobState::Stopped if info.health == Health::GaveUp => Some("given up: it crashed too often".to_owned()),
         JobState::Active => {
             let wanted = info.numprocesses.saturating_sub(info.completed) as usize;
             let runs = |state| state == ProcessState::Running;

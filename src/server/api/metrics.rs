@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::stats;
 use crate::manager::{Cx, Sample, Target, TurnTimes};
-use crate::process::{JobInfo, JobState, LogStatus, Pid, ProcessStats};
+use crate::process::{Health, JobInfo, JobState, LogStatus, Pid, ProcessStats};
 use crate::server::{Call, Refusal, Reply};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -89,13 +89,13 @@ fn jobs(call: &Call<'_, '_>, page: &mut Page) {
     });
     each("gaffer_job_spawns", "counter", "Processes started.", &|info| counted(info).map_or(0, |job| job.spawns()));
     each("gaffer_job_restarts", "counter", "Processes replaced because they had ended by themselves.", &|info| {
-        counted(info).map_or(0, |job| job.restarts())
+        info.restarts
     });
     each("gaffer_job_flaps", "counter", "Times the job crashed too often.", &|info| {
         counted(info).map_or(0, |job| job.flaps())
     });
     each("gaffer_job_given_up", "gauge", "Whether the job stopped because it crashed too often.", &|info| {
-        (info.state == JobState::Stopped && counted(info).is_some_and(|job| job.is_given_up())).into()
+        u64::from(info.health == Health::GaveUp)
     });
     page.family("gaffer_job_state", "stateset", "", "What the job is doing.");
     for info in &infos {

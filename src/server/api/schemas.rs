@@ -22,6 +22,13 @@ pub(super) fn schemas() -> Value {
         (json!({"type": "string"}), json!({"type": "integer"}), json!({"type": "number"}), json!({"type": "boolean"}));
     let or_null = |kind: &str| json!({"type": [kind, "null"]});
     let state = json!({"enum": ["active", "flapping", "stopped"]});
+    let health = json!({
+        "enum": ["active", "finished", "backing off", "crash loop", "flapping", "gave up", "stopped"],
+    });
+    let last_exit = json!({"anyOf": [{"type": "null"}, exact(json!({
+        "exit_code": or_null("integer"), "term_signal": or_null("integer"), "core": truth, "reason": or_null("string"),
+        "time": number,
+    }))]});
     let texts = list(text.clone());
     let wholes = list(whole.clone());
     let variables = json!({"type": "object", "additionalProperties": {"type": ["string", "number"]}});
@@ -65,13 +72,15 @@ pub(super) fn schemas() -> Value {
         ("Jobs", exact(json!({"jobs": texts}))),
         ("SessionJobs", exact(json!({"sessionid": text, "jobs": texts}))),
         ("Status", exact(json!({
-            "name": text, "active": truth, "state": state, "running": whole, "numprocesses": whole,
-            "max_processes": whole, "ending": wholes,
+            "name": text, "active": truth, "state": state, "health": health, "running": whole, "numprocesses": whole,
+            "max_processes": whole, "restarts": whole, "last_exit": last_exit, "started": or_null("number"),
+            "ending": wholes,
         }))),
         ("AllStatus", exact(json!({"jobs": list(reference("Status"))}))),
         ("Job", exact(json!({
-            "name": text, "active": truth, "state": state, "running": whole, "running_out": whole,
-            "numprocesses": whole, "max_processes": whole, "processes": wholes, "ending": wholes,
+            "name": text, "active": truth, "state": state, "health": health, "running": whole, "running_out": whole,
+            "numprocesses": whole, "max_processes": whole, "restarts": whole, "last_exit": last_exit,
+            "started": or_null("number"), "processes": wholes, "ending": wholes,
             "config": reference("Definition"), "logs": list(reference("Log")),
         }))),
         ("Log", exact(json!({

@@ -34,7 +34,9 @@ has_remote!(Ps);
 const DETAILS: &str = "\
 Behind the name of a job stands the number of a process, which stop, kill, send
 and recv take. CPU is in percent of one processor, MEM in percent of the
-machine's memory.
+machine's memory. What is not well is said behind the command: the state (see
+`gafferctl status --help`), how often processes came back, and how the last one
+ended by itself.
 
 With --lookup all nodes are asked that have the application.
 
@@ -43,9 +45,9 @@ other with blank lines between them. It ends with Ctrl-C, which is exit code
 130 to a shell, or with the node, which is 69; that the application is unloaded
 does not end it.
 
-JSON: {\"jobs\": [{\"name\", \"state\", \"running\", \"numprocesses\", \"cmd\", \"cpu\",
-\"mem\", \"processes\": [{\"pid\", \"os_pid\", \"uptime\", \"once\", \"ending\", \"cpu\",
-\"mem\", \"rss\"}]}]}; uptime in seconds, rss in bytes, null for what is not known.";
+JSON: {\"jobs\": [{\"name\", \"state\", \"health\", \"running\", \"numprocesses\", \"cmd\",
+\"cpu\", \"mem\", \"restarts\", \"last_exit\", \"uptime\", \"processes\": [{\"pid\",
+\"os_pid\", \"uptime\", \"once\", \"ending\", \"cpu\", \"mem\", \"rss\"}]}]}; uptime in seconds, rss in bytes, null for what is not known.";
 
 pub(crate) fn command() -> Command<Ps> {
     let command = Command::new("ps", "Show the jobs of an application and their processes.")

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use gaffer::cli::table::{state, state_name};
+use gaffer::cli::standing::Standing;
+use gaffer::cli::table::state_name;
 use gaffer::client::JobInfo;
 use gaffer::process::{JobState, Pid};
 use gaffer::words;
@@ -23,6 +24,7 @@ pub(super) struct Job {
     /// Where it is, if that is not clear.
     pub(super) node: Option<String>,
     state: JobState,
+    standing: Standing,
     running: u32,
     numprocesses: u32,
     cmd: String,
@@ -58,6 +60,7 @@ struct Started {
 
 impl Job {
     pub(super) fn read(name: &str, info: &JobInfo, stats: &Value, now: SystemTime) -> Self {
+        let standing = Standing::of(&info.status, now);
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let process = |kind: Kind, Pid(pid): &Pid| {
             let of_it = stats["stats"].as_array().into_iter().flatten().find(|f| f["pid"] == *pid);
@@ -76,6 +79,7 @@ impl Job {
             full_name: info.status.name.as_str().to_owned(),
             node: None,
             state: info.status.state,
+            standing,
             running: info.status.running,
             numprocesses: info.status.numprocesses,
             cmd: command(&info.config),
@@ -90,9 +94,7 @@ impl Job {
         let place = self.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
         let heading = format!("=== {name}{place}: `{cmd}`");
         let mut out = if color { format!("\x1b[36m{heading}\x1b[0m") } else { heading };
-        if self.state != JobState::Active {
-            out.push_str(&format!(" ({})", state(self.state).text(color)));
-        }
+        out.push_str(&self.standing.remark(color));
         let (cpu, mem) = (self.cpu.unwrap_or_default(), self.mem.unwrap_or_default());
         out.push_str(&format!("\nTotal CPU: {cpu:.2} Total MEM: {mem:.2}\n\n"));
         for process in &self.processes {
@@ -131,6 +133,7 @@ impl Job {
             "mem": self.mem,
             "processes": self.processes.iter().map(process).collect::<Vec<_>>(),
         });
+        json.as_object_mut().expect("it is an object").extend(self.standing.members());
         if let Some(node) = &self.node {
             json["node"] = node.as_str().into();
         }
@@ -173,6 +176,7 @@ fn clock(up: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gaffer::process::{Exit, Health};
 
     #[test]
     fn times() {
@@ -202,6 +206,8 @@ mod tests {
     /// The picture in the documentation.
     #[test]
     fn as_documented() {
+        let now = SystemTime::UNIX_EPOCH;
+        let standing = |health| Standing { health, restarts: Some(0), last_exit: None, started: Some(now), now };
         let process = |pid, up| Process {
             pid,
             kind: Kind::Kept,
@@ -212,6 +218,7 @@ mod tests {
             full_name: "examples.dummy".to_owned(),
             node: None,
             state: JobState::Active,
+            standing: standing(Health::Active),
             running: 2,
             numprocesses: 2,
             cmd: "python -u dummy_basic.py".to_owned(),
@@ -221,6 +228,7 @@ mod tests {
         };
         let stopped = Job {
             state: JobState::Stopped,
+            standing: Standing { restarts: Some(3), last_exit: Some((Exit::Code(1), now)), ..standing(Health::GaveUp) },
             processes: [(9, Kind::Once), (8, Kind::Ending)]
                 .map(|(pid, kind)| Process { pid, kind, started: None })
                 .into(),
@@ -236,7 +244,7 @@ Total CPU: 1.80 Total MEM: 0.30
 
 dummy.1: up for 0:00.44
 dummy.3: up for 0:00.40
-=== b: `x` (stopped)
+=== b: `x` (gave up, restarts: 3, last exit: code 1, 0s ago)
 Total CPU: 0.00 Total MEM: 0.00
 
 b.9: starting (once)
@@ -246,6 +254,7 @@ b.8: ending
         assert!(view.text(true).starts_with("\x1b[36m=== dummy: `python -u dummy_basic.py`\x1b[0m\n"));
         let json = view.json();
         assert_eq!(json["jobs"][0]["processes"][0]["uptime"], 0.44);
+        assert_eq!((&json["jobs"][1]["health"], &json["jobs"][1]["restarts"]), (&"gave up".into(), &3.into()));
         assert_eq!(json["jobs"][1]["processes"][0]["os_pid"], Value::Null);
     }
 
@@ -255,6 +264,7 @@ b.8: ending
             full_name: job.full_name.clone(),
             node: None,
             state: job.state,
+            standing: job.standing.clone(),
             running: job.running,
             numprocesses: job.numprocesses,
             cmd: job.cmd.clone(),

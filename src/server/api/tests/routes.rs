@@ -36,11 +36,13 @@ fn a_job_from_load_to_unload() {
     assert_eq!(node.json("GET /sessions", "", 200), json!({"sessions": ["shop"]}));
     assert_eq!(node.json("GET /jobs", "", 200), json!({"jobs": ["shop.web"]}));
     assert_eq!(node.json("GET /jobs/shop", "", 200), json!({"sessionid": "shop", "jobs": ["shop.web"]}));
+    let started = node.json("GET /1", "", 200)["create_time"].clone();
     assert_eq!(
         node.json("GET /jobs/shop/web", "", 200),
         json!({
-            "name": "shop.web", "active": true, "state": "active", "running": 1, "running_out": 0, "numprocesses": 1,
-            "max_processes": 1, "processes": [1], "ending": [], "logs": [],
+            "name": "shop.web", "active": true, "state": "active", "health": "active", "running": 1, "running_out": 0,
+            "numprocesses": 1, "max_processes": 1, "restarts": 0, "last_exit": null, "started": started,
+            "processes": [1], "ending": [], "logs": [],
             "config": {"name": "web", "session": "shop", "cmd": "sleep 1000", "numprocesses": 1},
         })
     );
@@ -96,8 +98,8 @@ fn a_job_is_loaded_and_not_started() {
     assert_eq!((&info["active"], &info["state"]), (&json!(false), &json!("stopped")));
     assert_eq!(
         node.json("GET /status/web", "", 200),
-        json!({"name": "default.web", "active": false, "state": "stopped", "running": 0, "numprocesses": 1,
-            "max_processes": 1, "ending": []})
+        json!({"name": "default.web", "active": false, "state": "stopped", "health": "stopped", "running": 0,
+            "numprocesses": 1, "max_processes": 1, "restarts": 0, "last_exit": null, "started": null, "ending": []})
     );
     let commit = r#"{"graceful_timeout": 0.5, "env": {"A": "b", "N": 1}}"#;
     assert_eq!(node.json("POST /jobs/default/web/commit", commit, 200), json!({"pid": 1}));
