@@ -64,6 +64,8 @@ pub struct Application {
     pub env: Vec<(String, String)>,
     /// The base port: the first process of the first type gets it.
     pub port: u16,
+    /// Whether somebody has said that.
+    port_given: bool,
     /// The Procfile, as messages name it.
     origin: String,
 }
@@ -179,6 +181,13 @@ impl Application {
         Ok(job)
     }
 
+    /// Whether the base port was asked for, by the options, by a file of variables or by the environment, and is not 5000 for want
+    /// of anything better.
+    #[must_use]
+    pub const fn is_port_given(&self) -> bool {
+        self.port_given
+    }
+
     /// The user and the group its programs run as: `GAFFER_UID` and `GAFFER_GID` of the `.env` files.
     #[must_use]
     pub fn user(&self) -> (Option<UserRef>, Option<UserRef>) {
@@ -258,12 +267,21 @@ fn load(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Resu
         env.retain(|(name, _)| environment(name).is_none());
     }
     let port = match options.port {
-        Some(port) => port,
+        Some(port) => Some(port),
         None => base_port(&env, environment)?,
     };
     let root = absolute(&root)?;
     let session = session_name(&root);
-    Ok((Application { root, session, entries: procfile.entries, env, port, origin }, warnings))
+    let application = Application {
+        root,
+        session,
+        entries: procfile.entries,
+        env,
+        port: port.unwrap_or(BASE_PORT),
+        port_given: port.is_some(),
+        origin,
+    };
+    Ok((application, warnings))
 }
 
 /// Says where a quote is left open: the shell that gets the command will refuse it. With a `#` it might be a comment's.
@@ -272,12 +290,12 @@ fn open_quote(entry: &Entry, origin: &str) -> Option<String> {
     Some(format!("{origin}:{}:{}: {what}, so the shell will refuse the command", entry.line, entry.column + column - 1))
 }
 
-fn base_port(env: &[(String, String)], environment: &dyn Fn(&str) -> Option<String>) -> Result<u16> {
+fn base_port(env: &[(String, String)], environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<u16>> {
     let file = env.iter().find(|(name, _)| name == "PORT").map(|(_, value)| value.clone());
     let Some(text) = file.or_else(|| environment("PORT")).filter(|text| !text.trim().is_empty()) else {
-        return Ok(BASE_PORT);
+        return Ok(None);
     };
-    text.trim().parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+    text.trim().parse().ok().filter(|port| *port > 0).map(Some).ok_or_else(|| {
         Error::new(ErrorKind::Invalid, format!("invalid PORT {text:?} in the environment: expected 1 to 65535"))
     })
 }
@@ -357,6 +375,7 @@ mod tests {
         );
         let (app, warnings) = folder.load().expect("loads");
         assert_eq!((app.session.as_str(), app.port, warnings), ("my-shop", 6000, vec![]));
+        assert!(app.is_port_given());
         assert_eq!(app.root, folder.0);
 
         let concurrency = Concurrency::parse("web=2,worker=0").expect("valid");

@@ -45,7 +45,7 @@ fn the_application_the_port_and_the_folder() {
     let info = node.server().job("shop.web").and_then(|job| job.info()).expect("it is loaded");
     assert_eq!((info.config["port"].as_u64(), info.status.is_active(), info.processes.len()), (Some(6000), false, 0));
     assert_eq!(info.config["cwd"], node.room.path("shop").display().to_string(), "it is absolute");
-    node.run("load -d shop --app user -e shop/x.env --nostart").expect(0).quietly();
+    node.run("load -d shop --app user -e shop/x.env -p 7000 --nostart").expect(0).quietly();
     let config = node.server().job("user.web").and_then(|job| job.config()).expect("it is loaded");
     assert_eq!((config["uid"].as_u64(), config["env"]["A"].as_str()), (Some(65534), Some("x")));
     node.fails("load -d shop --app a.b", 2, "invalid session name \"a.b\"");

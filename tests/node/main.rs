@@ -9,6 +9,7 @@ mod keys;
 mod library;
 mod load;
 mod node;
+mod ports;
 mod ps;
 mod sockets;
 mod streams;

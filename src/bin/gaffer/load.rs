@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::NAME;
 use crate::app::{self, set};
+use crate::ports::Ports;
 use crate::remote::{self, Remote, has_remote, qualify};
 
 /// What `gaffer load` is asked to do.
@@ -40,7 +41,14 @@ const DETAILS: &str = "\
 The jobs of a Procfile run on the node as `gaffer start` runs them here: in the
 application's folder, with the variables of its .env files, PORT and PS, their
 output under the labels `out` and `err`. The rest of their environment is the
-node's. Two applications on one node need different ports: -p, or PORT in .env.
+node's.
+
+The ports begin at -p, or at PORT of .env or the environment. Where none of them
+says it, an application keeps the ports that it has on the node, and a new one
+gets those from 5000 on, or from 6000, 7000 ... on where another application of
+the node, or the node itself, has one of them: each type has a hundred ports. It
+is said on standard error if it is not 5000, and if jobs have the same ports in
+spite of that. The jobs that this key may not read are not seen.
 
 FILE is JSON: an object with `name`, `cmd` and any other settings, a list of
 such objects, or {\"jobs\": [...]}; names without an application get that of
@@ -93,8 +101,13 @@ fn of_procfile(asked: &Load, server: &Server) -> Result<Code, Failure> {
         application.session = asked.remote.session()?;
     }
     let app = application.session.clone();
-    let jobs: Vec<Value> =
-        app::jobs(&application, &asked.concurrency, &[])?.iter().map(|job| with_name(job_to_json(job), &app)).collect();
+    let ports = Ports::of(server);
+    let chosen = if application.is_port_given() { None } else { ports.choose(&mut application) };
+    let jobs = app::jobs(&application, &asked.concurrency, &[])?;
+    for warning in chosen.into_iter().chain(ports.clashes(&jobs)) {
+        cli::complain(NAME, warning);
+    }
+    let jobs: Vec<Value> = jobs.iter().map(|job| with_name(job_to_json(job), &app)).collect();
     let outcome = load(asked, server, &jobs, |name| name.label().to_owned());
     if outcome.code == Code::Ok && !outcome.loaded.is_empty() {
         asked.remote.say(&format!("==> '{app}' has been loaded in {}", server.address()))?;

@@ -17,6 +17,7 @@ mod logs;
 mod lookup;
 mod lookup_events;
 mod policy;
+mod ports;
 mod ps;
 mod ps_info;
 mod ps_kill;

@@ -9,6 +9,7 @@ use gaffer::process::JobName;
 use serde_json::{Value, json};
 
 use crate::NAME;
+use crate::ports::{PER_TYPE, Ports};
 use crate::remote::{self, Remote, has_remote, qualify, refused, shown};
 
 /// What `gaffer scale` is asked to do.
@@ -39,7 +40,8 @@ const DETAILS: &str = "\
 With --lookup each node that has the job gets that number.
 
 The number that is printed is how many processes are wanted now; --wait waits
-until they run. Surplus processes end oldest first.
+until they run. Surplus processes end oldest first. A process type has a hundred
+ports: if more processes than that get ports of other jobs, that is said.
 
 Example:
   $ gaffer scale dummy=3 dummy1+2
@@ -109,6 +111,11 @@ pub(crate) fn run(asked: &Scale) -> Result<Code, Failure> {
     let (done, code) = each(NAME, &targets, |Target { name, by, server, origin }| {
         let job = server.job(name.as_str()).map_err(failure)?;
         let wanted = job.scale(by).map_err(|e| refused(server, name, e))?;
+        if wanted > PER_TYPE {
+            if let Some(warning) = Ports::of(server).clashes_of(name, wanted) {
+                cli::complain(NAME, warning);
+            }
+        }
         if let Some(state) = asked.wait.state(State::Running) {
             wait::job(server, &job, state, Vec::new(), deadline)?;
         }
