@@ -198,13 +198,13 @@ impl Console {
     /// accepted whatever the answer.
     pub fn output(&mut self, pid: Pid, stream: &str, bytes: &[u8], now: Now) -> Flow {
         self.printer.output(pid, stream, bytes, now);
-        self.pump()
+        self.pump_or_pause()
     }
 
     /// The stream has ended: shows what was left of its last line.
     pub fn closed(&mut self, pid: Pid, stream: &str, now: Now) -> Flow {
         self.printer.closed(pid, stream, now);
-        self.pump()
+        self.pump_or_pause()
     }
 
     /// See [`Printer::event`].
@@ -233,7 +233,11 @@ impl Console {
 
     /// The writer has room again (the waker was called): hands on what has waited.
     pub fn writer_ready(&mut self) -> Flow {
-        self.pump()
+        let flow = self.pump();
+        if flow == Flow::Continue {
+            self.printer.resume(Now::read());
+        }
+        flow
     }
 
     /// Why nothing can be written any more, if so. A broken pipe is the quiet end: the reader has
@@ -253,6 +257,15 @@ impl Console {
     pub fn finish(mut self, now: Now, timeout: Duration) -> Result<()> {
         self.printer.finish(now);
         self.writer.finish(std::mem::take(self.printer.buffer()), timeout)
+    }
+
+    /// The answer about output is heeded.
+    fn pump_or_pause(&mut self) -> Flow {
+        let flow = self.pump();
+        if flow == Flow::Pause {
+            self.printer.pause();
+        }
+        flow
     }
 
     fn pump(&mut self) -> Flow {

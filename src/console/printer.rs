@@ -37,6 +37,8 @@ pub struct Printer {
     screen: Screen,
     /// Not later than the first deadline of an unfinished line.
     next: Option<Instant>,
+    /// Nothing is read: what is unfinished may go on in what is not read yet.
+    paused: bool,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,7 @@ impl Printer {
     /// A printer that has printed nothing.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { processes: BTreeMap::new(), screen: Screen::new(options), next: None }
+        Self { processes: BTreeMap::new(), screen: Screen::new(options), next: None, paused: false }
     }
 
     /// What was printed; the caller takes it away.
@@ -146,7 +148,7 @@ impl Printer {
     ///
     /// `instance` is the N of `label.N` for events of a process; it is needed for those of
     /// processes that are not known yet: spawn, and exit where it could not be started. The exit of
-    /// a process comes after what is left of its lines.
+    /// a process comes after what is left of its lines, unless there is a [pause](Self::pause).
     pub fn event(&mut self, event: &Event, instance: Option<u32>) {
         let label = event.job.as_deref().map_or("", |job| job.label());
         if let (What::Spawn { pid, os_pid, .. }, Some(instance)) = (&event.what, instance) {
@@ -156,8 +158,8 @@ impl Printer {
         if !self.screen.options.verbosity.shows(&event.what) {
             return;
         }
-        if let What::Exit { pid, .. } = event.what {
-            self.flush(pid, event.time);
+        if let (What::Exit { pid, .. }, false) = (&event.what, self.paused) {
+            self.flush(*pid, event.time);
         }
         let known = event.what.pid().and_then(|pid| self.processes.get(&pid));
         let name = match (known, instance) {
@@ -184,16 +186,35 @@ impl Printer {
         }
     }
 
+    /// From now on no output comes although there may be some: until [`resume`](Self::resume) the silence of a program
+    /// means nothing, and its exit is no end of its lines.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Output comes again. Silences begin now.
+    pub fn resume(&mut self, now: Now) {
+        if !std::mem::take(&mut self.paused) {
+            return;
+        }
+        let unfinished = Unfinished { since: now.instant, last: now.instant };
+        let streams = self.processes.values_mut().flat_map(|process| &mut process.streams);
+        for of_stream in streams.filter_map(|stream| stream.unfinished.as_mut()) {
+            *of_stream = unfinished;
+            self.next = Some(unfinished.deadline());
+        }
+    }
+
     /// When [`timeout`](Self::timeout) should be called, if ever; it may turn out to be early.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.next
+        self.next.filter(|_| !self.paused)
     }
 
     /// Shows the unfinished lines that have been silent for [`SILENCE`], and those that have been
     /// talking for [`STILL_TALKING`].
     pub fn timeout(&mut self, now: Now) {
-        if self.next.is_none_or(|next| next > now.instant) {
+        if self.paused || self.next.is_none_or(|next| next > now.instant) {
             return;
         }
         self.next = None;

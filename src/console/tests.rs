@@ -372,3 +372,48 @@ fn a_small_line_is_written_at_once() {
     output.read_exact(&mut text).expect("read");
     assert_eq!(&text, b"pid.1 | hi\n");
 }
+
+/// What it has not read yet belongs to the lines that are not finished: neither a silence nor the exit cuts them.
+#[test]
+fn a_slow_reader_cuts_no_line() {
+    for json in [false, true] {
+        let (theirs, mut reader) = UnixStream::pair().expect("a socket pair");
+        let (wake, woken) = mpsc::channel();
+        let options = Options::default().json(json).timestamp(false);
+        let mut console = Console::new(options, theirs.into(), move || wake.send(()).unwrap_or(())).expect("a thread");
+        let now = Now::read();
+        for (pid, label) in [(1, "web"), (2, "worker")] {
+            console.process(Pid(pid), Some(OsPid(40)), label, 1);
+        }
+        let _ = console.output(Pid(2), "stdout", b"waiting for ", now);
+        let lines = "x".repeat(1023) + "\n";
+        let mut n = 0;
+        while console.output(Pid(1), "stdout", lines.as_bytes(), now) == Flow::Continue {
+            n += 1;
+            assert!(n < 100_000, "nobody reads");
+        }
+        // The last chunk before the pause ends somewhere.
+        let _ = console.output(Pid(1), "stdout", b"half a ", now);
+        let exit = What::Exit { pid: Pid(1), os_pid: None, instance: 1, exit: Exit::Code(0), once: false };
+        let job = Arc::new("web".parse().expect("a name"));
+        let _ = console.event(&Event::new(now.wall, Some(job), exit), Some(1));
+        let later = Now { instant: now.instant + STILL_TALKING * 2, ..now };
+        let _ = console.timeout(later);
+
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).expect("text");
+            text
+        });
+        while console.writer_ready() == Flow::Pause {
+            woken.recv_timeout(Duration::from_secs(30)).expect("there is room");
+        }
+        let _ = console.output(Pid(1), "stdout", b"line\n", later);
+        let _ = console.output(Pid(2), "stdout", b"the rest\n", later);
+        console.finish(later, Duration::from_secs(30)).expect("it is read");
+        let text = reading.join().expect("a reader");
+        let rows: Vec<&str> = text.lines().rev().take(3).collect();
+        assert!(rows[1].contains("half a line") && rows[0].contains("waiting for the rest"), "{rows:?}");
+        assert!(rows[2].contains(if json { "\"exit_code\":0" } else { "(code 0)" }), "{rows:?}");
+    }
+}
