@@ -48,4 +48,4 @@ pub use opt::{Opt, Value};
 pub use output::{complain, main, print};
 pub use program::Program;
 pub use prompt::confirm;
-pub use secret::{ask, ask_secretly};
+pub use secret::{password_of, user_name};

@@ -9,12 +9,26 @@ use crate::sys::tty::Modes;
 /// Longer than any password may be.
 const MAX_LINE: u64 = 4096;
 
-/// A line of standard input, without its end; whoever is at a terminal is shown `what`. At most 4 KiB of it are read.
+/// The name of a user: what was given, else a line of standard input, which whoever is at a terminal is asked for. At most 4 KiB
+/// of it are read.
 ///
 /// # Errors
 ///
 /// Standard input has ended ([`Code::Usage`](super::Code::Usage)) or cannot be read.
-pub fn ask(what: &str) -> Result<String, Failure> {
+pub fn user_name(given: Option<&str>) -> Result<String, Failure> {
+    given.map_or_else(|| ask("User name: "), |name| Ok(name.to_owned()))
+}
+
+/// The password of a user, likewise. What is typed does not show on a terminal.
+///
+/// # Errors
+///
+/// As [`user_name`], or the terminal does not take the change.
+pub fn password_of(user: &str, given: Option<&str>) -> Result<String, Failure> {
+    given.map_or_else(|| ask_secretly(&format!("Password of {user}: ")), |password| Ok(password.to_owned()))
+}
+
+fn ask(what: &str) -> Result<String, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         let mut stderr = io::stderr();
@@ -29,12 +43,7 @@ pub fn ask(what: &str) -> Result<String, Failure> {
     }
 }
 
-/// The same, without showing on a terminal what is typed.
-///
-/// # Errors
-///
-/// As [`ask`], or the terminal does not take the change.
-pub fn ask_secretly(what: &str) -> Result<String, Failure> {
+fn ask_secretly(what: &str) -> Result<String, Failure> {
     let modes = Modes::of_stdin();
     if let Some(modes) = &modes {
         modes.without_echo().map_err(|e| Error::io("the terminal", e))?;

@@ -1,7 +1,7 @@
 //! `gaffer login`: a key for a name and a password, remembered for the node.
 
 use gaffer::cli::node::{self, Node, failure};
-use gaffer::cli::{Code, Command, Failure, Opt, ask, ask_secretly};
+use gaffer::cli::{Code, Command, Failure, Opt, password_of, user_name};
 use gaffer::client::Server;
 use gaffer::config::ClientConfig;
 use gaffer::{Error, ErrorKind};
@@ -47,8 +47,8 @@ pub(crate) fn run(asked: &Login) -> Result<Code, Failure> {
     // Before a password is asked for: there is no use in it without a place for the key.
     let file = ClientConfig::file_of_user(|name| std::env::var_os(name))
         .ok_or_else(|| Failure::usage("there is no place for the key: set HOME or GAFFER_CONFIG"))?;
-    let name = asked.username.clone().map_or_else(|| ask("User name: "), Ok)?;
-    let password = asked.password.clone().map_or_else(|| ask_secretly(&format!("Password of {name}: ")), Ok)?;
+    let name = user_name(asked.username.as_deref())?;
+    let password = password_of(&name, asked.password.as_deref())?;
     let new = server.authenticate(&name, &password).map_err(|e| match e.kind() {
         ErrorKind::Forbidden => Failure::new(Code::NotAllowed, e.to_string()),
         ErrorKind::NotFound => not_asked(&e),

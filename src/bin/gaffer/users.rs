@@ -1,7 +1,7 @@
 //! `gaffer user`, `user:add`, `user:del`, `user:setpassword`, `user:setkey`: the users of a node.
 
 use gaffer::cli::node::{self, Node, failure};
-use gaffer::cli::{Code, Command, Failure, Opt, ask, ask_secretly};
+use gaffer::cli::{Code, Command, Failure, Opt, password_of, user_name};
 use gaffer::{Error, ErrorKind};
 use serde_json::json;
 
@@ -84,11 +84,11 @@ pub(crate) fn refused(error: Error) -> Failure {
 
 impl Users {
     fn name(&self) -> Result<String, Failure> {
-        self.name.clone().map_or_else(|| ask("User name: "), Ok)
+        user_name(self.name.as_deref())
     }
 
     fn password(&self, name: &str) -> Result<String, Failure> {
-        self.password.clone().map_or_else(|| ask_secretly(&format!("Password of {name}: ")), Ok)
+        password_of(name, self.password.as_deref())
     }
 
     fn done(&self, sentence: String) -> Result<Code, Failure> {

@@ -56,14 +56,8 @@ pub(crate) fn guard(args: &Args, config: &GafferdConfig, log: &Log) -> Result<Op
 /// `gafferd --create-admin-user`.
 pub(crate) fn create_admin(args: &Args, config: &GafferdConfig) -> Result<Code> {
     let unheard = |failure: Failure| Error::new(ErrorKind::Invalid, failure.to_string());
-    let name = match &args.username {
-        Some(name) => name.clone(),
-        None => cli::ask("User name: ").map_err(unheard)?,
-    };
-    let password = match &args.password {
-        Some(password) => password.clone(),
-        None => cli::ask_secretly(&format!("Password of {name}: ")).map_err(unheard)?,
-    };
+    let name = cli::user_name(args.username.as_deref()).map_err(unheard)?;
+    let password = cli::password_of(&name, args.password.as_deref()).map_err(unheard)?;
     let file = file(args, config)?;
     let access = Access::open(&file)?;
     if access.user(&Who::Trusted, &name).is_ok() {
