@@ -9,7 +9,7 @@ use crate::support::{Room, until};
 fn only_the_application_that_is_meant() {
     let node = Node::new("web: sleep 1000\nworker: sleep 1001\n");
     node.run("load --wait -q").expect(0).quietly();
-    node.run("load --wait -q --app other").expect(0).quietly();
+    node.run("load --wait -q --app other -p 6000").expect(0).quietly();
     let other = node.pids("other.web", 1);
     node.says("stop --wait", "job 'web' stopped\njob 'worker' stopped\n==> all jobs in 'app' stopped\n");
     node.pids("app.web", 0);
@@ -152,10 +152,10 @@ fn committed_processes_and_their_variables() {
     node.says("commit web --json", "{\"name\":\"app.web\",\"pid\":3}\n");
     node.file("told", |text| text.ends_with("new 5002\n"));
     // A job of another application has variables of its own.
-    node.run("load --app other -q --nostart").expect(0).quietly();
+    node.run("load --app other -p 7000 -q --nostart").expect(0).quietly();
     std::fs::write(node.room.path(".env"), "A=newest\n").expect("a file");
     node.run("commit other.web -q").expect(0).quietly();
-    node.file("told", |text| text.lines().last().is_some_and(|line| line == "new 5000"));
+    node.file("told", |text| text.lines().last().is_some_and(|line| line == "new 7000"));
 }
 
 #[test]

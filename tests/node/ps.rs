@@ -30,7 +30,7 @@ fn several_applications() {
     let node = Node::new("web: sleep 1000\n");
     node.says("ps --all", "");
     node.run("load --app a -q").expect(0).quietly();
-    node.run("load --app b -q").expect(0).quietly();
+    node.run("load --app b -p 6000 -q").expect(0).quietly();
     for line in ["ps --all", "ps a b"] {
         let text = node.run(line).expect(0).quietly().text();
         let heads: Vec<&str> = text.lines().filter(|line| line.starts_with("===")).collect();
