@@ -1,6 +1,7 @@
 //! The shapes that are asked for most, as text without the tree, which takes most of the time.
 
-use super::json::unix_time;
+use std::time::UNIX_EPOCH;
+
 use super::shapes::{last_exit, log, state};
 use crate::config::write_job;
 use crate::process::{JobInfo, JobName, JobState, Pid};
@@ -23,15 +24,13 @@ pub fn job_text(info: &JobInfo) -> Vec<u8> {
     members! { &mut out,
         "active": &(info.state == JobState::Active),
         "state": state(info.state),
-        "health": info.health.as_str(),
         "running": &info.running,
         "running_out": &info.running_out,
         "numprocesses": &info.numprocesses,
         "max_processes": &info.numprocesses,
         "restarts": &info.restarts,
-        "last_exit": &info.last_exit.as_ref().map(last_exit),
-        "started": &info.started.map(unix_time),
     }
+    past(info, &mut out);
     out.extend_from_slice(b",\"processes\":");
     pids(&info.processes, &mut out);
     out.extend_from_slice(b",\"ending\":");
@@ -49,14 +48,12 @@ pub fn status_text(info: &JobInfo, out: &mut Vec<u8>) {
     members! { out,
         "active": &(info.state == JobState::Active),
         "state": state(info.state),
-        "health": info.health.as_str(),
         "running": &info.running,
         "numprocesses": &info.numprocesses,
         "max_processes": &info.numprocesses,
         "restarts": &info.restarts,
-        "last_exit": &info.last_exit.as_ref().map(last_exit),
-        "started": &info.started.map(unix_time),
     }
+    past(info, out);
     out.extend_from_slice(b",\"ending\":");
     pids(&info.ending, out);
     out.push(b'}');
@@ -79,6 +76,33 @@ fn name(name: &JobName, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// `health last_exit started`, which most jobs have nothing in.
+fn past(info: &JobInfo, out: &mut Vec<u8>) {
+    // The words have nothing to escape.
+    out.extend_from_slice(b",\"health\":\"");
+    out.extend_from_slice(info.health.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"last_exit\":");
+    match &info.last_exit {
+        None => out.extend_from_slice(b"null"),
+        Some(last) => serde_json::to_writer(&mut *out, &last_exit(last)).expect("memory takes everything"),
+    }
+    out.extend_from_slice(b",\"started\":");
+    match info.started.and_then(|started| started.duration_since(UNIX_EPOCH).ok()) {
+        None => out.extend_from_slice(b"null"),
+        // As it is, without a search for the shortest number that reads as the same.
+        Some(since) => {
+            serde_json::to_writer(&mut *out, &since.as_secs()).expect("memory takes everything");
+            let mut micros = since.subsec_micros();
+            let mut digits = *b".000000";
+            for digit in digits[1..].iter_mut().rev() {
+                *digit += (micros % 10) as u8;
+                micros /= 10;
+            }
+            out.extend_from_slice(&digits);
+        }
+    }
+}
+
 fn pids(pids: &[Pid], out: &mut Vec<u8>) {
     list(pids, out, |pid, out| serde_json::to_writer(out, &pid.0).expect("memory takes everything"));
 }
@@ -97,12 +121,14 @@ fn list<T>(items: impl IntoIterator<Item = T>, out: &mut Vec<u8>, mut write: imp
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use serde_json::Value;
 
     use super::*;
     use crate::Manager;
     use crate::controller::shapes::{job, names, status};
-    use crate::process::JobConfig;
+    use crate::process::{JobConfig, Restart};
 
     fn read(text: &[u8]) -> Value {
         serde_json::from_slice(text).expect("JSON")
@@ -123,6 +149,28 @@ mod tests {
             status_text(&info, &mut text);
             assert_eq!(read(&text), status(&info));
         }
+        // One that runs, and one that has ended.
+        let name =
+            |label: &str| JobConfig::new(label, if label == "runs" { "sleep 100" } else { "false" }).expect("valid");
+        manager.load(name("runs"), true).expect("loaded");
+        manager.load(name("ends").restart(Restart::Never), true).expect("loaded");
+        let end = Instant::now() + Duration::from_secs(30);
+        let both = |manager: &Manager| ["runs", "ends"].map(|job| manager.info(job).expect("it is loaded"));
+        while !matches!(both(&manager), [runs, ends] if runs.started.is_some() && ends.last_exit.is_some()) {
+            assert!(Instant::now() < end, "{:?}", both(&manager));
+            manager.turn(Some(Duration::from_millis(100))).expect("a turn");
+        }
+        for info in both(&manager) {
+            let mut text = Vec::new();
+            status_text(&info, &mut text);
+            let [mut text, mut tree] = [read(&text), status(&info)];
+            let times = [&mut text, &mut tree].map(|value| {
+                value["last_exit"].as_object_mut().and_then(|last| last.remove("time")).map(|time| time.as_f64())
+            });
+            assert_eq!((&text, times.map(|time| time.is_some())), (&tree, [info.last_exit.is_some(); 2]));
+        }
+        manager.stop_now();
+        manager.run().expect("an end");
         let jobs = manager.jobs();
         let mut text = Vec::new();
         names_text(jobs.iter().map(|name| &**name), &mut text);
