@@ -47,7 +47,8 @@ does not end it.
 
 JSON: {\"jobs\": [{\"name\", \"state\", \"health\", \"running\", \"numprocesses\", \"cmd\",
 \"cpu\", \"mem\", \"restarts\", \"last_exit\", \"uptime\", \"processes\": [{\"pid\",
-\"os_pid\", \"uptime\", \"once\", \"ending\", \"cpu\", \"mem\", \"rss\"}]}]}; uptime in seconds, rss in bytes, null for what is not known.";
+\"os_pid\", \"uptime\", \"once\", \"ending\", \"cpu\", \"mem\", \"rss\"}]}]}; uptime in
+seconds, rss in bytes, null for what is not known.";
 
 pub(crate) fn command() -> Command<Ps> {
     let command = Command::new("ps", "Show the jobs of an application and their processes.")
