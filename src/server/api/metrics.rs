@@ -88,9 +88,12 @@ fn jobs(call: &Call<'_, '_>, page: &mut Page) {
         info.running.into()
     });
     each("gaffer_job_spawns", "counter", "Processes started.", &|info| counted(info).map_or(0, |job| job.spawns()));
-    each("gaffer_job_restarts", "counter", "Processes replaced because they had ended by themselves.", &|info| {
-        info.restarts
-    });
+    each(
+        "gaffer_job_restarts",
+        "counter",
+        "Processes replaced because they had ended by themselves, failed tries included.",
+        &|info| info.restarts,
+    );
     each("gaffer_job_flaps", "counter", "Times the job crashed too often.", &|info| {
         counted(info).map_or(0, |job| job.flaps())
     });
