@@ -52,6 +52,19 @@ impl Node {
         self.input.extend_from_slice(&buffer[..n]);
     }
 
+    /// How the server ends it.
+    fn goodbye(&mut self) -> (u16, String) {
+        loop {
+            let fed = self.connection.feed(&self.input);
+            self.input.drain(..fed.used);
+            match fed.out.expect("frames") {
+                Some(Event::Close(close)) => return (close.code.expect("a code").get(), close.reason),
+                Some(_) => {}
+                None => self.read(),
+            }
+        }
+    }
+
     pub(crate) fn say(&mut self, text: &str) -> Value {
         let mut out = Vec::new();
         self.connection.text(text, &mut out).expect("it is open");
@@ -110,6 +123,48 @@ fn a_public_address_is_refused() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("0.0.0.0:0"), "{said}");
+}
+
+/// By what it shows, a node takes the place of its old connection, of which nothing was heard yet.
+#[test]
+fn a_node_is_back_before_it_was_missed() {
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0"]);
+    let address = lookupd.address();
+    let lookup = LookupServer::new(&address).expect("an address");
+    let mut events = lookup.events().expect("a session");
+    let identify = |instance: Option<&str>| {
+        let mut message =
+            json!({"type": "IDENTIFY", "msgid": 0, "name": "n", "origin": "http://n:1", "version": "0.1"});
+        if let Some(instance) = instance {
+            message["instance"] = instance.into();
+        }
+        message.to_string()
+    };
+    let register = |name: &str| json!({"type": "REGISTER_JOB", "msgid": 1, "job_name": name}).to_string();
+    const ID: &str = "00112233445566778899aabbccddeeff";
+    let mut old = Node::connect(&address);
+    for text in [identify(Some(ID)), register("s.stays"), register("s.goes"), r#"{"type":"PING","msgid":1}"#.into()] {
+        assert_eq!(old.say(&text)["ok"], true);
+    }
+    let mut thief = Node::connect(&address);
+    for guess in [None, Some("00112233445566778899aabbccddeefe")] {
+        assert_eq!(thief.say(&identify(guess))["errno"], 409);
+    }
+    for none in ["", "0", &ID[..31], "00112233-445566778899aabbccddeef"] {
+        assert_eq!(thief.say(&identify(Some(none)))["reason"], "invalid_message");
+    }
+    let mut new = Node::connect(&address);
+    assert_eq!(new.say(&identify(Some(ID)))["ok"], true);
+    assert_eq!(old.goodbye(), (1001, "the node has another connection now".to_owned()));
+    for text in [register("s.stays"), register("s.new"), r#"{"type":"PING","msgid":2}"#.into()] {
+        assert_eq!(new.say(&text)["ok"], true);
+    }
+    let told = events.by_ref().take(6).map(|event| event.expect("an event"));
+    let told: Vec<String> = told.map(|event| format!("{} {}", event.event, event.job().unwrap_or_default())).collect();
+    assert_eq!(told[2..], ["add_job s.stays", "add_job s.goes", "add_job s.new", "remove_job s.goes"]);
+    drop(new);
+    let rest: Vec<String> = events.take(3).map(|event| event.expect("an event").event).collect();
+    assert_eq!(rest, ["remove_job", "remove_job", "remove_node"]);
 }
 
 #[test]

@@ -45,6 +45,7 @@ mod events;
 mod node;
 mod routes;
 
+use std::collections::BTreeMap;
 use std::fmt;
 #[cfg(feature = "etcd")]
 use std::sync::Condvar;
@@ -58,7 +59,7 @@ use serde_json::{Value, json};
 
 #[cfg(feature = "etcd")]
 use super::etcd::{Link, Status};
-use super::registry::{Limits, Registry};
+use super::registry::{Limits, NodeId, Registry};
 use crate::Result;
 use crate::manager::Cx;
 use crate::proto::lookup::{Event, MAX_MESSAGE};
@@ -84,6 +85,8 @@ struct Inner {
 pub(in crate::lookup) struct State {
     pub(in crate::lookup) registry: Registry,
     listeners: Vec<SocketAddress>,
+    /// Those of nodes.
+    sockets: BTreeMap<NodeId, SocketAddress>,
     /// The way to other servers.
     #[cfg(feature = "etcd")]
     pub(in crate::lookup) link: Option<Link>,
@@ -135,12 +138,7 @@ impl Directory {
         self.lock().link.as_ref().map(Link::status)
     }
 
-    /// Calls `f` with the registry and a list for events, and tells those to the listeners.
-    fn write<R>(&self, cx: &mut Cx<'_>, f: impl FnOnce(&mut Registry, &mut Vec<Event>) -> R) -> R {
-        self.change(cx, |state, events| f(&mut state.registry, events))
-    }
-
-    /// The same with all there is. What nodes have told goes to other servers.
+    /// Calls `f` with all there is and a list for events, and tells those to the listeners. What nodes have told goes to other servers.
     pub(in crate::lookup) fn change<R>(&self, cx: &mut Cx<'_>, f: impl FnOnce(&mut State, &mut Vec<Event>) -> R) -> R {
         let mut events = Vec::new();
         let mut state = self.lock();
