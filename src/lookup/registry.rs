@@ -18,7 +18,7 @@ use crate::process::{JobName, Pid};
 use crate::proto::lookup::{Event, Instance, NodeInfo, Refused, What};
 
 pub(crate) use change::{Change, Fact, Gone};
-pub use listed::Source;
+pub use listed::{Source, Totals};
 #[cfg(feature = "etcd")]
 pub(crate) use shared::Registration;
 

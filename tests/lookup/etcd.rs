@@ -42,13 +42,17 @@ fn web(server: &LookupServer) -> Option<BTreeMap<String, usize>> {
 
 /// Answers over a unix socket, as they are.
 fn get(folder: &Folder, name: &str, path: &str) -> Value {
+    serde_json::from_str(&text(folder, name, path)).expect("JSON")
+}
+
+fn text(folder: &Folder, name: &str, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::os::unix::net::UnixStream::connect(folder.path(name)).expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it takes it");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
-    serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a content")).expect("JSON")
+    answer.split_once("\r\n\r\n").expect("a content").1.to_owned()
 }
 
 /// What the server tells from now on.
@@ -218,6 +222,14 @@ fn away_and_back() {
     let health = get(&folder, "b", "/healthz");
     assert_eq!((&health["registry"]["kind"], &health["registry"]["follows"]), (&json!("etcd"), &json!(true)));
     assert_eq!((&health["stale"], &health["registry"]["registrations"]), (&Value::Null, &json!(1)));
+    let page = text(&folder, "b", "/metrics");
+    for line in ["follows 1", "writes 1", "queued 0", "registrations 1", "rounds_total 1"] {
+        assert!(page.contains(&format!("\ngaffer_lookup_registry_{line}\n")), "{line}: {page}");
+    }
+    assert!(
+        page.contains("\ngaffer_lookup_nodes 1\n") && page.contains("\ngaffer_lookup_node_connections 0\n"),
+        "{page}"
+    );
     let keys = cluster.keys();
     assert_eq!(keys.len(), 4, "{keys:?}");
     assert!(keys[1].starts_with("/test/1/nodes/") && keys[1].ends_with("/jobs/shop.web"), "{keys:?}");
@@ -237,6 +249,9 @@ fn away_and_back() {
         }
     }
     assert_eq!(web(&at_b), Some(whole.clone()));
+    let page = text(&folder, "b", "/metrics");
+    assert!(page.contains("\ngaffer_lookup_registry_follows 0\n"), "{page}");
+    assert!(!page.contains("\ngaffer_lookup_registry_errors_total 0\n"), "{page}");
     // One that starts now knows what nodes tell it, and says so.
     let socket = format!("unix:{}", folder.text("c"));
     let mut c = Daemon::lookupd(&["--bind", &socket, "--registry", &url]);

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -210,4 +211,81 @@ fn every_message_has_its_answer() {
     drop(node);
     eventually("the node is gone", || lookup.nodes().ok()?.is_empty().then_some(()));
     assert_eq!(other.say(&identify), ok(json!(0)), "its place is free");
+}
+
+/// An answer with its head.
+fn get(address: &str, path: &str, fields: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}\r\n");
+    stream.write_all(request.as_bytes()).expect("it takes it");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn figures() {
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0"]);
+    let address = lookupd.address();
+    let _events = LookupServer::new(&address).expect("an address").events().expect("a session");
+    let (mut node, _nobody) = (Node::connect(&address), Node::connect(&address));
+    for text in [
+        json!({"type": "IDENTIFY", "msgid": 0, "name": "n", "origin": "http://n:1", "version": "0.1"}),
+        json!({"type": "REGISTER_JOB", "msgid": 0, "job_name": "a.b"}),
+        json!({"type": "REGISTER_JOB", "msgid": 0, "job_name": "a.b"}),
+        json!({"type": "REGISTER_PROCESS", "msgid": 0, "job_name": "a.b", "pid": 1}),
+        json!({"type": "REGISTER_PROCESS", "msgid": 0, "job_name": "a.b", "pid": 2}),
+        json!({"type": "REGISTER_PROCESS", "msgid": 0, "job_name": "a.c", "pid": 2}),
+    ] {
+        node.say(&text.to_string());
+    }
+    let page = get(&address, "/metrics", "");
+    let (head, page) = page.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains("application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
+    for line in [
+        "gaffer_lookup_nodes 1",
+        "gaffer_lookup_jobs 1",
+        "gaffer_lookup_processes 2",
+        "gaffer_lookup_node_connections 2",
+        "gaffer_lookup_listeners 1",
+        "gaffer_lookup_messages_total 6",
+        "gaffer_lookup_messages_refused_total{errno=\"404\"} 1",
+        "gaffer_lookup_messages_refused_total{errno=\"409\"} 1",
+        "gaffer_lookup_nodes_returned_total 0",
+        "gaffer_lookup_nodes_silent_total 0",
+        "gaffer_lookup_requests_refused_total{status=\"401\"} 0",
+        "# TYPE gaffer_turn_seconds histogram",
+        "# TYPE process_resident_memory_bytes gauge",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line}: {page}");
+    }
+    assert!(page.ends_with("# EOF\n") && !page.contains("registry"), "{page}");
+    // Each sample is of the family before it, and each family comes once.
+    let mut families = std::collections::HashSet::new();
+    let mut family = "";
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
+            assert!(families.insert(name), "{line}");
+            family = name;
+        }
+        assert!(line.starts_with('#') || line.starts_with(family), "{line}");
+    }
+}
+
+/// They are for those who may read.
+#[test]
+fn figures_have_a_door() {
+    let folder = Folder::new();
+    let keys = folder.write_text("keys", "the-key-of-the-nodes\n");
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0", "--key-file", &keys]);
+    let address = lookupd.address();
+    let status = |fields: &str| get(&address, "/metrics", fields).split(' ').nth(1).map(str::to_owned);
+    assert_eq!(status("").as_deref(), Some("401"));
+    assert_eq!(status("X-Api-Key: another\r\n").as_deref(), Some("403"));
+    let page = get(&address, "/metrics", "X-Api-Key: the-key-of-the-nodes\r\n");
+    for status in [401, 403] {
+        let line = format!("gaffer_lookup_requests_refused_total{{status=\"{status}\"}} 1\n");
+        assert!(page.contains(&line), "{page}");
+    }
 }

@@ -302,7 +302,10 @@ fn random_returns() {
             }
         }
         assert_eq!(answered, want, "{step}: what is answered");
-        assert_eq!(registry.connected, nodes.len(), "{step}");
+        let jobs = want.values().map(BTreeMap::len).sum();
+        let processes = want.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum();
+        let totals = Totals { nodes: want.len(), jobs, processes, connections: nodes.len() };
+        assert_eq!(registry.totals(), totals, "{step}");
     }
     assert!(taken > 100, "GAFFER_SEED={seed}: {taken}");
 }

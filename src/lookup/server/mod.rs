@@ -20,6 +20,7 @@
 //! | `GET /` | `{"welcome": "gaffer-lookupd", "version"}` |
 //! | `GET /ping` | `OK` |
 //! | `GET /healthz` | `{"status": "ok", "registry": {"kind": "memory"}}`; of a registry in etcd, how it fares |
+//! | `GET /metrics` | OpenMetrics text: nodes, their jobs and processes, connections, listeners, what was refused, and how the registry fares |
 //! | `GET /version` | `{"name": "gaffer-lookupd", "version"}` |
 //! | `GET /nodes` | `{"nodes": [{"name", "origin", "version"}]}` |
 //! | `GET /sessions`, `/sessions/NODE` | `{"nb_sessions", "sessions": [{"sessionid", "jobs": {"s.j": [source]}}]}` of all nodes, or of those of this name |
@@ -42,6 +43,7 @@
 
 mod doors;
 mod events;
+mod metrics;
 mod node;
 mod routes;
 
@@ -87,6 +89,7 @@ pub(in crate::lookup) struct State {
     listeners: Vec<SocketAddress>,
     /// Those of nodes.
     sockets: BTreeMap<NodeId, SocketAddress>,
+    counts: metrics::Counts,
     /// The way to other servers.
     #[cfg(feature = "etcd")]
     pub(in crate::lookup) link: Option<Link>,
@@ -112,6 +115,18 @@ impl Directory {
         return self.lock().link.as_ref().is_some_and(Link::is_stale);
         #[cfg(not(feature = "etcd"))]
         false
+    }
+
+    /// For `/metrics`.
+    fn figures(&self) -> metrics::Figures {
+        let state = self.lock();
+        metrics::Figures {
+            totals: state.registry.totals(),
+            listeners: state.listeners.len(),
+            counts: state.counts.clone(),
+            #[cfg(feature = "etcd")]
+            registry: state.link.as_ref().map(Link::status),
+        }
     }
 
     /// Where the registry is, and how that fares.

@@ -91,7 +91,9 @@ impl Socket for Node {
                 Ok(message) => (perform(registry, id, message.request, now, events), message.id),
                 Err(reply) => (reply.outcome.map(|()| None), reply.id),
             };
+            state.counts.message(&outcome);
             let replaced = outcome.as_ref().ok().copied().flatten().and_then(|old| state.sockets.remove(&old));
+            state.counts.returned += u64::from(replaced.is_some());
             (Reply { outcome: outcome.map(drop), id }, replaced)
         });
         if let Some(old) = replaced {
@@ -116,6 +118,7 @@ impl Socket for Node {
         if deadline.is_some_and(|at| Instant::now() < at) {
             return self.wait(cx, out);
         }
+        self.directory.lock().counts.silent += 1;
         self.leave(cx);
         out.close(CloseCode::POLICY, "no sign of life");
     }
