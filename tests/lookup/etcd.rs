@@ -411,6 +411,70 @@ fn thousands_of_jobs() {
     assert_eq!(at_b.jobs().expect("an answer"), []);
 }
 
+/// Where etcd asks who comes.
+#[test]
+fn a_user_of_etcd() {
+    use std::os::unix::fs::PermissionsExt;
+    const PASSWORD: &str = "tom\u{e4}to soup";
+    let Some(cluster) = Cluster::start(1) else { return };
+    let (folder, url) = (Folder::new(), cluster.url());
+    let root = cluster.protect(PASSWORD);
+    let file = |name: &str, mode: u32, text: &str| {
+        let path = folder.write_text(name, text);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        path
+    };
+    let (good, bad) = (file("good", 0o600, &format!("{PASSWORD}\n")), file("bad", 0o600, "potato\n"));
+    let open = file("open", 0o644, "potato\n");
+    let start = |name: &str, password: Option<&str>| {
+        let socket = format!("unix:{}", folder.text(name));
+        let mut args = vec!["--bind", &socket, "--registry", &url];
+        if let Some(password) = password {
+            args.extend(["--registry-user", "lookup", "--registry-password-file", password]);
+        }
+        (Daemon::lookupd(&args), LookupServer::new(&socket).expect("an address"))
+    };
+    let (mut a, at_a) = start("a", Some(&good));
+    let (mut b, at_b) = start("b", Some(&good));
+    a.line(": in use, by 127.0.0.1:");
+    b.line(": in use, by 127.0.0.1:");
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let (_node, origin) = gafferd(&config, &[&at_a.address()]);
+    eventually("the node at b", || (web(&at_b)? == BTreeMap::from([(origin.clone(), 2)])).then_some(()));
+
+    let (mut c, _) = start("c", None);
+    let said = c.line(" is away: 127.0.0.1:");
+    assert!(said.contains("user name is empty (registry_user, registry_password_file)"), "{said}");
+    let (mut d, _) = start("d", Some(&bad));
+    let said = d.line(" is away: 127.0.0.1:");
+    assert!(said.contains("authentication failed"), "{said}");
+    for daemon in [&a, &b, &c, &d] {
+        assert!(daemon.log().iter().all(|line| !line.contains(PASSWORD) && !line.contains("potato")));
+    }
+
+    // What they were given for it ends: they get something new, and nobody notices.
+    let node = Server::new(&origin).expect("an address");
+    for n in 0..3 {
+        cluster.forget_logins(&root, PASSWORD);
+        let name = format!("a.more{n}");
+        node.load(&json!({"name": name, "cmd": "sleep 1000"}), None, true, false).expect("it loads");
+        eventually("it at b", || (!at_b.find_job(&name).ok()?.is_empty()).then_some(()));
+    }
+    eventually("all well", || {
+        let health = ["a", "b"].map(|name| get(&folder, name, "/healthz"));
+        let is_well = |health: &Value| health["registry"]["follows"] == true && health["registry"]["writes"] == true;
+        health.iter().all(is_well).then_some(())
+    });
+    let away = |daemon: &Daemon| daemon.log().iter().filter(|line| line.contains(" is away: ")).count();
+    assert_eq!((away(&a), away(&b)), (0, 0));
+
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gaffer_lookupd"));
+    let args = ["--check", "--registry", &url, "--registry-user", "lookup", "--registry-password-file", &open];
+    let said = command.args(args).output().expect("it runs");
+    let words = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(1) && words.contains("set its mode to 0600"), "{words}");
+}
+
 #[test]
 fn a_registry_in_memory_is_well() {
     let folder = Folder::new();
