@@ -38,6 +38,8 @@ mod secret;
 pub mod standing;
 pub mod table;
 #[cfg(all(feature = "client", feature = "config"))]
+mod trust;
+#[cfg(all(feature = "client", feature = "config"))]
 pub mod wait;
 
 pub use code::{Code, Failure};
@@ -49,3 +51,5 @@ pub use output::{complain, main, print};
 pub use program::Program;
 pub use prompt::confirm;
 pub use secret::{password_of, user_name};
+#[cfg(all(feature = "client", feature = "config"))]
+pub use trust::TrustedNodes;
