@@ -2,7 +2,8 @@
 
 use super::shapes::{log, state};
 use crate::config::write_job;
-use crate::process::{JobInfo, JobName, JobState, Pid};
+use crate::process::{JobName, JobState, LogStatus, Pid};
+use crate::table::JobView;
 
 /// Appends members to an object: each begins with a comma, of which the first becomes the brace.
 macro_rules! members {
@@ -14,42 +15,42 @@ macro_rules! members {
     };
 }
 
-/// The text of [`job`](super::shapes::job).
+/// The text of [`job`](super::shapes::job), with the log files of the job.
 #[must_use]
-pub fn job_text(info: &JobInfo) -> Vec<u8> {
+pub fn job_text(job: JobView<'_>, logs: &[LogStatus]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    name(&info.name, &mut out);
+    name(job.name(), &mut out);
     members! { &mut out,
-        "active": &(info.state == JobState::Active),
-        "state": state(info.state),
-        "running": &info.running,
-        "running_out": &info.running_out,
-        "numprocesses": &info.numprocesses,
-        "max_processes": &info.numprocesses,
+        "active": &(job.state() == JobState::Active),
+        "state": state(job.state()),
+        "running": &job.running(),
+        "running_out": &job.running_out(),
+        "numprocesses": &job.numprocesses(),
+        "max_processes": &job.numprocesses(),
     }
     out.extend_from_slice(b",\"processes\":");
-    pids(&info.processes, &mut out);
+    pids(job.processes(), &mut out);
     out.extend_from_slice(b",\"ending\":");
-    pids(&info.ending, &mut out);
-    members! { &mut out, "logs": &info.logs.iter().map(log).collect::<Vec<_>>(), }
+    pids(job.ending(), &mut out);
+    members! { &mut out, "logs": &logs.iter().map(log).collect::<Vec<_>>(), }
     out.extend_from_slice(b",\"config\":");
-    write_job(&info.config, &mut out);
+    write_job(job.config(), &mut out);
     out.push(b'}');
     out
 }
 
 /// Appends the text of [`status`](super::shapes::status).
-pub fn status_text(info: &JobInfo, out: &mut Vec<u8>) {
-    name(&info.name, out);
+pub fn status_text(job: JobView<'_>, out: &mut Vec<u8>) {
+    name(job.name(), out);
     members! { out,
-        "active": &(info.state == JobState::Active),
-        "state": state(info.state),
-        "running": &info.running,
-        "numprocesses": &info.numprocesses,
-        "max_processes": &info.numprocesses,
+        "active": &(job.state() == JobState::Active),
+        "state": state(job.state()),
+        "running": &job.running(),
+        "numprocesses": &job.numprocesses(),
+        "max_processes": &job.numprocesses(),
     }
     out.extend_from_slice(b",\"ending\":");
-    pids(&info.ending, out);
+    pids(job.ending(), out);
     out.push(b'}');
 }
 
@@ -70,7 +71,7 @@ fn name(name: &JobName, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn pids(pids: &[Pid], out: &mut Vec<u8>) {
+fn pids(pids: impl Iterator<Item = Pid>, out: &mut Vec<u8>) {
     list(pids, out, |pid, out| serde_json::to_writer(out, &pid.0).expect("memory takes everything"));
 }
 
@@ -109,9 +110,10 @@ mod tests {
             let name = config.name.clone();
             manager.load(config, name.session() == "shop").expect("loaded");
             let info = manager.info(name.as_str()).expect("it is loaded");
-            assert_eq!(read(&job_text(&info)), job(&info));
+            let view = manager.view(name.session(), name.label()).expect("it is loaded");
+            assert_eq!(read(&job_text(view, &info.logs)), job(&info));
             let mut text = Vec::new();
-            status_text(&info, &mut text);
+            status_text(view, &mut text);
             assert_eq!(read(&text), status(&info));
         }
         let jobs = manager.jobs();

@@ -19,8 +19,8 @@ use super::survey::Surveys;
 use super::turns::TurnTimes;
 use super::{Handle, Owner};
 use crate::event_loop::EventLoop;
-use crate::process::{JobConfig, JobId, JobInfo, JobName, Pid, ProcessInfo, Scale, Signal, What};
-use crate::table::{Commit, ProcessTable};
+use crate::process::{JobConfig, JobId, JobInfo, JobName, LogStatus, Pid, ProcessInfo, Scale, Signal, What};
+use crate::table::{Commit, JobView, ProcessTable};
 use crate::{Error, ErrorKind, Result, suggest};
 
 /// The jobs and processes of a manager, and everything that can be done to them.
@@ -388,13 +388,29 @@ impl Supervisor {
         self.table.job(self.job_id(job)?).map(|info| self.with_logs(info)).ok_or_else(|| gone(job))
     }
 
-    /// The same by a name that was read already.
-    #[cfg(feature = "server")]
-    pub(crate) fn info_of(&self, job: &JobName) -> Result<JobInfo> {
-        match self.table.find(job).and_then(|id| self.table.job(id)) {
-            Some(info) => Ok(self.with_logs(info)),
-            None => self.info(job.as_str()),
+    /// The same by the two parts of its name, lent and without its log files.
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded, or could not be of this name.
+    pub fn view(&self, session: &str, label: &str) -> Result<JobView<'_>> {
+        let found = |id| self.table.view(id);
+        if let Some(view) = self.table.find_parts(session, label).and_then(found) {
+            return Ok(view);
         }
+        let name = JobName::new(session, label)?;
+        found(self.job_id(name.as_str())?).ok_or_else(|| gone(name.as_str()))
+    }
+
+    /// All of them likewise, in the order in which they were loaded.
+    pub fn views(&self) -> impl Iterator<Item = JobView<'_>> {
+        self.table.views()
+    }
+
+    /// The log files of a job.
+    #[must_use]
+    pub fn logs_of(&self, job: &JobName) -> Vec<LogStatus> {
+        self.logs.status(job)
     }
 
     fn with_logs(&self, info: JobInfo) -> JobInfo {
