@@ -1,10 +1,11 @@
 //! The shapes that are asked for most, as text without the tree, which takes most of the time.
 
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::shapes::{last_exit, log, state};
 use crate::config::write_job;
-use crate::process::{JobInfo, JobName, JobState, Pid};
+use crate::process::{JobName, JobState, LogStatus, Pid};
+use crate::table::JobView;
 
 /// Appends members to an object: each begins with a comma, of which the first becomes the brace.
 macro_rules! members {
@@ -16,46 +17,46 @@ macro_rules! members {
     };
 }
 
-/// The text of [`job`](super::shapes::job).
+/// The text of [`job`](super::shapes::job), with the start of its newest process and its log files.
 #[must_use]
-pub fn job_text(info: &JobInfo) -> Vec<u8> {
+pub fn job_text(job: JobView<'_>, started: Option<SystemTime>, logs: &[LogStatus]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    name(&info.name, &mut out);
+    name(job.name(), &mut out);
     members! { &mut out,
-        "active": &(info.state == JobState::Active),
-        "state": state(info.state),
-        "running": &info.running,
-        "running_out": &info.running_out,
-        "numprocesses": &info.numprocesses,
-        "max_processes": &info.numprocesses,
-        "restarts": &info.restarts,
+        "active": &(job.state() == JobState::Active),
+        "state": state(job.state()),
+        "running": &job.running(),
+        "running_out": &job.running_out(),
+        "numprocesses": &job.numprocesses(),
+        "max_processes": &job.numprocesses(),
+        "restarts": &job.restarts(),
     }
-    past(info, &mut out);
+    past(job, started, &mut out);
     out.extend_from_slice(b",\"processes\":");
-    pids(&info.processes, &mut out);
+    pids(job.processes(), &mut out);
     out.extend_from_slice(b",\"ending\":");
-    pids(&info.ending, &mut out);
-    members! { &mut out, "logs": &info.logs.iter().map(log).collect::<Vec<_>>(), }
+    pids(job.ending(), &mut out);
+    members! { &mut out, "logs": &logs.iter().map(log).collect::<Vec<_>>(), }
     out.extend_from_slice(b",\"config\":");
-    write_job(&info.config, &mut out);
+    write_job(job.config(), &mut out);
     out.push(b'}');
     out
 }
 
 /// Appends the text of [`status`](super::shapes::status).
-pub fn status_text(info: &JobInfo, out: &mut Vec<u8>) {
-    name(&info.name, out);
+pub fn status_text(job: JobView<'_>, started: Option<SystemTime>, out: &mut Vec<u8>) {
+    name(job.name(), out);
     members! { out,
-        "active": &(info.state == JobState::Active),
-        "state": state(info.state),
-        "running": &info.running,
-        "numprocesses": &info.numprocesses,
-        "max_processes": &info.numprocesses,
-        "restarts": &info.restarts,
+        "active": &(job.state() == JobState::Active),
+        "state": state(job.state()),
+        "running": &job.running(),
+        "numprocesses": &job.numprocesses(),
+        "max_processes": &job.numprocesses(),
+        "restarts": &job.restarts(),
     }
-    past(info, out);
+    past(job, started, out);
     out.extend_from_slice(b",\"ending\":");
-    pids(&info.ending, out);
+    pids(job.ending(), out);
     out.push(b'}');
 }
 
@@ -77,17 +78,17 @@ fn name(name: &JobName, out: &mut Vec<u8>) {
 }
 
 /// `health last_exit started`, which most jobs have nothing in.
-fn past(info: &JobInfo, out: &mut Vec<u8>) {
+fn past(job: JobView<'_>, started: Option<SystemTime>, out: &mut Vec<u8>) {
     // The words have nothing to escape.
     out.extend_from_slice(b",\"health\":\"");
-    out.extend_from_slice(info.health.as_str().as_bytes());
+    out.extend_from_slice(job.health().as_str().as_bytes());
     out.extend_from_slice(b"\",\"last_exit\":");
-    match &info.last_exit {
+    match job.last_exit() {
         None => out.extend_from_slice(b"null"),
-        Some(last) => serde_json::to_writer(&mut *out, &last_exit(last)).expect("memory takes everything"),
+        Some(last) => serde_json::to_writer(&mut *out, &last_exit(&last)).expect("memory takes everything"),
     }
     out.extend_from_slice(b",\"started\":");
-    match info.started.and_then(|started| started.duration_since(UNIX_EPOCH).ok()) {
+    match started.and_then(|started| started.duration_since(UNIX_EPOCH).ok()) {
         None => out.extend_from_slice(b"null"),
         // As it is, without a search for the shortest number that reads as the same.
         Some(since) => {
@@ -103,7 +104,7 @@ fn past(info: &JobInfo, out: &mut Vec<u8>) {
     }
 }
 
-fn pids(pids: &[Pid], out: &mut Vec<u8>) {
+fn pids(pids: impl Iterator<Item = Pid>, out: &mut Vec<u8>) {
     list(pids, out, |pid, out| serde_json::to_writer(out, &pid.0).expect("memory takes everything"));
 }
 
@@ -144,9 +145,10 @@ mod tests {
             let name = config.name.clone();
             manager.load(config, name.session() == "shop").expect("loaded");
             let info = manager.info(name.as_str()).expect("it is loaded");
-            assert_eq!(read(&job_text(&info)), job(&info));
+            let view = manager.view(name.session(), name.label()).expect("it is loaded");
+            assert_eq!(read(&job_text(view, info.started, &info.logs)), job(&info));
             let mut text = Vec::new();
-            status_text(&info, &mut text);
+            status_text(view, info.started, &mut text);
             assert_eq!(read(&text), status(&info));
         }
         // One that runs, and one that has ended.
@@ -162,7 +164,8 @@ mod tests {
         }
         for info in both(&manager) {
             let mut text = Vec::new();
-            status_text(&info, &mut text);
+            let view = manager.view(info.name.session(), info.name.label()).expect("it is loaded");
+            status_text(view, info.started, &mut text);
             let [mut text, mut tree] = [read(&text), status(&info)];
             let times = [&mut text, &mut tree].map(|value| {
                 value["last_exit"].as_object_mut().and_then(|last| last.remove("time")).map(|time| time.as_f64())

@@ -4,7 +4,7 @@ use std::any::{Any, TypeId};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::app::{App, AppId, Apps};
 use super::children::Children;
@@ -19,8 +19,8 @@ use super::survey::Surveys;
 use super::turns::TurnTimes;
 use super::{Handle, Owner};
 use crate::event_loop::EventLoop;
-use crate::process::{JobConfig, JobId, JobInfo, JobName, Pid, ProcessInfo, Scale, Signal, What};
-use crate::table::{Commit, ProcessTable};
+use crate::process::{JobConfig, JobId, JobInfo, JobName, LogStatus, Pid, ProcessInfo, Scale, Signal, What};
+use crate::table::{Commit, JobView, ProcessTable};
 use crate::{Error, ErrorKind, Result, suggest};
 
 /// The jobs and processes of a manager, and everything that can be done to them.
@@ -377,8 +377,7 @@ impl Supervisor {
 
     /// Calls `f` with every job, in the order in which they were loaded.
     pub fn walk(&self, mut f: impl FnMut(JobInfo)) {
-        let now = self.now();
-        self.table.jobs().filter_map(|id| self.table.job(id, now)).map(|info| self.complete(info)).for_each(&mut f);
+        self.views().map(|job| self.complete(job)).for_each(&mut f);
     }
 
     /// A job as it stands.
@@ -387,25 +386,44 @@ impl Supervisor {
     ///
     /// The job is not loaded.
     pub fn info(&self, job: &str) -> Result<JobInfo> {
-        self.table.job(self.job_id(job)?, self.now()).map(|info| self.complete(info)).ok_or_else(|| gone(job))
+        self.table.view(self.job_id(job)?, self.now()).map(|view| self.complete(view)).ok_or_else(|| gone(job))
     }
 
-    /// The same by a name that was read already.
-    #[cfg(feature = "server")]
-    pub(crate) fn info_of(&self, job: &JobName) -> Result<JobInfo> {
-        match self.table.find(job).and_then(|id| self.table.job(id, self.now())) {
-            Some(info) => Ok(self.complete(info)),
-            None => self.info(job.as_str()),
+    /// The same by the two parts of its name, lent: without its log files, and without the time of its start, for which
+    /// there is [`started_of`](Self::started_of).
+    ///
+    /// # Errors
+    ///
+    /// The job is not loaded, or could not be of this name.
+    pub fn view(&self, session: &str, label: &str) -> Result<JobView<'_>> {
+        let found = |id| self.table.view(id, self.now());
+        if let Some(view) = self.table.find_parts(session, label).and_then(found) {
+            return Ok(view);
         }
+        let name = JobName::new(session, label)?;
+        found(self.job_id(name.as_str())?).ok_or_else(|| gone(name.as_str()))
     }
 
-    /// What the table does not know. Of its processes the last of each sort may be the newest.
-    fn complete(&self, info: JobInfo) -> JobInfo {
-        let kept = info.processes.len().saturating_sub(info.running_out as usize);
-        let (kept, once) = info.processes.split_at(kept);
-        let newest = kept.last().max(once.last());
-        let started = newest.and_then(|pid| self.children.started(*pid));
-        JobInfo { logs: self.logs.status(&info.name), started, ..info }
+    /// All of them likewise, in the order in which they were loaded.
+    pub fn views(&self) -> impl Iterator<Item = JobView<'_>> {
+        self.table.views(self.now())
+    }
+
+    /// The log files of a job.
+    #[must_use]
+    pub fn logs_of(&self, job: &JobName) -> Vec<LogStatus> {
+        self.logs.status(job)
+    }
+
+    /// When the newest process of a job was started.
+    #[must_use]
+    pub fn started_of(&self, job: JobView<'_>) -> Option<SystemTime> {
+        job.newest().and_then(|pid| self.children.started(pid))
+    }
+
+    /// The same, with what the table does not know.
+    fn complete(&self, job: JobView<'_>) -> JobInfo {
+        JobInfo { logs: self.logs.status(job.name()), started: self.started_of(job), ..job.to_info() }
     }
 
     /// When the pause of a job that waits ends: before it replaces processes that ended too soon, or before

@@ -1,11 +1,8 @@
 //! A stream of bytes, line by line, in bounded memory.
 //!
 //! Lines that are whole inside the bytes given are handed on without a copy; only an unfinished
-//! tail is kept. The search is `BufRead::skip_until` on a slice, which is the C library's `memchr`
-//! without `unsafe`; the places of the next `\n` and the next `\r` are remembered, so that a chunk
-//! is searched once for each, whatever it holds.
-
-use std::io::BufRead;
+//! tail is kept. The places of the next `\n` and the next `\r` are remembered, so that a chunk is
+//! searched once for each, whatever it holds.
 
 /// The default longest line, in bytes: 64 KiB.
 pub const DEFAULT_MAX: usize = 64 * 1024;
@@ -251,15 +248,48 @@ impl Next {
 
 /// The index of the first `byte`, or the length.
 pub(super) fn find(byte: u8, bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    // A slice never fails to be read.
-    let passed = rest.skip_until(byte).unwrap_or(bytes.len());
-    if passed > 0 && bytes[passed - 1] == byte { passed - 1 } else { bytes.len() }
+    const BLOCK: usize = 32;
+    const WORD: usize = 8;
+    // Compilers look at all bytes of a block at once. That is for what is long; most of what is searched is a line of a few words.
+    let has = |block: &&[u8]| block.iter().fold(false, |has, b| has | (*b == byte));
+    let passed = bytes.chunks_exact(BLOCK).take_while(|block| !has(block)).count() * BLOCK;
+    let words = bytes[passed..].chunks_exact(WORD);
+    let rest = words.remainder();
+    for (n, word) in words.enumerate() {
+        let place = zero(u64::from_le_bytes(word.try_into().expect("eight bytes")) ^ (ONES * u64::from(byte)));
+        if place < WORD {
+            return passed + n * WORD + place;
+        }
+    }
+    bytes.len() - rest.len() + rest.iter().position(|b| *b == byte).unwrap_or(rest.len())
+}
+
+/// A one in each byte.
+const ONES: u64 = u64::MAX / 0xff;
+
+/// The index of the first byte that is zero, by a word's lower end; 8 if none is. The subtraction borrows from what is above a zero
+/// only, so that the first place is right.
+const fn zero(word: u64) -> usize {
+    (word.wrapping_sub(ONES) & !word & (ONES << 7)).trailing_zeros() as usize / 8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_place_is_found() {
+        for length in 0..150 {
+            for at in 0..=length {
+                // What differs by one, and by the highest bit, is next to it.
+                for (byte, others) in [(b'\n', [0x0b, 0x8a]), (0, [1, 0x80]), (0xff, [0xfe, 0x7f]), (0x80, [0, 0x81])] {
+                    let mut bytes: Vec<u8> = (0..length).map(|n| others[n % 2]).collect();
+                    bytes[at..].iter_mut().step_by(3).for_each(|b| *b = byte);
+                    assert_eq!(find(byte, &bytes), at, "{byte} in {bytes:?}");
+                }
+            }
+        }
+    }
 
     type Owned = (Vec<u8>, LineEnd, bool);
 

@@ -55,7 +55,7 @@ impl HttpServer {
         let mut conn = Box::new(Conn::new(source, peer, Decoder::new(self.config.limits), now));
         if open >= self.config.max_connections {
             let reason = format!("{open} connections are open, and that is all there may be");
-            self.refuse_connection(&mut conn, &Refusal::new(503, "full", reason).header("Retry-After", "1"));
+            self.refuse_connection(cx, &mut conn, &Refusal::new(503, "full", reason).header("Retry-After", "1"));
         }
         self.finish(cx, conn);
     }

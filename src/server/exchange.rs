@@ -94,7 +94,7 @@ impl HttpServer {
                     self.request(cx, conn, Request { head: *head, body, peer: conn.peer.clone() });
                 }
             }
-            Event::Refused(refusal) => self.refuse_connection(conn, &refusal.into()),
+            Event::Refused(refusal) => self.refuse_connection(cx, conn, &refusal.into()),
         }
         true
     }
@@ -109,7 +109,7 @@ impl HttpServer {
                 // The content is not read, so nothing can follow it.
                 conn.decoder.close();
                 self.counters.requests += 1;
-                self.write(conn, Some(&head), head.exchange().close(), (&refusal).into());
+                self.write(cx, conn, Some(&head), head.exchange().close(), (&refusal).into());
                 return;
             }
         }
@@ -183,7 +183,7 @@ impl HttpServer {
                 ..Content::new(status, MediaType::Other(content_type), body)
             },
             Ok(Reply::Empty(status)) => Content::new(status, MediaType::None, Vec::new()),
-            Ok(Reply::Streamed(streamed)) => return self.start_streamed(conn, &head, streamed),
+            Ok(Reply::Streamed(streamed)) => return self.start_streamed(cx, conn, &head, streamed),
             Ok(Reply::Feed(spec)) => return self.start_feed(cx, conn, &head, spec),
             Ok(Reply::WebSocket(socket)) => match self.upgrade(cx, conn, &head, socket, None) {
                 Ok(()) => return,
@@ -192,7 +192,7 @@ impl HttpServer {
             Ok(Reply::Later(give_up)) => return self.wait(conn, number, head, give_up),
             Err(refusal) => (&refusal).into(),
         };
-        self.write(conn, Some(&head), head.exchange(), content);
+        self.write(cx, conn, Some(&head), head.exchange(), content);
     }
 
     fn options(&self, head: &RequestHead) -> Result<Reply, Refusal> {
@@ -209,7 +209,7 @@ impl HttpServer {
     fn call(&mut self, cx: &mut Cx<'_>, request: &Request, number: u64) -> Result<Reply, Refusal> {
         let path = path_segments(request.head.path())?;
         let found = self.router.find(request.head.method(), &path)?;
-        let query = Query::parse(request.head.query().unwrap_or(""))?;
+        let query = request.head.query().map_or_else(|| Ok(Query::default()), Query::parse)?;
         let guard = self.guard.as_ref();
         let (handler, params) = self.router.open(found, &path);
         let who = admit(guard, cx, found.needs, &params, (&request.head, &request.peer, &request.body))?;
@@ -238,7 +238,14 @@ impl HttpServer {
     }
 
     /// Writes an answer that is complete.
-    fn write(&mut self, conn: &mut Conn, head: Option<&RequestHead>, exchange: Exchange, content: Content) {
+    fn write(
+        &mut self,
+        cx: &Cx<'_>,
+        conn: &mut Conn,
+        head: Option<&RequestHead>,
+        exchange: Exchange,
+        content: Content,
+    ) {
         let mut status = content.status;
         let mut etag = None;
         if let (200, true, Some(head)) = (status, content.etag, head) {
@@ -275,7 +282,7 @@ impl HttpServer {
             let allowed = self.router.allowed(&path);
             field("Allow", allowed.as_deref().unwrap_or("DELETE, GET, HEAD, OPTIONS, POST, PUT"));
         }
-        let date = self.date();
+        let date = self.date(cx);
         let mut body = response.encode(exchange, Body::Length(content.body.len() as u64), &date, &mut conn.out);
         body.write(&content.body, &mut conn.out).expect("the length is that of the body");
         if !body.finish(&mut conn.out).expect("the length is that of the body") {
@@ -294,13 +301,13 @@ impl HttpServer {
     }
 
     /// Answers what could not be read, or came too late, and closes.
-    pub(super) fn refuse_connection(&mut self, conn: &mut Conn, refusal: &Refusal) {
+    pub(super) fn refuse_connection(&mut self, cx: &Cx<'_>, conn: &mut Conn, refusal: &Refusal) {
         self.counters.requests += 1;
         conn.decoder.close();
         let head = conn.head.take();
         conn.body = Vec::new();
         let exchange = head.as_ref().map_or(Exchange::REFUSED, |head| head.exchange().close());
-        self.write(conn, head.as_deref(), exchange, refusal.into());
+        self.write(cx, conn, head.as_deref(), exchange, refusal.into());
         conn.mode = Mode::Closing;
     }
 
@@ -310,7 +317,7 @@ impl HttpServer {
         response = response.with("Content-Type", Feed::media_type(&spec)).with("Cache-Control", "no-cache");
         // For proxies that would wait for more before they hand it on.
         response = response.with("X-Accel-Buffering", "no");
-        let date = self.date();
+        let date = self.date(cx);
         let writer = response.encode(head.exchange(), Body::Stream, &date, &mut conn.out);
         if head.method() == Method::Head {
             if !writer.keep_alive() {

@@ -83,7 +83,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What the original calls [`HttpServer`].
 pub use self::HttpServer as HttpHandler;
@@ -157,7 +157,8 @@ pub struct HttpServer {
     /// No connection is taken before.
     paused: Option<Instant>,
     buffer: Vec<u8>,
-    date: (u64, HttpDate),
+    /// The `Date` of answers, and until when.
+    date: Option<(HttpDate, Instant)>,
 }
 
 /// See [`HttpServer::screen`].
@@ -213,7 +214,7 @@ impl HttpServer {
             timer: None,
             paused: None,
             buffer: Vec::new(),
-            date: (0, HttpDate::new(UNIX_EPOCH)),
+            date: None,
         })
     }
 
@@ -329,13 +330,16 @@ impl HttpServer {
         self.timer = Some((cx.set_timer(at), at));
     }
 
-    fn date(&mut self) -> HttpDate {
-        let now = SystemTime::now();
-        let second = now.duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
-        if self.date.0 != second {
-            self.date = (second, HttpDate::new(now));
+    /// The `Date` of an answer. The clock is looked at again when its second is over.
+    fn date(&mut self, cx: &Cx<'_>) -> HttpDate {
+        if let Some((date, _)) = self.date.filter(|(_, until)| cx.now() < *until) {
+            return date;
         }
-        self.date.1
+        let now = SystemTime::now();
+        let passed = now.duration_since(UNIX_EPOCH).map_or(0, |passed| passed.subsec_nanos());
+        let date = HttpDate::new(now);
+        self.date = Some((date, cx.now() + Duration::from_nanos(1_000_000_000 - u64::from(passed))));
+        date
     }
 
     /// Has a connection flushed at the end of this round, together with all others that get something in it.

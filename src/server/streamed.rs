@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 
 use super::HttpServer;
 use super::conn::{Conn, Mode};
+use crate::manager::Cx;
 use crate::proto::h1::{Body, BodyWriter, RequestHead};
 
 /// How much is read at a time.
@@ -63,13 +64,13 @@ pub(super) struct Outgoing {
 }
 
 impl HttpServer {
-    pub(super) fn start_streamed(&mut self, conn: &mut Conn, head: &RequestHead, streamed: Streamed) {
+    pub(super) fn start_streamed(&mut self, cx: &Cx<'_>, conn: &mut Conn, head: &RequestHead, streamed: Streamed) {
         let mut response = self.response(streamed.status, Some(head));
         for (name, value) in &streamed.headers {
             // A handler's value with a control character in it is left out, not sent.
             let _ = response.field(name, value);
         }
-        let date = self.date();
+        let date = self.date(cx);
         let writer = response.encode(head.exchange(), Body::Length(streamed.length), &date, &mut conn.out);
         let bodiless = head.method() == crate::proto::h1::Method::Head || matches!(streamed.status, 204 | 304);
         let left = if bodiless { 0 } else { streamed.length };

@@ -87,7 +87,7 @@ impl HttpServer {
         }
         if mem::take(&mut conn.clear_text) {
             let reason = "this is HTTP, but TLS is spoken here: ask with https:// (or wss://)";
-            self.refuse_connection(conn, &Refusal::new(400, "tls_required", reason));
+            self.refuse_connection(cx, conn, &Refusal::new(400, "tls_required", reason));
         }
     }
 
@@ -128,7 +128,7 @@ impl HttpServer {
     pub(super) fn too_late(&mut self, cx: &mut Cx<'_>, conn: &mut Conn, now: Instant) {
         match conn.clock {
             Clock::Head | Clock::Body => {
-                self.refuse_connection(conn, &crate::proto::h1::Refusal::TimedOut.into());
+                self.refuse_connection(cx, conn, &crate::proto::h1::Refusal::TimedOut.into());
             }
             Clock::Heartbeat => {
                 match &mut conn.mode {

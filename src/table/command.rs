@@ -38,7 +38,7 @@ impl ProcessTable {
         let config = config.into();
         self.check_open(&config.name)?;
         check(&config)?;
-        if self.names.contains_key(&config.name) {
+        if self.find(&config.name).is_some() {
             return Err(Error::new(ErrorKind::Conflict, format!("job '{}' is loaded already", config.name)));
         }
         self.last_job += 1;

@@ -205,6 +205,10 @@ impl Pids {
         self.0.iter()
     }
 
+    pub(super) fn last(&self) -> Option<&Pid> {
+        self.0.back()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -70,6 +70,7 @@
 mod action;
 mod command;
 mod job;
+mod names;
 mod pace;
 mod process;
 mod query;
@@ -79,8 +80,9 @@ mod supervise;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,8 +90,10 @@ use std::time::{Duration, Instant};
 pub use action::Action;
 pub use command::Commit;
 use job::Job;
+use names::Names;
 use process::{Phase, Process};
 use timers::Timers;
+pub use view::JobView;
 
 use crate::process::{JobId, JobName, Pid, What};
 
@@ -133,7 +137,7 @@ const KEPT_EVENTS: usize = 64;
 pub struct ProcessTable {
     /// Every job that is loaded, in load order, and unloaded ones until their processes are gone.
     jobs: BTreeMap<JobId, Box<Job>>,
-    names: HashMap<Arc<JobName>, JobId>,
+    names: Names,
     processes: BTreeMap<Pid, Box<Process>>,
     timers: Timers,
     /// Processes whose spawn action was not fetched yet.

@@ -4,14 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::ProcessTable;
+use super::{JobView, ProcessTable};
 use crate::process::{JobId, JobInfo, JobName, Pid, ProcessInfo};
 
 impl ProcessTable {
     /// The loaded job of this name.
     #[must_use]
     pub fn find(&self, name: &JobName) -> Option<JobId> {
-        self.names.get(name).copied()
+        self.names.get(name.session(), name.label())
+    }
+
+    /// The same by the two parts of a name, which may be any texts.
+    #[must_use]
+    pub fn find_parts(&self, session: &str, label: &str) -> Option<JobId> {
+        self.names.get(session, label)
     }
 
     /// A job's name; also that of an unloaded one, until its last process is gone.
@@ -24,24 +30,18 @@ impl ProcessTable {
     /// no files and no wall clock: `logs` is empty and `started` is `None`.
     #[must_use]
     pub fn job(&self, job: JobId, now: Instant) -> Option<JobInfo> {
-        let job = self.jobs.get(&job).filter(|job| !job.unloaded)?;
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Some(JobInfo {
-            name: job.name.clone(),
-            state: job.state,
-            health: job.health(now),
-            running: count(job.live.len() + job.once.len()),
-            running_out: count(job.once.len()),
-            numprocesses: job.target,
-            completed: job.completed,
-            restarts: job.record.restarts(),
-            last_exit: job.record.last_exit(now),
-            started: None,
-            processes: job.live.iter().chain(&job.once).copied().collect(),
-            ending: job.ending.iter().copied().collect(),
-            config: job.config.clone(),
-            logs: Vec::new(),
-        })
+        self.view(job, now).map(JobView::to_info)
+    }
+
+    /// The same, lent.
+    #[must_use]
+    pub fn view(&self, job: JobId, now: Instant) -> Option<JobView<'_>> {
+        self.jobs.get(&job).filter(|job| !job.unloaded).map(|job| JobView::new(job, now))
+    }
+
+    /// All loaded jobs, lent, in load order.
+    pub fn views(&self, now: Instant) -> impl Iterator<Item = JobView<'_>> {
+        self.jobs.values().filter(|job| !job.unloaded).map(move |job| JobView::new(job, now))
     }
 
     /// A process, as it stands, from its announcement until it is gone. The table knows no wall

@@ -36,8 +36,8 @@ const JSON: &str = "application/json; charset=utf-8";
 pub fn job() -> Vec<u8> {
     let mut manager = Manager::new().expect("a manager");
     load(&mut manager);
-    let info = manager.info("x").expect("it is loaded");
-    api::shapes::job_text(&info)
+    let job = manager.view("default", "x").expect("it is loaded");
+    api::shapes::job_text(job, None, &manager.logs_of(job.name()))
 }
 
 fn load(manager: &mut Manager) {

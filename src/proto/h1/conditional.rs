@@ -38,11 +38,18 @@ impl EntityTag {
     #[must_use]
     pub fn of(content: &[u8]) -> Self {
         let mix = |hash: u64, word: u64| (hash.rotate_left(26) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let (words, rest) = content.split_at(content.len() & !7);
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let words = words.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
-        let hash = words.chain([u64::from_le_bytes(last)]).fold(content.len() as u64, mix);
+        let words = |bytes| {
+            <[u8]>::chunks_exact(bytes, 8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")))
+        };
+        // Four words in a row are for four hashes, none of which waits for the multiplication of another.
+        let blocks = content.chunks_exact(32);
+        let mut end = [0; 32];
+        end[..blocks.remainder().len()].copy_from_slice(blocks.remainder());
+        let mut hashes = [content.len() as u64, 1, 2, 3];
+        for block in blocks.chain([&end[..]]) {
+            hashes.iter_mut().zip(words(block)).for_each(|(hash, word)| *hash = mix(*hash, word));
+        }
+        let hash = hashes.into_iter().reduce(mix).unwrap_or_default();
         // The upper half is the better mixed one.
         let hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
         let mut tag = [b'"'; 18];

@@ -96,17 +96,20 @@ impl Decoder {
                     target: Some(self.limits.target),
                 };
                 let (used, found) = block.feed(bytes, bounds);
-                let event = match found.and_then(|whole| whole.map(|w| parse::head(w, &self.limits)).transpose()) {
-                    Ok(None) => Event::More,
-                    Ok(Some(head)) => {
+                let whole = match found {
+                    Ok(Some(whole)) => whole,
+                    Ok(None) => return Fed { used, event: Event::More },
+                    Err(refusal) => return Fed { used, event: self.refuse(refusal) },
+                };
+                match parse::head(whole, &self.limits) {
+                    Ok(head) => {
                         self.state = State::Announced(head.framing());
                         self.expects = head.expects_continue();
                         self.keep_alive = head.keep_alive();
-                        Event::Head(head)
+                        Fed { used, event: Event::Head(head) }
                     }
-                    Err(refusal) => self.refuse(refusal),
-                };
-                Fed { used, event }
+                    Err(refusal) => Fed { used, event: self.refuse(refusal) },
+                }
             }
             State::Announced(framing) => {
                 self.state = match *framing {

@@ -2,6 +2,7 @@
 //! it leaves open and what the fields mean for the framing.
 
 use std::mem::MaybeUninit;
+use std::net::Ipv6Addr;
 
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
@@ -9,6 +10,7 @@ use super::block::{MAX_METHOD, Whole, is_token};
 use super::fields::{Headers, Span, Text, tokens};
 use super::head::Place;
 use super::{Framing, Limits, Method, Refusal, RequestHead, Version};
+use crate::proto::lines::find;
 
 /// RFC 9110 section 9.1: a method that is not implemented is a 501.
 pub(super) const METHOD: Refusal = Refusal::NotImplemented("the method is not known here");
@@ -58,7 +60,7 @@ pub(super) fn head(block: Whole, limits: &Limits) -> Result<RequestHead, Refusal
     };
     let query = query.map(within);
     // RFC 9112 section 3.2.2: the authority of an absolute target replaces the `Host` field.
-    let host = authority.or(meaning.host).map(within);
+    let host = authority.map(str::as_bytes).or(meaning.host).map(|host| Place::In(Span::of(host, bytes)));
     let Meaning { framing, keep_alive, upgrade, expects_continue, .. } = meaning;
     let fields = spans(request.headers, bytes);
     let headers = Headers { text, fields };
@@ -168,7 +170,7 @@ fn other_version(bytes: &[u8]) -> bool {
 
 /// What the fields of a head say about its message and its connection.
 struct Meaning<'a> {
-    host: Option<&'a str>,
+    host: Option<&'a [u8]>,
     framing: Framing,
     keep_alive: bool,
     upgrade: bool,
@@ -189,8 +191,7 @@ impl<'a> Meaning<'a> {
                     if host.is_some() {
                         return Err(Refusal::BadRequest("there is more than one Host field"));
                     }
-                    host =
-                        Some(std::str::from_utf8(value).ok().filter(|h| h.is_empty() || is_authority(h)).ok_or(HOST)?);
+                    host = Some(Some(value).filter(|host| host.is_empty() || is_authority(host)).ok_or(HOST)?);
                 }
                 14 if header.name.eq_ignore_ascii_case("content-length") => {
                     // RFC 9112 section 6.3 allows equal lengths to be taken for one. Who would need that?
@@ -248,8 +249,16 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::BadRequest("Content-Length is not a number"));
     }
-    let digit = |total: u64, byte: &u8| total.checked_mul(10)?.checked_add(u64::from(byte - b'0'));
-    value.iter().try_fold(0, digit).ok_or(Refusal::BodyTooLarge)
+    number(value).ok_or(Refusal::BodyTooLarge)
+}
+
+/// The number that digits write; `None` for another byte, and beyond 64 bits.
+fn number(digits: &[u8]) -> Option<u64> {
+    let digit = |total: u64, byte: &u8| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        total.checked_mul(10)?.checked_add(digit.into())
+    };
+    digits.iter().try_fold(0, digit)
 }
 
 /// The transfer codings of all `Transfer-Encoding` fields.
@@ -296,9 +305,19 @@ impl Codings {
 }
 
 /// The unreserved characters and the sub-delimiters; a comma would look like a list of hosts to others.
-fn is_in_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
+const fn is_in_name(byte: u8) -> bool {
+    NAME[byte as usize]
 }
+
+static NAME: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0_u8);
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b'+' | b';' | b'=');
+        byte += 1;
+    }
+    table
+};
 
 /// The same with escapes, which nearly nobody sends.
 fn is_escaped_name(mut name: &[u8]) -> bool {
@@ -327,20 +346,13 @@ enum Path<'a> {
 fn split_target<'t>(target: &'t str, method: Method) -> Result<(Path<'t>, Option<&'t str>, Option<&'t str>), Refusal> {
     // RFC 3986 has fewer characters, but browsers send `|`, `^` and their like as they are. Other bytes
     // and fragments, which a client must not send, would be read differently by others.
-    let mut query = None;
-    for (at, byte) in target.bytes().enumerate() {
-        match byte {
-            b'?' if query.is_none() => query = Some(at),
-            b'#' => return Err(TARGET),
-            b'!'..=b'~' => {}
-            _ => return Err(TARGET),
-        }
+    // Without a way out, so that many are looked at at once.
+    if !target.bytes().fold(true, |good, byte| good & byte.is_ascii_graphic() & (byte != b'#')) {
+        return Err(TARGET);
     }
     if target.starts_with('/') {
-        return Ok(match query {
-            Some(end) => (Path::In(&target[..end]), Some(&target[end + 1..]), None),
-            None => (Path::In(target), None, None),
-        });
+        let (path, query) = split_query(target);
+        return Ok((Path::In(path), query, None));
     }
     if target == "*" {
         // Section 3.2.4: only for OPTIONS.
@@ -353,10 +365,10 @@ fn split_target<'t>(target: &'t str, method: Method) -> Result<(Path<'t>, Option
     }
     let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     // RFC 9110 section 4.2.1: an empty host is invalid; 4.2.4: user information is an error.
-    if !is_authority(authority) {
+    if !is_authority(authority.as_bytes()) {
         return Err(HOST);
     }
-    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+    let (path, query) = split_query(rest);
     let path = match path {
         "" if method == Method::Options && query.is_none() => Path::Server,
         "" => Path::Root,
@@ -367,23 +379,28 @@ fn split_target<'t>(target: &'t str, method: Method) -> Result<(Path<'t>, Option
 
 /// RFC 3986 section 3.2.2 and 3.2.3, without user information: a name, an IPv4 address or an IP literal
 /// in brackets, then perhaps a port.
-fn is_authority(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(literal) => match literal.split_once(']') {
-            Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("", port),
-            _ => return false,
-        },
-        None => text.split_at(text.bytes().position(|b| b == b':').unwrap_or(text.len())),
+fn is_authority(text: &[u8]) -> bool {
+    let (is_host, port) = match text.strip_prefix(b"[") {
+        Some(literal) => {
+            let (address, rest) = literal.split_at(find(b']', literal));
+            let Some(port) = rest.strip_prefix(b"]") else { return false };
+            (std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok()), port)
+        }
+        None => {
+            let (name, port) = text.split_at(find(b':', text));
+            (!name.is_empty() && (name.iter().all(|&byte| is_in_name(byte)) || is_escaped_name(name)), port)
+        }
     };
-    if host.is_empty() && !text.starts_with('[') {
-        return false;
-    }
-    if !host.bytes().all(is_in_name) && !is_escaped_name(host.as_bytes()) {
-        return false;
-    }
-    // An empty port is allowed by the grammar.
-    port.is_empty()
-        || port.strip_prefix(':').is_some_and(|digits| {
-            digits.is_empty() || (digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok())
-        })
+    is_host && (port.is_empty() || port.strip_prefix(b":").is_some_and(is_port))
+}
+
+/// An empty port is allowed by the grammar.
+fn is_port(digits: &[u8]) -> bool {
+    number(digits).is_some_and(|port| port <= u16::MAX.into())
+}
+
+/// What comes before the `?`, and what behind it, if there is one.
+fn split_query(text: &str) -> (&str, Option<&str>) {
+    let (path, query) = text.split_at(find(b'?', text.as_bytes()));
+    (path, query.strip_prefix('?'))
 }

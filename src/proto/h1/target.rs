@@ -32,12 +32,22 @@ pub fn path_segments(path: &str) -> Result<Vec<Cow<'_, str>>, Refusal> {
             segments.push(segment(&path[start..at], plain)?);
             (start, plain) = (at + 1, true);
         } else {
-            plain &= byte.is_ascii_graphic() && byte != b'%';
+            plain &= PLAIN[byte as usize];
         }
     }
     segments.push(segment(&path[start..], plain)?);
     Ok(segments)
 }
+
+/// What stands for itself.
+static PLAIN: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], b'!');
+    while byte <= b'~' {
+        table[byte as usize] = byte != b'%';
+        byte += 1;
+    }
+    table
+};
 
 fn segment(text: &str, plain: bool) -> Result<Cow<'_, str>, Refusal> {
     if plain { Ok(Cow::Borrowed(text)) } else { percent_decode(text) }
@@ -49,7 +59,7 @@ fn segment(text: &str, plain: bool) -> Result<Cow<'_, str>, Refusal> {
 ///
 /// As [`path_segments`].
 pub fn percent_decode(text: &str) -> Result<Cow<'_, str>, Refusal> {
-    if text.bytes().all(|b| b.is_ascii_graphic() && b != b'%') {
+    if text.bytes().all(|b| PLAIN[b as usize]) {
         return Ok(Cow::Borrowed(text));
     }
     let decoded = decode(text, false)?;

@@ -28,8 +28,8 @@ pub(super) fn load(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 }
 
 pub(super) fn info(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let name = job(call)?;
-    Ok(Reply::JsonText(200, shapes::job_text(&call.cx.info_of(&name)?)))
+    let job = call.cx.view(call.param("session"), call.param("name"))?;
+    Ok(Reply::JsonText(200, shapes::job_text(job, call.cx.started_of(job), &call.cx.logs_of(job.name()))))
 }
 
 pub(super) fn update(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {

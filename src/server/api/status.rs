@@ -7,12 +7,12 @@ use crate::server::{Call, Refusal, Reply};
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let mut text = b"{\"jobs\":[".to_vec();
     let start = text.len();
-    call.cx.walk(|info| {
+    for job in call.cx.views() {
         if text.len() > start {
             text.push(b',');
         }
-        shapes::status_text(&info, &mut text);
-    });
+        shapes::status_text(job, call.cx.started_of(job), &mut text);
+    }
     text.extend_from_slice(b"]}");
     Ok(Reply::JsonText(200, text))
 }
@@ -20,6 +20,7 @@ pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 pub(super) fn one(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let name = job_of(call)?;
     let mut text = Vec::with_capacity(256);
-    shapes::status_text(&call.cx.info_of(&name)?, &mut text);
+    let job = call.cx.view(name.session(), name.label())?;
+    shapes::status_text(job, call.cx.started_of(job), &mut text);
     Ok(Reply::JsonText(200, text))
 }

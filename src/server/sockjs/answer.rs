@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::manager::Cx;
 use crate::proto::h1::{Body, BodyWriter, Exchange, HttpDate, Method, RequestHead, ResponseHead};
 use crate::server::HttpServer;
 use crate::server::call::Refusal;
@@ -115,6 +116,7 @@ impl HttpServer {
 
     pub(super) fn sockjs_answer(
         &mut self,
+        cx: &Cx<'_>,
         conn: &mut Conn,
         (head, exchange): (&RequestHead, Exchange),
         with_cookie: bool,
@@ -128,7 +130,7 @@ impl HttpServer {
         for (name, value) in &answer.fields {
             let _ = response.field(name, value);
         }
-        let date = self.date();
+        let date = self.date(cx);
         let mut body = response.encode(exchange, Body::Length(answer.body.len() as u64), &date, &mut conn.out);
         body.write(&answer.body, &mut conn.out).expect("the length is that of the body");
         if !body.finish(&mut conn.out).expect("the length is that of the body") {
@@ -139,6 +141,7 @@ impl HttpServer {
     /// Begins an answer that goes on.
     pub(super) fn sockjs_stream(
         &mut self,
+        cx: &Cx<'_>,
         conn: &mut Conn,
         head: &RequestHead,
         with_cookie: bool,
@@ -151,7 +154,7 @@ impl HttpServer {
         for (name, value) in fields {
             let _ = response.field(name, value);
         }
-        let date = self.date();
+        let date = self.date(cx);
         response.encode(head.exchange(), Body::Stream, &date, &mut conn.out)
     }
 }

@@ -89,7 +89,7 @@ impl HttpServer {
             Err(refusal) => refusal.into(),
         };
         let exchange = request.head.exchange();
-        self.sockjs_answer(conn, (&request.head, exchange), cookie, answer);
+        self.sockjs_answer(cx, conn, (&request.head, exchange), cookie, answer);
         true
     }
 
@@ -128,7 +128,7 @@ impl HttpServer {
             Place::Info => Ok(Some(self.sockjs_info(service))),
             Place::Iframe => Ok(Some(self.sockjs_iframe(service, head))),
             Place::ChunkingTest => {
-                self.sockjs_chunking(conn, head);
+                self.sockjs_chunking(cx, conn, head);
                 Ok(None)
             }
             Place::RawWebSocket => self.sockjs_websocket(cx, conn, service, request, None),
@@ -163,9 +163,9 @@ impl HttpServer {
         }
     }
 
-    fn sockjs_chunking(&mut self, conn: &mut Conn, head: &RequestHead) {
+    fn sockjs_chunking(&mut self, cx: &Cx<'_>, conn: &mut Conn, head: &RequestHead) {
         let fields = [("Content-Type", "application/javascript; charset=UTF-8")];
-        let writer = self.sockjs_stream(conn, head, false, &fields);
+        let writer = self.sockjs_stream(cx, conn, head, false, &fields);
         let what = Carried::Chunking(ChunkingTest::default());
         conn.mode = Mode::Sockjs(Box::new(Held { writer: Some(writer), what }));
         Self::sockjs_next_chunk(conn);

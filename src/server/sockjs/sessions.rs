@@ -130,7 +130,7 @@ impl HttpServer {
         let mut fields = vec![("Content-Type", media_type)];
         fields.extend(policy.as_deref().map(|policy| ("Content-Security-Policy", policy)));
         let cookie = self.sockjs.services[service].config.cookie;
-        let writer = self.sockjs_stream(conn, &request.head, cookie, &fields);
+        let writer = self.sockjs_stream(cx, conn, &request.head, cookie, &fields);
         let mut held = Box::new(Held { writer: Some(writer), what: Carried::Session(number) });
         held.write(&body, &mut conn.out);
         conn.mode = Mode::Sockjs(held);
