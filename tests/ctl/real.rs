@@ -238,16 +238,16 @@ fn processes_on_the_way_out() {
     node.run("status slow --json").says(
         "{\"jobs\":[{\"active\":true,\"ending\":[1],\"name\":\"default.slow\",\"numprocesses\":1,\"running\":1,\"state\":\"active\"}]}\n",
     );
-    node.run("restart slow --wait --timeout 1").fails(124, &["process"]);
+    node.run("restart slow --wait --timeout 2").fails(124, &["process"]);
     until_it_is_there("ready3");
     node.run("stop slow").says("ok\n");
     let status = node.run("status slow --json");
     assert_eq!((status.code, &status.json()["jobs"][0]["ending"]), (3, &serde_json::json!([1, 2, 3])));
     assert_eq!(node.run("get_process 3 --json").json()["state"], "stopping");
-    node.run("stop slow --wait --timeout 1").fails(124, &["process", "has not ended"]);
-    node.run("stop slow --wait=stopped --timeout 1").fails(124, &["process", "has not ended"]);
-    node.run("group_stop default --wait --timeout 1").fails(124, &["process", "has not ended"]);
-    node.run("del_process slow --wait --timeout 1").fails(124, &["process", "has not ended"]);
+    node.run("stop slow --wait --timeout 2").fails(124, &["process", "has not ended"]);
+    node.run("stop slow --wait=stopped --timeout 2").fails(124, &["process", "has not ended"]);
+    node.run("group_stop default --wait --timeout 2").fails(124, &["process", "has not ended"]);
+    node.run("del_process slow --wait --timeout 2").fails(124, &["process", "has not ended"]);
     run_with(command(&node.address, "load_process -"), &job.to_string()).says("ok\n");
     node.run("stop slow --wait").says("ok\n");
     std::fs::write(format!("{folder}/go"), "").expect("a file");

@@ -20,6 +20,9 @@ use gaffer::server::{
 
 use crate::util::{DEADLINE, Node, eventually, run_script, script, skip, tools};
 
+/// So long a client may be away between two polls, on a machine that has other things to do.
+const AWAY: Duration = Duration::from_secs(8);
+
 /// Sends back what comes; `bye` is answered, and then closed.
 struct Echo(Sender<bool>);
 
@@ -85,7 +88,7 @@ fn echo(config: Config, client_url: &str) -> (Served, Receiver<bool>) {
     let (told, hear) = channel();
     // Quick clocks: the heartbeat must fall into conversations, and sessions that nobody comes back for be seen to end.
     let settings = sockjs::Config::default().client_url(client_url).response_limit(64 << 10);
-    let settings = settings.heartbeat(Duration::from_millis(300)).disconnect_delay(Duration::from_secs(2));
+    let settings = settings.heartbeat(Duration::from_millis(300)).disconnect_delay(AWAY);
     let served = Served::new(config, |server| {
         server.sockjs("/echo", settings, move |_| Box::new(Echo(told.clone()))).expect("a service");
         let client = || fs::read(package().join("dist/sockjs.min.js")).expect("the client");
@@ -242,7 +245,7 @@ fn in_chromium(test: &str, transports: &[&str], own_site: bool) {
     let (_other, service, hear, page);
     if own_site {
         let (told, told_here) = channel();
-        let settings = sockjs::Config::default().client_url("/sockjs.js").disconnect_delay(Duration::from_secs(2));
+        let settings = sockjs::Config::default().client_url("/sockjs.js").disconnect_delay(AWAY);
         service = Served::new(Config::default(), |server| {
             site(server);
             server.sockjs("/echo", settings, move |_| Box::new(Echo(told.clone()))).expect("a service");

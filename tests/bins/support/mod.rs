@@ -31,11 +31,11 @@ pub(crate) fn until(mut is_so: impl FnMut() -> bool, state: impl FnOnce() -> Str
     }
 }
 
-/// What must be quick has three tries: other people use this machine, too.
+/// What must be quick has ten tries: other people use this machine, too, and what is slow by itself is so each time.
 #[track_caller]
 pub(crate) fn quick(limit: Duration, mut took: impl FnMut() -> Duration) {
-    let times: Vec<Duration> = std::iter::repeat_with(&mut took).take(3).take_while(|time| *time >= limit).collect();
-    assert!(times.len() < 3, "it should take less than {limit:?}, and took {times:?}");
+    let times: Vec<Duration> = std::iter::repeat_with(&mut took).take(10).take_while(|time| *time >= limit).collect();
+    assert!(times.len() < 10, "it should take less than {limit:?}, and took {times:?}");
 }
 
 /// Sends a signal to one process that lives.
