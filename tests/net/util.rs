@@ -276,7 +276,12 @@ impl Node {
 
     /// A feed, line by line, as curl gets it.
     pub(crate) fn feed(&self, path: &str) -> Feed {
-        Feed::new(self.curl_command(&["-N", "--max-time", "60"], path))
+        self.feed_with(&[], path)
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn feed_with(&self, args: &[&str], path: &str) -> Feed {
+        Feed::new(self.curl_command(&[&["-N", "--max-time", "120"], args].concat(), path))
     }
 
     /// Resident memory in bytes.
