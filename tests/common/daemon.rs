@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use gaffer::process::{OsPid, Signal};
 use gaffer::sys;
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Waits until `f` has an answer.
 #[track_caller]

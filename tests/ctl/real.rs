@@ -47,7 +47,7 @@ impl Real {
             if (ran.code, ran.out.as_str()) == (code, out) {
                 return;
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "{line}: {ran:?}");
+            assert!(start.elapsed() < Duration::from_secs(90), "{line}: {ran:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -148,7 +148,7 @@ fn watching() {
         node.run("add_process --start dummy sleep 1000").says("ok\n");
         node.run("del_process dummy --wait").says("ok\n");
         first = receiver.recv_timeout(Duration::from_millis(50)).ok();
-        assert!(start.elapsed() < Duration::from_secs(20), "nothing came");
+        assert!(start.elapsed() < Duration::from_secs(90), "nothing came");
     }
     node.run("add_process --start dummy sleep 1000").says("ok\n");
     let want = "dummy | proc.dummy.spawn dummy";
@@ -220,7 +220,7 @@ fn processes_on_the_way_out() {
     let until_it_is_there = |file: &str| {
         let start = Instant::now();
         while !PathBuf::from(format!("{folder}/{file}")).exists() {
-            assert!(start.elapsed() < Duration::from_secs(30), "waiting for {file}");
+            assert!(start.elapsed() < Duration::from_secs(90), "waiting for {file}");
             std::thread::yield_now();
         }
     };

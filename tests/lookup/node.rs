@@ -19,7 +19,7 @@ fn listen(server: &LookupServer) -> Receiver<LookupEvent> {
 }
 
 fn next(events: &Receiver<LookupEvent>) -> LookupEvent {
-    events.recv_timeout(Duration::from_secs(30)).expect("an event")
+    events.recv_timeout(Duration::from_secs(90)).expect("an event")
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn connect(address: &str) -> Self {
         let mut stream = TcpStream::connect(address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
+        stream.set_read_timeout(Some(Duration::from_secs(90))).expect("a time");
         let handshake = Handshake::new(address, "/ws", [7; 16]).expect("a request");
         let mut out = Vec::new();
         handshake.write(&mut out);

@@ -41,7 +41,7 @@ fn what_changes_is_shown() {
             lines[0] = receiver.recv_timeout(Duration::from_secs(1)).ok()?;
         }
         while !lines[lines.len() - 1].contains(" remove_node | ") {
-            lines.push(receiver.recv_timeout(Duration::from_secs(30)).expect("a line"));
+            lines.push(receiver.recv_timeout(Duration::from_secs(90)).expect("a line"));
         }
         Some(lines.iter().map(|line| line[9..].to_owned()).collect::<Vec<_>>())
     });

@@ -12,7 +12,7 @@ use gaffer::sys;
 use gaffer::{Manager, Result};
 
 /// How long a condition may take on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What a test may ask about afterwards.
 #[derive(Clone, Debug)]

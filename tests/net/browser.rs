@@ -75,7 +75,7 @@ fn serve(mut stream: TcpStream, done: &Done) -> Option<()> {
         path if path.starts_with("/page") => ("text/html; charset=utf-8", PAGE),
         "/hold" => {
             let guard = flag.lock().unwrap();
-            let _done = told.wait_timeout_while(guard, DEADLINE * 2, |done| !*done).unwrap();
+            let _done = told.wait_timeout_while(guard, DEADLINE, |done| !*done).unwrap();
             ("image/gif", "")
         }
         "/result" => {
@@ -119,7 +119,7 @@ fn a_page() {
     let profile = allowed.path("profile");
     let mut child = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
-        .args(["--disable-background-networking", "--timeout=80000", "--dump-dom"])
+        .args(["--disable-background-networking", "--timeout=120000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(&url)
         .stdin(Stdio::null())
@@ -133,7 +133,7 @@ fn a_page() {
         stdout.read_to_string(&mut dom).map(|_| dom)
     });
     // On a machine that has other things to do, to start it alone can take long.
-    let end = Instant::now() + DEADLINE * 3;
+    let end = Instant::now() + DEADLINE * 2;
     while !reader.is_finished() && Instant::now() < end {
         thread::sleep(Duration::from_millis(20));
     }

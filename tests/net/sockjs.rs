@@ -260,7 +260,7 @@ fn in_chromium(test: &str, transports: &[&str], own_site: bool) {
     let list = transports.join(",");
     let url = format!("http://{page}/page?url=http://{}/echo&transports={list}", service.address);
     let Some(browser) = Browser::open(&url) else { return skip(test, "there is no chromium") };
-    let end = std::time::Instant::now() + DEADLINE * 3;
+    let end = std::time::Instant::now() + DEADLINE * 2;
     let said = loop {
         if let Some(said) = result.lock().expect("not poisoned").take() {
             break said;

@@ -15,7 +15,7 @@ use gaffer::process::{OsPid, Signal};
 use gaffer::sys;
 use serde_json::{Value, json};
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Waits until `f` has an answer.
 #[track_caller]
@@ -166,7 +166,7 @@ impl Node {
 
     #[track_caller]
     pub(crate) fn curl(&self, args: &[&str], path: &str) -> Answer {
-        let output = self.curl_command(args, path).args(["--max-time", "30"]).output().expect("curl is installed");
+        let output = self.curl_command(args, path).args(["--max-time", "90"]).output().expect("curl is installed");
         assert!(output.status.success(), "curl {args:?} {path}: {}", output.status);
         Answer::parse(&output.stdout)
     }
@@ -415,7 +415,7 @@ pub(crate) fn run_script(command: &mut Command) {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     // A browser has much to do; on one core, beside other tests, a minute was not always enough.
-    let end = Instant::now() + DEADLINE * 6;
+    let end = Instant::now() + DEADLINE * 3;
     let status = loop {
         if let Some(status) = child.try_wait().expect("it is a child") {
             break Some(status);

@@ -19,7 +19,7 @@ pub(crate) use said::Said;
 pub(crate) use terminal::Terminal;
 
 /// How long a condition may take on a machine that has other things to do.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// Waits until it is so, and panics with what `state` says if it does not become so.
 #[track_caller]

@@ -5,7 +5,7 @@ import { createServer, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const [, , scene, chromium, address, profile, ...keys] = process.argv;
-const DEADLINE = 40_000;
+const DEADLINE = 80_000;
 
 /** Chromium, by its protocol on two pipes. */
 class Browser {
