@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,10 +14,12 @@ use std::{env, fs};
 
 use gaffer::Manager;
 use gaffer::manager::{Cx, Handle};
+use gaffer::process::{OsPid, Signal};
 use gaffer::proto::ws::CloseCode;
 use gaffer::server::{
     Call, Config, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketAddress, SocketOut, sockjs,
 };
+use gaffer::sys;
 
 use crate::util::{DEADLINE, Node, eventually, run_script, script, skip, tools};
 
@@ -161,8 +164,8 @@ async function main() {
 main();
 </script></body>"#;
 
-/// Chromium, which is killed by its number.
-struct Browser(std::process::Child, PathBuf);
+/// Chromium and its helpers, which are a group; its folder; and who reads what they say, until the last of them has ended.
+struct Browser(std::process::Child, PathBuf, Option<JoinHandle<()>>);
 
 impl Browser {
     fn open(url: &str) -> Option<Self> {
@@ -186,22 +189,27 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .expect("chromium");
-        let mut browser = Self(child, profile);
-        if let Some(mut stderr) = browser.0.stderr.take() {
-            // It is read, so that the browser never waits for us.
-            thread::spawn(move || stderr.read_to_end(&mut Vec::new()));
-        }
+        let mut browser = Self(child, profile, None);
+        let stderr = browser.0.stderr.take();
+        browser.2 = stderr.map(|mut stderr| thread::spawn(move || drop(stderr.read_to_end(&mut Vec::new()))));
         Some(browser)
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        let group = OsPid(i32::try_from(self.0.id()).expect("a number of the system"));
+        // It may have ended.
+        let _ = sys::signal_group(group, Signal::KILL);
         let _ = self.0.wait();
-        // Its helpers end a moment after it and may still write.
+        // Its helpers end a moment after it and write until then.
+        let end = std::time::Instant::now() + DEADLINE;
+        while self.2.as_ref().is_some_and(|reader| !reader.is_finished()) && std::time::Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
         eventually("an end of the profile", || fs::remove_dir_all(&self.1).is_ok_or_gone().then_some(()));
     }
 }
