@@ -32,7 +32,9 @@ pub fn substitute<V: AsRef<str>>(text: &str, lookup: impl Fn(&str) -> Option<V>)
             Piece::Text(text) => out.push_str(text),
             Piece::Variable { name, at } => match lookup(name) {
                 Some(value) => out.push_str(value.as_ref()),
-                None => return Err(fault(text, at, format_args!("the variable {name} is not set"))),
+                None => {
+                    return Err(fault(text, at, format_args!("the variable {name} is not set ($$ is a plain $)")));
+                }
             },
         }
     }
@@ -124,9 +126,9 @@ mod tests {
     fn refuses() {
         let form = "expected $NAME, ${NAME}, or $$ for a dollar sign";
         for (text, column, what) in [
-            ("é $NOPE", 3, "the variable NOPE is not set"),
-            ("${B}", 1, "the variable B is not set"),
-            ("$AB", 1, "the variable AB is not set"),
+            ("é $NOPE", 3, "the variable NOPE is not set ($$ is a plain $)"),
+            ("${B}", 1, "the variable B is not set ($$ is a plain $)"),
+            ("$AB", 1, "the variable AB is not set ($$ is a plain $)"),
             ("a$", 2, form),
             ("$1", 1, form),
             ("a $ b", 3, form),

@@ -210,6 +210,20 @@ fn output_and_input() {
     assert!(output.all(|piece| piece.is_ok()), "the feed ends with the process");
 }
 
+#[test]
+fn logs_of_a_job_whose_output_goes_nowhere() {
+    let node = Real::new();
+    node.run("add_process quiet sleep 1000").says("ok\n");
+    node.run("add_process --redirect-output out loud sleep 1000").says("ok\n");
+    let told = "gafferctl: 'quiet' has neither redirect_output nor stdout_logfile: what it writes is not kept\n";
+    for (line, said) in [("logs quiet", told), ("logs loud", ""), ("logs", "")] {
+        let ran = node.run(line);
+        // The server of this test keeps no history, which it says.
+        let about = ran.err.lines().filter(|line| line.contains("is not kept")).map(|line| format!("{line}\n"));
+        assert_eq!(about.collect::<String>(), said, "{ran:?}");
+    }
+}
+
 /// What was told to end and has not is still waited for, by whoever asks later too.
 #[test]
 fn processes_on_the_way_out() {

@@ -169,7 +169,10 @@ fn check_says_what_would_run() {
     folder.write("c.ini", &ini("[job:a]\ncmd = true\nuid = no-such-user\n[job:b]\ncmd = echo $NO_SUCH_VARIABLE\n"));
     let (code, out, err) = run(&["--check", path]);
     assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.contains("no-such-user") && err.contains("NO_SUCH_VARIABLE"), "{err}");
+    let lines: Vec<&str> = err.lines().collect();
+    assert!(lines[0].starts_with(&format!("gafferd: {path}:3:2: job 'default.a': ")) && err.contains("no-such-user"));
+    let fault = "cmd: in '$NO_SUCH_VARIABLE': column 1: the variable NO_SUCH_VARIABLE is not set ($$ is a plain $)";
+    assert_eq!(lines[1..], [format!("{path}:6:2: job 'default.b': {fault}")], "{err}");
     // The same without --check: nothing of it is started.
     let (code, _, err) = run(&[path]);
     assert!(code == 1 && err.contains("no-such-user") && !err.contains("has started"), "{err}");

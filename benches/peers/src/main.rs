@@ -8,8 +8,14 @@
 //! Each client is a thread that sends a request when it has the last answer. Each server is a process of its own; they have
 //! their turns in each round, and the rates are medians. Beside the rates stands what a request costs a server in processor
 //! time, which says more where others use the machine. Ratios are to the better of the two others.
+//!
+//! With one connection there is never work for two: either the client waits, or the server. So both share one CPU there, and the rate
+//! is that of the work. Left to itself the system may put them on two, each of which sleeps at every turn; the rate is then that of
+//! waking a CPU, which in a virtual machine takes ten times as long as a request, and a server that is done *sooner* is asleep
+//! more often. That row is printed for the record.
 //! `... serve gaffer|hyper|tiny_http` serves one of them at a port it prints, for strace and perf.
 
+mod cpus;
 mod load;
 mod servers;
 
@@ -43,34 +49,42 @@ fn main() {
 }
 
 fn compare() {
-    let (job, running) = (servers::job(), Running::all());
-    println!("GET /jobs/default/x is {} bytes of JSON", job.len());
+    println!("GET /jobs/default/x is {} bytes of JSON", servers::job().len());
+    let all = cpus::allowed();
     for path in ["/ping", "/jobs/default/x"] {
-        for connections in [1, 32] {
-            let mut rates = vec![Vec::new(); running.len()];
-            let mut costs = vec![(0, Duration::ZERO); running.len()];
-            // The first round only warms up.
-            for round in 0..=ROUNDS {
-                for ((server, rates), costs) in running.iter().zip(&mut rates).zip(&mut costs) {
-                    let before = server.cpu_time();
-                    let (requests, rate) = load::run(server.address, path, connections);
-                    if round > 0 {
-                        rates.push(rate);
-                        *costs = (costs.0 + requests, costs.1 + (server.cpu_time() - before));
-                    }
-                }
-            }
-            let rates: Vec<f64> = rates.iter_mut().map(|rates| load::median(rates)).collect();
-            let costs: Vec<f64> = costs.iter().map(|(n, time)| time.as_secs_f64() * 1e6 / f64::from(*n)).collect();
-            print!("GET {path:<16} {connections:2} connections:");
-            for ((server, rate), cost) in running.iter().zip(&rates).zip(&costs) {
-                print!("  {} {rate:.0}/s {cost:.1} us", server.name);
-            }
-            let fastest = rates[1..].iter().copied().fold(0.0, f64::max);
-            let cheapest = costs[1..].iter().copied().fold(f64::INFINITY, f64::min);
-            println!("  ratio of rates {:.2}, of cost {:.2}", rates[0] / fastest, cheapest / costs[0]);
+        for (connections, on_one) in [(1, true), (1, false), (32, false)] {
+            cpus::use_only(&if on_one { cpus::first(&all) } else { all });
+            let place = if on_one { "one CPU" } else { "any CPU" };
+            print!("GET {path:<16} {connections:2} connections, {place}:");
+            row(path, connections);
         }
     }
+}
+
+/// What is started here stays on the CPUs that this may use now.
+fn row(path: &str, connections: usize) {
+    let running = Running::all();
+    let mut rates = vec![Vec::new(); running.len()];
+    let mut costs = vec![(0, Duration::ZERO); running.len()];
+    // The first round only warms up.
+    for round in 0..=ROUNDS {
+        for ((server, rates), costs) in running.iter().zip(&mut rates).zip(&mut costs) {
+            let before = server.cpu_time();
+            let (requests, rate) = load::run(server.address, path, connections);
+            if round > 0 {
+                rates.push(rate);
+                *costs = (costs.0 + requests, costs.1 + (server.cpu_time() - before));
+            }
+        }
+    }
+    let rates: Vec<f64> = rates.iter_mut().map(|rates| load::median(rates)).collect();
+    let costs: Vec<f64> = costs.iter().map(|(n, time)| time.as_secs_f64() * 1e6 / f64::from(*n)).collect();
+    for ((server, rate), cost) in running.iter().zip(&rates).zip(&costs) {
+        print!("  {} {rate:.0}/s {cost:.1} us", server.name);
+    }
+    let fastest = rates[1..].iter().copied().fold(0.0, f64::max);
+    let cheapest = costs[1..].iter().copied().fold(f64::INFINITY, f64::min);
+    println!("  ratio of rates {:.2}, of cost {:.2}", rates[0] / fastest, cheapest / costs[0]);
 }
 
 /// A server in a process of its own, which ends with this.

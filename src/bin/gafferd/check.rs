@@ -13,7 +13,13 @@ use crate::{access, lookup, plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
 pub(crate) fn faults(config: &GafferdConfig) -> Vec<Error> {
-    let jobs = config.jobs.iter().filter_map(|job| Supervisor::resolve(&job.config).err());
+    let jobs = config.jobs.iter().filter_map(|job| {
+        let fault = Supervisor::resolve(&job.config).err()?;
+        Some(match config.places.get(&job.config.name) {
+            Some(place) => fault.context(place),
+            None => fault,
+        })
+    });
     let logs = Supervisor::check_logs(config.jobs.iter().map(|job| &job.config)).err();
     let tls = config.endpoints.iter().filter_map(|endpoint| {
         Tls::load(&endpoint.ssl).err().map(|e| e.context(format_args!("endpoint {}", endpoint.name)))

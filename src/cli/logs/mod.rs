@@ -7,6 +7,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::names::{is_pattern, job_name, matches_name};
 use super::node::{Node, failure};
 use super::{Code, Command, Failure, Opt, complain};
@@ -147,6 +149,8 @@ fn reserve(tool: &str, server: &Server, query: &LogQuery, screen: &mut Screen) -
         if !statuses.iter().any(|status| status.name == name) {
             let hint = hint(name.short(), statuses.iter().map(|status| status.name.short()));
             complain(tool, format!("no job '{}' is loaded{hint}", name.short()));
+        } else if let Some(silent) = nothing_is_kept(server, name.as_str()) {
+            complain(tool, format!("'{}' {silent}", name.short()));
         }
     }
     for status in &statuses {
@@ -155,6 +159,14 @@ fn reserve(tool: &str, server: &Server, query: &LogQuery, screen: &mut Screen) -
         }
     }
     Ok(())
+}
+
+/// Why there will never be a line of this job. Who may not see its definition is not told.
+fn nothing_is_kept(server: &Server, job: &str) -> Option<&'static str> {
+    let config = server.job(job).ok()?.info().ok()?.config;
+    let has = |key: &str| !matches!(&config[key], Value::Null | Value::Bool(false));
+    let heard = ["redirect_output", "stdout_logfile", "stderr_logfile", "tty", "custom_streams"].into_iter().any(has);
+    (!heard).then_some("has neither redirect_output nor stdout_logfile: what it writes is not kept")
 }
 
 /// Sends what happens to these jobs, or to all.

@@ -276,6 +276,7 @@ impl Builder {
         config.endpoints = endpoints;
         config.jobs = self.jobs;
         config.jobs.sort_by_key(|job| job.priority.map_or((true, 0), |priority| (false, priority)));
+        config.places = self.job_at.iter().map(|(name, at)| (name.clone(), self.files.whole(at))).collect();
         config.files = self.paths;
         Ok(config)
     }

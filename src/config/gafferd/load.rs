@@ -92,7 +92,7 @@ impl Files {
         Error::new(ErrorKind::Invalid, format!("{}: {what}", self.whole(place)))
     }
 
-    fn whole(&self, place: &Place) -> String {
+    pub(super) fn whole(&self, place: &Place) -> String {
         let (line, column) = self.line_column(place);
         format!("{}:{line}:{column}", self.names[place.file])
     }

@@ -69,7 +69,7 @@ use serde_json::{Map, Value};
 
 use super::job::to_map;
 use super::{Address, Job, SharedKey, files, keys};
-use crate::process::UserRef;
+use crate::process::{JobName, UserRef};
 use crate::{Error, ErrorKind, Result};
 
 /// So many files may belong to one configuration.
@@ -140,6 +140,8 @@ pub struct GafferdConfig {
     pub lookup_ssl: Ssl,
     /// The jobs, in the order they are to start.
     pub jobs: Vec<Job>,
+    /// Where each of them stands, as `file:line:column`, for messages.
+    pub places: BTreeMap<JobName, String>,
     /// What stands in the sections of plugins.
     pub plugins: Vec<PluginSettings>,
     /// The files all this was read from.
@@ -463,6 +465,7 @@ impl Default for GafferdConfig {
             ssl: Ssl::default(),
             lookup_ssl: Ssl::default(),
             jobs: Vec::new(),
+            places: BTreeMap::new(),
             plugins: Vec::new(),
             files: Vec::new(),
         }

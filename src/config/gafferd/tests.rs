@@ -43,11 +43,13 @@ fn default() -> GafferdConfig {
 /// Both texts say `want`, and so does what is written of it.
 #[track_caller]
 fn both(ini: &str, json: &Value, want: &GafferdConfig) {
-    assert_eq!(&read(ini).expect(ini), want, "{ini}");
+    // Each has its jobs at places of its own.
+    let read = |text: &str| GafferdConfig { places: want.places.clone(), ..read(text).expect(text) };
+    assert_eq!(&read(ini), want, "{ini}");
     let json = json.to_string();
-    assert_eq!(&read(&json).expect(&json), want, "{json}");
+    assert_eq!(&read(&json), want, "{json}");
     let written = want.to_json().to_string();
-    assert_eq!(&read(&written).expect(&written), want, "{written}");
+    assert_eq!(&read(&written), want, "{written}");
 }
 
 #[track_caller]
@@ -644,11 +646,21 @@ fn loads_files_and_folders() {
 }
 
 #[test]
+fn jobs_have_places() {
+    let config = read("[process:a]\ncmd = x\n\n[process:s:b]\ncmd = x\n").expect("two jobs");
+    let places: Vec<_> = config.places.iter().map(|(name, place)| (name.as_str(), place.as_str())).collect();
+    assert_eq!(places, [("default.a", "g.ini:1:2"), ("s.b", "g.ini:4:2")]);
+}
+
+#[test]
 fn the_example_is_right() {
     let text = include_str!("../../../examples/gaffer.ini");
     let mut config = read(text).expect("the example");
     let written = config.to_json().to_string();
-    let again = read(&written).expect("the example as JSON");
+    let mut again = read(&written).expect("the example as JSON");
+    // Where they stand is where they stand there.
+    let places = [&mut config, &mut again].map(|config| std::mem::take(&mut config.places));
+    assert!(places[0].keys().eq(places[1].keys()) && places[1].values().all(|place| place.starts_with("g.ini:1:")));
     assert_eq!(again, config);
     config.files.clear();
     assert_eq!(config.jobs.len(), 5);
@@ -731,6 +743,8 @@ fn survives_anything_and_writes_back() {
         config.webhooks.hooks.sort_by(|a, b| a.event.cmp(&b.event));
         again.webhooks.hooks.sort_by(|a, b| a.event.cmp(&b.event));
         config.plugins.iter_mut().for_each(|plugin| plugin.settings.sort());
+        assert!(config.places.keys().eq(again.places.keys()), "seed {seed}: {text:?}");
+        config.places.clone_from(&again.places);
         assert_eq!(again, config, "seed {seed}: {text:?}");
     }
     assert!(good > 1000, "only {good} texts had a job");
