@@ -38,7 +38,7 @@
 
 mod password;
 mod permissions;
-mod secret;
+pub(crate) mod secret;
 mod shared;
 mod state;
 mod store;

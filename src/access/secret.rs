@@ -7,7 +7,7 @@ use std::io::Read;
 use crate::{Error, Result};
 
 /// Bytes from the system's generator.
-pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     let mut read = || File::open("/dev/urandom")?.read_exact(&mut bytes);
     read().map_err(|e| Error::io("random bytes from /dev/urandom", e))?;

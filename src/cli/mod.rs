@@ -36,6 +36,8 @@ mod prompt;
 mod secret;
 pub mod table;
 #[cfg(all(feature = "client", feature = "config"))]
+mod trust;
+#[cfg(all(feature = "client", feature = "config"))]
 pub mod wait;
 
 pub use code::{Code, Failure};
@@ -47,3 +49,5 @@ pub use output::{complain, main, print};
 pub use program::Program;
 pub use prompt::confirm;
 pub use secret::{ask, ask_secretly};
+#[cfg(all(feature = "client", feature = "config"))]
+pub use trust::TrustedNodes;

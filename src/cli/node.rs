@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Code, ColorChoice, Command, Failure, Opt, print};
+use super::trust::is_here;
+use super::{Code, ColorChoice, Command, Failure, Opt, TrustedNodes, print};
 use crate::client::{DEFAULT_ENDPOINT, LookupServer, Server};
 use crate::config::{ClientConfig, KnownNode};
 #[cfg(feature = "tls")]
@@ -30,6 +31,8 @@ pub struct Node {
     pub json: bool,
     /// `--color`.
     pub color: ColorChoice,
+    /// The key of the option and of the environment is not for this node.
+    withholds: bool,
 }
 
 /// How long an answer may take where nobody says otherwise.
@@ -129,6 +132,42 @@ impl Node {
         this.at(origin)
     }
 
+    /// The node at an address that a lookup server has named, which is not asked anything yet, and whether the key was withheld from it: whoever runs a
+    /// lookup server, or registers there, could name himself. The key of the option, and of `GAFFER_API_KEY`, goes to
+    ///
+    /// - what is on this machine: a unix socket, or a loopback address;
+    /// - `https` whose certificate one of the authorities has signed that `--cacert` names, or `cacert` of `[node "ADDRESS"]`; the system's have signed those
+    ///   of strangers, too;
+    /// - nodes that have a section `[node "ADDRESS"]` in the [configuration](ClientConfig::of_user);
+    /// - `trusted` ones.
+    ///
+    /// # Errors
+    ///
+    /// As for [`server`](Self::server).
+    pub fn named(&self, origin: &str, trusted: &[TrustedNodes]) -> Result<(Server, bool), Failure> {
+        self.named_with(origin, trusted, |name| std::env::var_os(name))
+    }
+
+    fn named_with(
+        &self,
+        origin: &str,
+        trusted: &[TrustedNodes],
+        var: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<(Server, bool), Failure> {
+        let mut node = self.clone().found(origin);
+        let address = Server::new(origin).map_err(|error| Failure::usage(error.to_string()))?.address();
+        let config = ClientConfig::of_user(&var)?;
+        let entry = known(&config, &address)?;
+        #[cfg(feature = "tls")]
+        let is_ours = address.starts_with("https://") && node.files(entry).cacert.is_some();
+        #[cfg(not(feature = "tls"))]
+        let is_ours = false;
+        let may = is_ours || entry.is_some() || is_here(&address) || trusted.iter().any(|nodes| nodes.has(&address));
+        node.withholds = !may;
+        let has_key = node.api_key.is_some() || text(&var, "GAFFER_API_KEY")?.is_some();
+        Ok((node.server_with(None, var)?, has_key && !may))
+    }
+
     /// A lookup server, which is not asked anything yet, with this key, that of `GAFFER_LOOKUP_KEY`, or that of `[node "ADDRESS"]` in the
     /// [configuration](ClientConfig::of_user); likewise the files of TLS.
     ///
@@ -201,10 +240,10 @@ impl Node {
         let server = Server::new(&address)
             .map_err(|error| Failure::usage(error.to_string()))?
             .timeout(self.timeout.unwrap_or(TIMEOUT));
-        let key = match (&self.api_key, text("GAFFER_API_KEY")?) {
-            (Some(key), _) => Some(key.clone()),
-            (None, Some(key)) => Some(key),
-            (None, None) => known(&config, &server.address())?.and_then(|node| node.key.clone()),
+        let given = (self.api_key.clone(), text("GAFFER_API_KEY")?);
+        let key = match given {
+            (Some(key), _) | (None, Some(key)) if !self.withholds => Some(key),
+            _ => known(&config, &server.address())?.and_then(|node| node.key.clone()),
         };
         #[cfg(feature = "tls")]
         let server = self.secured(server, &config)?;
@@ -389,6 +428,43 @@ mod tests {
         let var = |name: &str| (name == "GAFFER_LOOKUP_KEY").then(|| OsString::from("k"));
         let shown = |key| format!("{:?}", parse("").lookup_with("h:1", key, var).expect("an address"));
         assert!(shown(None).contains("\"k\"") && shown(Some("mine")).contains("\"mine\""));
+    }
+
+    /// A lookup server names whom it likes.
+    #[test]
+    fn who_is_shown_the_key() {
+        let folder = std::env::temp_dir().join(format!("gaffer-cli-named-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("gaffer.ini");
+        std::fs::write(&file, "[node \"http://10.0.0.9:5000\"]\n[node \"http://10.0.0.8:5000\"]\nkey = its-own\n")
+            .expect("a file");
+        let var = |name: &str| (name == "GAFFER_CONFIG").then(|| Path::new(&file).into());
+        let trusted: TrustedNodes = "10.0.7.*".parse().expect("a pattern");
+        let trusted = std::slice::from_ref(&trusted);
+        for (line, origin, key, withheld) in [
+            ("--api-key k", "http://10.0.0.7:5000", None, true),
+            ("--api-key k", "http://127.0.0.1:5000", Some("k"), false),
+            ("--api-key k", "unix:/run/g.sock", Some("k"), false),
+            ("--api-key k", "http://10.0.7.1:5000", Some("k"), false),
+            ("--api-key k", "http://10.0.0.9:5000", Some("k"), false),
+            ("--api-key k", "http://10.0.0.8:5000", Some("k"), false),
+            ("", "http://10.0.0.8:5000", Some("its-own"), false),
+            ("", "http://10.0.0.7:5000", None, false),
+        ] {
+            let (server, is_withheld) = parse(line).named_with(origin, trusted, var).expect(origin);
+            assert_eq!((server.key(), is_withheld), (key, withheld), "{line} {origin}");
+        }
+        let environment = |name: &str| (name == "GAFFER_API_KEY").then(|| "k".into());
+        let (server, withheld) = parse("").named_with("http://10.0.0.7:5000", trusted, environment).expect("a node");
+        assert_eq!((server.key(), withheld), (None, true));
+        #[cfg(feature = "tls")]
+        {
+            // Anybody's certificate is signed by some authority of the system.
+            let (server, withheld) =
+                parse("--api-key k").named_with("https://evil.net", &[], |_| None).expect("a node");
+            assert_eq!((server.key(), withheld), (None, true));
+        }
+        std::fs::remove_dir_all(&folder).expect("it is ours");
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub struct LookupdConfig {
     pub registry: Option<String>,
     /// How long etcd keeps what a lookup server that died has left: 2 to 3600 whole seconds. Default: 15 s.
     pub registry_ttl: Duration,
+    /// The user whom etcd knows, and the [file](super::load_password) with the password, which is read at the start. Only with a registry in etcd.
+    /// Default: none.
+    pub registry_user: Option<String>,
+    /// See [`registry_user`](field@Self::registry_user).
+    pub registry_password_file: Option<PathBuf>,
     /// `etcd_cert`, `etcd_key` and `etcd_cacert`: the certificate to show to etcd, and the authorities to believe. Only for `etcds://`.
     pub etcd: Ssl,
     /// Further names of this host that requests may name. Default: none.
@@ -77,6 +82,8 @@ impl Default for LookupdConfig {
             ping_interval: Duration::from_secs(15),
             registry: None,
             registry_ttl: Duration::from_secs(15),
+            registry_user: None,
+            registry_password_file: None,
             etcd: Ssl::default(),
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),
@@ -112,6 +119,9 @@ static KEYS: &[Key<LookupdConfig>] = table! {
     "ping_interval": |c, _, v| v.some_seconds().map(|t| c.ping_interval = t), |c| Some(seconds(c.ping_interval));
     "registry": |c, _, v| v.optional().map(|url| c.registry = url.filter(|url| *url != "memory").map(str::to_owned)), |c| c.registry.clone().map(Into::into);
     "registry_ttl": |c, _, v| v.some_seconds().map(|t| c.registry_ttl = t), |c| Some(seconds(c.registry_ttl));
+    "registry_user": |c, _, v| v.optional().map(|user| c.registry_user = user.map(str::to_owned)), |c| c.registry_user.clone().map(Into::into);
+    "registry_password_file": |c, _, v| path(v).map(|file| c.registry_password_file = file),
+        |c| path_json(c.registry_password_file.as_ref());
     "etcd_cacert": |c, _, v| path(v).map(|file| c.etcd.cacert = file), |c| path_json(c.etcd.cacert.as_ref());
     "etcd_cert": |c, _, v| path(v).map(|file| c.etcd.certfile = file), |c| path_json(c.etcd.certfile.as_ref());
     "etcd_key": |c, _, v| path(v).map(|file| c.etcd.keyfile = file), |c| path_json(c.etcd.keyfile.as_ref());
@@ -225,6 +235,11 @@ impl LookupdConfig {
         if self.registry.is_none() && self.registry_ttl != Self::default().registry_ttl {
             return invalid("registry_ttl is for a registry at etcd://…");
         }
+        match (&self.registry, &self.registry_user, &self.registry_password_file) {
+            (_, None, None) | (Some(_), Some(_), Some(_)) => {}
+            (None, ..) => return invalid("registry_user and registry_password_file are for a registry at etcd://…"),
+            (Some(_), ..) => return invalid("registry_user and registry_password_file need each other"),
+        }
         if !(2..=3600).contains(&self.registry_ttl.as_secs()) || self.registry_ttl.subsec_nanos() > 0 {
             return invalid("registry_ttl: expected 2 to 3600 whole seconds");
         }
@@ -257,7 +272,8 @@ mod tests {
         let text = "[lookupd]\nbind = 127.0.0.1:${PORT} unix:%(here)s/l.sock\nbacklog = 5\ncertfile = c\nkeyfile = k\n\
                     cacert = a\nkey_file = n\nread_key_file = r\nping_interval = 2.5\nallow_hosts = h\n\
                     allow_origins = *\ndaemonize = yes\npidfile = p\nerror_log = e\nlog_level = error\n\
-                    log_format = json\nanonymous_read = no\nregistry = etcds://e\nregistry_ttl = 20\netcd_cacert = ea\n\
+                    log_format = json\nanonymous_read = no\nregistry = etcds://e\nregistry_ttl = 20\nregistry_user = u\n\
+                    registry_password_file = pw\netcd_cacert = ea\n\
                     etcd_cert = ec\netcd_key = ek\n";
         let config = read(text).expect("all of them");
         config.check().expect("they fit");
@@ -265,7 +281,8 @@ mod tests {
             "bind": ["127.0.0.1:7", "unix:/f/l.sock"], "backlog": 5, "certfile": "c", "keyfile": "k", "cacert": "a",
             "key_file": "n", "read_key_file": "r", "ping_interval": 2.5, "allow_hosts": ["h"], "allow_origins": ["*"],
             "daemonize": true, "pidfile": "p", "error_log": "e", "log_level": "error", "log_format": "json",
-            "registry": "etcds://e", "registry_ttl": 20, "etcd_cacert": "ea", "etcd_cert": "ec", "etcd_key": "ek",
+            "registry": "etcds://e", "registry_ttl": 20, "registry_user": "u", "registry_password_file": "pw",
+            "etcd_cacert": "ea", "etcd_cert": "ec", "etcd_key": "ek",
         });
         assert_eq!(config.to_json(), want);
         for key in KEYS {
@@ -301,6 +318,9 @@ mod tests {
             ("registry = memory\netcd_cert = c\n", "are for a registry at etcds://"),
             ("registry = etcd://a\netcd_cacert = c\n", "are for a registry at etcds://"),
             ("registry_ttl = 20\n", "is for a registry at etcd://"),
+            ("registry_user = u\nregistry_password_file = f\n", "are for a registry at etcd://"),
+            ("registry = etcd://a\nregistry_user = u\n", "need each other"),
+            ("registry = etcd://a\nregistry_password_file = f\n", "need each other"),
             ("registry = etcd://a\nregistry_ttl = 2.5\n", "expected 2 to 3600 whole seconds"),
             ("registry = etcd://a\nregistry_ttl = 1\n", "expected 2 to 3600 whole seconds"),
             ("key_file = n\nread_key_file = r\nanonymous_read = yes\n", "exclude each other"),

@@ -66,7 +66,7 @@ pub use plan::Plan;
 #[cfg(feature = "procfile")]
 pub use procfile::{Entry, Procfile};
 #[cfg(feature = "config")]
-pub use shared::{MAX_KEY, MAX_KEYS, MIN_KEY, SharedKey, load_keys};
+pub use shared::{MAX_KEY, MAX_KEYS, MAX_PASSWORD, MIN_KEY, SharedKey, load_keys, load_password};
 
 use crate::{Error, ErrorKind};
 

@@ -17,6 +17,9 @@ pub const MAX_KEY: usize = 256;
 /// So many keys may be in a file.
 pub const MAX_KEYS: usize = 64;
 
+/// The longest password.
+pub const MAX_PASSWORD: usize = 1024;
+
 /// The largest file.
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -28,22 +31,53 @@ const MAX_BYTES: u64 = 64 << 10;
 /// The file cannot be read, others than its owner and its group may read it, or it is not as it must be. No message has a key in it.
 pub fn load_keys(path: impl AsRef<Path>) -> Result<Vec<SharedKey>> {
     fn inner(path: &Path) -> Result<Vec<SharedKey>> {
-        let cannot = |e| Error::io(format!("cannot read the keys in '{}'", path.display()), e);
-        let invalid = |what: &str| Error::new(ErrorKind::Invalid, format!("the keys in '{}': {what}", path.display()));
-        let file = File::open(path).map_err(cannot)?;
-        let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o777;
-        if mode & 0o027 != 0 {
-            let what = format!("others may read or change them (mode {mode:04o}); set its mode to 0600, or 0640");
-            return Err(invalid(&what));
-        }
-        let mut text = String::new();
-        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
-        if text.len() as u64 > MAX_BYTES {
-            return Err(invalid(&format!("the file has more than {MAX_BYTES} bytes")));
-        }
-        parse(&text).map_err(|what| invalid(&what))
+        let text = secret("the keys", path)?;
+        parse(&text).map_err(|what| invalid("the keys", path, &what))
     }
     inner(path.as_ref())
+}
+
+/// The password in a file: its first line, of 1 to [`MAX_PASSWORD`] bytes. There is no other line.
+///
+/// # Errors
+///
+/// As for [`load_keys`]. No message has the password in it.
+pub fn load_password(path: impl AsRef<Path>) -> Result<String> {
+    fn inner(path: &Path) -> Result<String> {
+        let text = secret("the password", path)?;
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let why = if line.contains(['\n', '\r', '\0']) {
+            "expected one line".to_owned()
+        } else if line.is_empty() || line.len() > MAX_PASSWORD {
+            format!("expected 1 to {MAX_PASSWORD} bytes, found {}", line.len())
+        } else {
+            return Ok(line.to_owned());
+        };
+        Err(invalid("the password", path, &why))
+    }
+    inner(path.as_ref())
+}
+
+fn invalid(what: &str, path: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::Invalid, format!("{what} in '{}': {why}", path.display()))
+}
+
+/// The text of a file that nobody but its owner and its group may read.
+fn secret(what: &str, path: &Path) -> Result<String> {
+    let cannot = |e| Error::io(format!("cannot read {what} in '{}'", path.display()), e);
+    let file = File::open(path).map_err(cannot)?;
+    let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o777;
+    if mode & 0o027 != 0 {
+        let why = format!("others may read or change it (mode {mode:04o}); set its mode to 0600, or 0640");
+        return Err(invalid(what, path, &why));
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(invalid(what, path, &format!("the file has more than {MAX_BYTES} bytes")));
+    }
+    Ok(text)
 }
 
 /// A key that several share. It is not shown by `Debug`.
@@ -138,6 +172,23 @@ mod tests {
                 assert!(e.to_string().contains("set its mode to 0600") && !e.to_string().contains("0123456"), "{e}");
             }
         }
+        for (text, want) in [
+            ("p\u{e4}ss word\r\n", Ok("p\u{e4}ss word")),
+            ("x", Ok("x")),
+            ("\n", Err("expected 1 to 1024 bytes, found 0")),
+            ("tomato\nagain\n", Err("expected one line")),
+        ] {
+            fs::write(&path, text).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+            match (load_password(&path), want) {
+                (Ok(password), want) => assert_eq!(Ok(&*password), want),
+                (Err(e), Err(why)) => assert!(e.to_string().ends_with(why), "{e}"),
+                (Err(e), Ok(_)) => panic!("{e}"),
+            }
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a mode");
+        let e = load_password(&path).expect_err("everybody may read it").to_string();
+        assert!(e.contains("set its mode to 0600") && !e.contains("tomato"), "{e}");
         fs::remove_file(&path).expect("it is ours");
         assert_eq!(load_keys(&path).expect_err("gone").kind(), ErrorKind::NotFound);
     }

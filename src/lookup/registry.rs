@@ -2,6 +2,9 @@
 //!
 //! A node may be registered more than once: by its connection to this server, and by those to others with which this one shares what it knows.
 //! All that have the same name and origin are one node, which has what any of them says; events tell what changes for that node.
+//!
+//! A node that comes back before its old connection was missed, and shows the same [`Instance`] as that, takes its place at once. The old registration
+//! stays without its connection until the node has said all it has, so that events tell the difference alone.
 
 mod change;
 mod listed;
@@ -12,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::process::{JobName, Pid};
-use crate::proto::lookup::{Event, NodeInfo, Refused, What};
+use crate::proto::lookup::{Event, Instance, NodeInfo, Refused, What};
 
 pub(crate) use change::{Change, Fact, Gone};
-pub use listed::Source;
+pub use listed::{Source, Totals};
 #[cfg(feature = "etcd")]
 pub(crate) use shared::Registration;
 
@@ -102,6 +105,12 @@ struct Node {
     seen: Option<Instant>,
     jobs: BTreeMap<JobName, BTreeSet<Pid>>,
     processes: usize,
+    /// What whoever takes its place must show.
+    instance: Option<Instance>,
+    /// The registration whose place it has taken, until it has said all it has. There is one at most: the last that was whole.
+    before: Option<NodeId>,
+    /// Another one has its place: it has no connection any more, and says what it said.
+    replaced: bool,
 }
 
 impl Registry {
@@ -134,7 +143,9 @@ impl Registry {
     fn insert(&mut self, info: Option<NodeInfo>, seen: Option<Instant>) -> NodeId {
         self.last += 1;
         let id = NodeId(self.last);
-        self.nodes.insert(id, Node { info, seen, jobs: BTreeMap::new(), processes: 0 });
+        let (instance, before) = (None, None);
+        let node = Node { info, seen, jobs: BTreeMap::new(), processes: 0, instance, before, replaced: false };
+        self.nodes.insert(id, node);
         id
     }
 
@@ -152,9 +163,16 @@ impl Registry {
 
     /// A connection has ended, or its node is given up, here or at the server it is connected to.
     pub fn disconnect(&mut self, id: NodeId, events: &mut Vec<Event>) {
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.replaced) else { return };
+        let before = node.before.take();
+        [Some(id), before].into_iter().flatten().for_each(|id| self.remove(id, events));
+    }
+
+    /// A registration is no more.
+    fn remove(&mut self, id: NodeId, events: &mut Vec<Event>) {
         self.note(id, || Change::Remove(id, Gone::Node));
-        let Some(Node { info, seen, jobs, .. }) = self.nodes.remove(&id) else { return };
-        self.connected -= usize::from(seen.is_some());
+        let Some(Node { info, seen, jobs, replaced, .. }) = self.nodes.remove(&id) else { return };
+        self.connected -= usize::from(seen.is_some() && !replaced);
         let Some(info) = info else { return };
         let others = self.leave(id, &info);
         let is_last = others.is_empty();
@@ -177,7 +195,8 @@ impl Registry {
     /// [miss](MISSED_PINGS) pings after its last message. `None` if it is gone.
     #[must_use]
     pub fn deadline(&self, id: NodeId) -> Option<Instant> {
-        Some(self.nodes.get(&id)?.seen? + self.limits.ping_interval * MISSED_PINGS)
+        let node = self.nodes.get(&id).filter(|node| !node.replaced)?;
+        Some(node.seen? + self.limits.ping_interval * MISSED_PINGS)
     }
 
     /// A node says who it is. A node of the same name and origin that has missed a ping gives way: it has come back, and its old connection
@@ -193,6 +212,24 @@ impl Registry {
         now: Instant,
         events: &mut Vec<Event>,
     ) -> Result<(), Refused> {
+        self.claim(id, info, None, now, events).map(drop)
+    }
+
+    /// The same of a node that shows its instance, if it has one. If the node of this name and origin has shown the same one, this is its new
+    /// connection and takes its place, however alive the old one seems; what it said counts until the new one has [said](Self::settle) all it has.
+    /// Returns the connection whose place was taken, which is good for nothing any more.
+    ///
+    /// # Errors
+    ///
+    /// As for [`identify`](Self::identify).
+    pub fn claim(
+        &mut self,
+        id: NodeId,
+        info: NodeInfo,
+        instance: Option<Instance>,
+        now: Instant,
+        events: &mut Vec<Event>,
+    ) -> Result<Option<NodeId>, Refused> {
         match self.nodes.get(&id) {
             None => return Err(need_identify()),
             Some(Node { info: Some(_), .. }) => {
@@ -207,17 +244,47 @@ impl Registry {
             }
         }
         let same = self.same.get(&identity(&info)).into_iter().flatten();
-        let here = same.filter_map(|id| Some((*id, self.nodes.get(id)?.seen?))).next();
-        if let Some((old, seen)) = here {
+        let mut here = same.filter_map(|id| Some((*id, self.nodes.get(id).filter(|node| !node.replaced)?)));
+        let old = here.find_map(|(id, node)| Some((id, node.seen?, node.instance)));
+        if let Some((old, seen, shown)) = old {
             let is_late = now.saturating_duration_since(seen) > self.limits.ping_interval.mul_f64(1.5);
-            if !is_late {
+            if instance.is_some() && instance == shown {
+                self.succeed(id, old, events);
+            } else if is_late {
+                self.disconnect(old, events);
+            } else {
                 let what = format!("a node '{}' at {} is registered already", info.name, info.origin);
                 return Err(Refused::new(409, what));
             }
-            self.disconnect(old, events);
         }
         self.enter(id, info, events);
-        Ok(())
+        self.nodes.get_mut(&id).expect("who enters was inserted").instance = instance;
+        Ok(old.map(|(old, ..)| old))
+    }
+
+    /// A connection takes the place of an old one of its node.
+    fn succeed(&mut self, id: NodeId, old: NodeId, events: &mut Vec<Event>) {
+        let node = self.nodes.get_mut(&old).expect("it was found");
+        let before = match node.before.take() {
+            // The old one was not whole itself.
+            Some(whole) => {
+                self.remove(old, events);
+                whole
+            }
+            None => {
+                node.replaced = true;
+                self.connected -= 1;
+                old
+            }
+        };
+        self.nodes.get_mut(&id).expect("it asks").before = Some(before);
+    }
+
+    /// A node has said all it has: what only the connection said whose place it has taken is gone.
+    pub fn settle(&mut self, id: NodeId, events: &mut Vec<Event>) {
+        if let Some(before) = self.nodes.get_mut(&id).and_then(|node| node.before.take()) {
+            self.remove(before, events);
+        }
     }
 
     /// A node has a job.
@@ -305,7 +372,7 @@ impl Registry {
     }
 
     fn identified(&mut self, id: NodeId) -> Result<(&mut Node, NodeInfo), Refused> {
-        let node = self.nodes.get_mut(&id).ok_or_else(need_identify)?;
+        let node = self.nodes.get_mut(&id).filter(|node| !node.replaced).ok_or_else(need_identify)?;
         let info = node.info.clone().ok_or_else(need_identify)?;
         Ok((node, info))
     }

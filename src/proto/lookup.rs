@@ -11,6 +11,8 @@
 //! {"ok":true,"msgid":3}                                                                    ◀─
 //! ```
 //!
+//! A node may add `"instance"` to its first message, 32 hexadecimal digits that only it knows: see [`Instance`]. Servers that do not know it pass it over.
+//!
 //! A message that cannot be done gets `{"errno":404,"reason":"…","msgid":…}`, and the connection goes on. Messages need no answer before the
 //! next one; answers come in order.
 //!
@@ -25,6 +27,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::{Map, Value, json};
 
@@ -33,6 +36,39 @@ pub const VERSION: &str = "0.1";
 
 /// The longest message that either side takes, in bytes; a websocket with a longer one is closed with 1009.
 pub const MAX_MESSAGE: usize = 64 << 10;
+
+/// 128 random bits by which a node that comes back is known to be the same: whoever shows them takes the place of the connection that showed them
+/// before. So they are for one server alone, and no server tells them to anybody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Instance(u128);
+
+impl Instance {
+    /// These bits, which nobody must be able to guess.
+    #[must_use]
+    pub const fn new(bits: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bits))
+    }
+
+    /// Reads 32 hexadecimal digits.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        // One comparison of numbers takes as long whatever differs.
+        let is_number = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_number.then(|| u128::from_str_radix(text, 16).ok().map(Self)).flatten()
+    }
+
+    /// As it is sent.
+    fn to_hex(self) -> String {
+        format!("{:032x}", self.0)
+    }
+}
+
+/// Nothing of the bits.
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an instance")
+    }
+}
 
 /// What a node asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +82,11 @@ pub enum Request {
         origin: String,
         /// The version of the protocol it speaks.
         version: String,
+        /// By what it is known when it comes back. Without one, it waits until its old connection was missed.
+        instance: Option<Instance>,
     },
-    /// It is alive.
+    /// It is alive. The first one after [`Identify`](Self::Identify) says that the node has told all it has, too: what it had told by a connection
+    /// whose place this one has taken, and has not told again, is gone.
     Ping,
     /// It has this job.
     RegisterJob {
@@ -102,7 +141,13 @@ impl Message {
         let text = |key: &str| value[key].as_str().map(str::to_owned).ok_or_else(invalid);
         let pid = || value["pid"].as_u64().ok_or_else(invalid);
         let request = match kind {
-            "IDENTIFY" => Request::Identify { name: text("name")?, origin: text("origin")?, version: text("version")? },
+            "IDENTIFY" => {
+                let instance = match &value["instance"] {
+                    Value::Null => None,
+                    given => Some(given.as_str().and_then(Instance::read).ok_or_else(invalid)?),
+                };
+                Request::Identify { name: text("name")?, origin: text("origin")?, version: text("version")?, instance }
+            }
             "PING" => Request::Ping,
             "REGISTER_JOB" => Request::RegisterJob { job: text("job_name")? },
             "UNREGISTER_JOB" => Request::UnregisterJob { job: text("job_name")? },
@@ -117,8 +162,12 @@ impl Message {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut value = match &self.request {
-            Request::Identify { name, origin, version } => {
-                json!({"type": "IDENTIFY", "name": name, "origin": origin, "version": version})
+            Request::Identify { name, origin, version, instance } => {
+                let mut message = json!({"type": "IDENTIFY", "name": name, "origin": origin, "version": version});
+                if let Some(instance) = instance {
+                    message["instance"] = instance.to_hex().into();
+                }
+                message
             }
             Request::Ping => json!({"type": "PING"}),
             Request::RegisterJob { job } => json!({"type": "REGISTER_JOB", "job_name": job}),
@@ -305,8 +354,16 @@ mod tests {
     #[test]
     fn messages_are_what_they_were() {
         let job = || "s.j".to_owned();
+        let identify = |instance| Request::Identify {
+            name: "n".into(),
+            origin: "http://n:1".into(),
+            version: VERSION.into(),
+            instance,
+        };
         for request in [
-            Request::Identify { name: "n".into(), origin: "http://n:1".into(), version: VERSION.into() },
+            identify(None),
+            identify(Some(Instance::new([0; 16]))),
+            identify(Some(Instance::new(*b"\xffabcdefghijklmn\x01"))),
             Request::Ping,
             Request::RegisterJob { job: job() },
             Request::UnregisterJob { job: job() },
@@ -346,6 +403,16 @@ mod tests {
             (r#"{"msgid":1,"type":3}"#, "invalid_message", json!(1)),
             (r#"{"msgid":1,"type":"PONG"}"#, "invalid_message_type", Value::Null),
             (r#"{"msgid":1,"type":"IDENTIFY","name":"a","origin":"b"}"#, "invalid_message", json!(1)),
+            (
+                r#"{"msgid":1,"type":"IDENTIFY","name":"a","origin":"b","version":"c","instance":7}"#,
+                "invalid_message",
+                json!(1),
+            ),
+            (
+                r#"{"msgid":1,"type":"IDENTIFY","name":"a","origin":"b","version":"c","instance":"+1234567890123456789012345678901"}"#,
+                "invalid_message",
+                json!(1),
+            ),
             (r#"{"msgid":1,"type":"REGISTER_JOB"}"#, "invalid_message", json!(1)),
             (r#"{"msgid":1,"type":"REGISTER_PROCESS","job_name":"a","pid":-1}"#, "invalid_message", json!(1)),
             (r#"{"msgid":1,"type":"REGISTER_PROCESS","job_name":"a","pid":"1"}"#, "invalid_message", json!(1)),

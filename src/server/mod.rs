@@ -65,6 +65,7 @@ mod listen;
 mod lock;
 mod logs;
 pub mod metrics;
+pub(crate) mod openmetrics;
 mod redact;
 mod revoked;
 mod route;

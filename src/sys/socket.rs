@@ -44,6 +44,24 @@ pub(crate) fn set_backlog(listener: BorrowedFd<'_>, backlog: i32) -> io::Result<
     cvt(unsafe { libc::listen(listener.as_raw_fd(), backlog) }).map(drop)
 }
 
+/// Has the closing of a TCP connection forget what was not sent, instead of sending it for minutes to come: the other side is told once, and where
+/// that does not arrive, not at all (socket(7), `SO_LINGER`).
+#[cfg(feature = "lookup")]
+pub(crate) fn abort_on_close(stream: &std::net::TcpStream) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the descriptor is open, and the kernel reads as many bytes of `linger` as it has.
+    let done = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        )
+    };
+    cvt(done).map(drop)
+}
+
 /// Begins to connect to a TCP address. The socket does not block: it is writable once the connection stands or has failed.
 #[cfg(feature = "lookup")]
 pub(crate) fn connect_tcp(address: std::net::SocketAddr) -> io::Result<std::net::TcpStream> {

@@ -143,8 +143,14 @@ impl Cluster {
     }
 
     fn try_ask(&self, at: usize, path: &str, body: &Value) -> Option<Value> {
+        self.try_ask_as(at, "", path, body)
+    }
+
+    fn try_ask_as(&self, at: usize, token: &str, path: &str, body: &Value) -> Option<Value> {
         let url = format!("http://127.0.0.1:{}/v3/{path}", self.members[at].client);
-        let mut answer = self.agent.post(url).send(body.to_string()).ok().filter(|answer| answer.status() == 200)?;
+        let request = self.agent.post(url);
+        let request = if token.is_empty() { request } else { request.header("Authorization", token) };
+        let mut answer = request.send(body.to_string()).ok().filter(|answer| answer.status() == 200)?;
         serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
     }
 
@@ -152,6 +158,27 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn ask(&self, path: &str, body: &Value) -> Value {
         eventually(path, || (0..self.members.len()).find_map(|at| self.try_ask(at, path, body)))
+    }
+
+    /// From now on it asks who comes: `root` may do everything, and `lookup` what a lookup server needs. Both have this password. Returns a token of `root`.
+    pub(crate) fn protect(&self, password: &str) -> String {
+        for (user, role) in [("root", "root"), ("lookup", "lookup")] {
+            self.ask("auth/role/add", &json!({"name": role}));
+            self.ask("auth/user/add", &json!({"name": user, "password": password}));
+            self.ask("auth/user/grant", &json!({"user": user, "role": role}));
+        }
+        let (key, end) = (STANDARD.encode("/test/"), STANDARD.encode("/test0"));
+        let may = json!({"permType": "READWRITE", "key": key, "range_end": end});
+        self.ask("auth/role/grant", &json!({"name": "lookup", "perm": may}));
+        self.ask("auth/enable", &json!({}));
+        let root = self.ask("auth/authenticate", &json!({"name": "root", "password": password}));
+        root["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Who has logged in has to do so again.
+    pub(crate) fn forget_logins(&self, root: &str, password: &str) {
+        let body = json!({"name": "lookup", "password": password});
+        eventually("a password", || self.try_ask_as(0, root, "auth/user/changepw", &body));
     }
 
     /// All keys of the registry.

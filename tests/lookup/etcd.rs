@@ -42,13 +42,17 @@ fn web(server: &LookupServer) -> Option<BTreeMap<String, usize>> {
 
 /// Answers over a unix socket, as they are.
 fn get(folder: &Folder, name: &str, path: &str) -> Value {
+    serde_json::from_str(&text(folder, name, path)).expect("JSON")
+}
+
+fn text(folder: &Folder, name: &str, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::os::unix::net::UnixStream::connect(folder.path(name)).expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it takes it");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
-    serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a content")).expect("JSON")
+    answer.split_once("\r\n\r\n").expect("a content").1.to_owned()
 }
 
 /// What the server tells from now on.
@@ -218,6 +222,14 @@ fn away_and_back() {
     let health = get(&folder, "b", "/healthz");
     assert_eq!((&health["registry"]["kind"], &health["registry"]["follows"]), (&json!("etcd"), &json!(true)));
     assert_eq!((&health["stale"], &health["registry"]["registrations"]), (&Value::Null, &json!(1)));
+    let page = text(&folder, "b", "/metrics");
+    for line in ["follows 1", "writes 1", "queued 0", "registrations 1", "rounds_total 1"] {
+        assert!(page.contains(&format!("\ngaffer_lookup_registry_{line}\n")), "{line}: {page}");
+    }
+    assert!(
+        page.contains("\ngaffer_lookup_nodes 1\n") && page.contains("\ngaffer_lookup_node_connections 0\n"),
+        "{page}"
+    );
     let keys = cluster.keys();
     assert_eq!(keys.len(), 4, "{keys:?}");
     assert!(keys[1].starts_with("/test/1/nodes/") && keys[1].ends_with("/jobs/shop.web"), "{keys:?}");
@@ -237,6 +249,9 @@ fn away_and_back() {
         }
     }
     assert_eq!(web(&at_b), Some(whole.clone()));
+    let page = text(&folder, "b", "/metrics");
+    assert!(page.contains("\ngaffer_lookup_registry_follows 0\n"), "{page}");
+    assert!(!page.contains("\ngaffer_lookup_registry_errors_total 0\n"), "{page}");
     // One that starts now knows what nodes tell it, and says so.
     let socket = format!("unix:{}", folder.text("c"));
     let mut c = Daemon::lookupd(&["--bind", &socket, "--registry", &url]);
@@ -398,6 +413,70 @@ fn thousands_of_jobs() {
     drop(node);
     eventually("the end of it", || at_b.nodes().ok()?.is_empty().then_some(()));
     assert_eq!(at_b.jobs().expect("an answer"), []);
+}
+
+/// Where etcd asks who comes.
+#[test]
+fn a_user_of_etcd() {
+    use std::os::unix::fs::PermissionsExt;
+    const PASSWORD: &str = "tom\u{e4}to soup";
+    let Some(cluster) = Cluster::start(1) else { return };
+    let (folder, url) = (Folder::new(), cluster.url());
+    let root = cluster.protect(PASSWORD);
+    let file = |name: &str, mode: u32, text: &str| {
+        let path = folder.write_text(name, text);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        path
+    };
+    let (good, bad) = (file("good", 0o600, &format!("{PASSWORD}\n")), file("bad", 0o600, "potato\n"));
+    let open = file("open", 0o644, "potato\n");
+    let start = |name: &str, password: Option<&str>| {
+        let socket = format!("unix:{}", folder.text(name));
+        let mut args = vec!["--bind", &socket, "--registry", &url];
+        if let Some(password) = password {
+            args.extend(["--registry-user", "lookup", "--registry-password-file", password]);
+        }
+        (Daemon::lookupd(&args), LookupServer::new(&socket).expect("an address"))
+    };
+    let (mut a, at_a) = start("a", Some(&good));
+    let (mut b, at_b) = start("b", Some(&good));
+    a.line(": in use, by 127.0.0.1:");
+    b.line(": in use, by 127.0.0.1:");
+    let config = folder.write_text("gafferd.ini", &format!("[gaffer]\nbind = 127.0.0.1:0\n{JOBS}"));
+    let (_node, origin) = gafferd(&config, &[&at_a.address()]);
+    eventually("the node at b", || (web(&at_b)? == BTreeMap::from([(origin.clone(), 2)])).then_some(()));
+
+    let (mut c, _) = start("c", None);
+    let said = c.line(" is away: 127.0.0.1:");
+    assert!(said.contains("user name is empty (registry_user, registry_password_file)"), "{said}");
+    let (mut d, _) = start("d", Some(&bad));
+    let said = d.line(" is away: 127.0.0.1:");
+    assert!(said.contains("authentication failed"), "{said}");
+    for daemon in [&a, &b, &c, &d] {
+        assert!(daemon.log().iter().all(|line| !line.contains(PASSWORD) && !line.contains("potato")));
+    }
+
+    // What they were given for it ends: they get something new, and nobody notices.
+    let node = Server::new(&origin).expect("an address");
+    for n in 0..3 {
+        cluster.forget_logins(&root, PASSWORD);
+        let name = format!("a.more{n}");
+        node.load(&json!({"name": name, "cmd": "sleep 1000"}), None, true, false).expect("it loads");
+        eventually("it at b", || (!at_b.find_job(&name).ok()?.is_empty()).then_some(()));
+    }
+    eventually("all well", || {
+        let health = ["a", "b"].map(|name| get(&folder, name, "/healthz"));
+        let is_well = |health: &Value| health["registry"]["follows"] == true && health["registry"]["writes"] == true;
+        health.iter().all(is_well).then_some(())
+    });
+    let away = |daemon: &Daemon| daemon.log().iter().filter(|line| line.contains(" is away: ")).count();
+    assert_eq!((away(&a), away(&b)), (0, 0));
+
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gaffer_lookupd"));
+    let args = ["--check", "--registry", &url, "--registry-user", "lookup", "--registry-password-file", &open];
+    let said = command.args(args).output().expect("it runs");
+    let words = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(1) && words.contains("set its mode to 0600"), "{words}");
 }
 
 #[test]

@@ -10,10 +10,10 @@ use serde_json::json;
 use crate::util::{Daemon, Folder, eventually};
 
 /// So long after a link is back the registries may be wrong.
-const CONVERGENCE: Duration = Duration::from_secs(10);
+pub(crate) const CONVERGENCE: Duration = Duration::from_secs(10);
 
 /// A switch, and machines that are connected to it; all of it goes with its owner.
-struct Net {
+pub(crate) struct Net {
     ip: &'static str,
     switch: String,
     machines: Vec<String>,
@@ -21,7 +21,7 @@ struct Net {
 
 impl Net {
     /// So many machines at 10.77.0.1 and so on. `None`, loudly, where there can be none.
-    fn new(machines: usize) -> Option<Self> {
+    pub(crate) fn new(machines: usize) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("gaffer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let runs = |ip: &&&str| Command::new(ip).arg("-V").output().is_ok_and(|ran| ran.status.success());
@@ -63,7 +63,7 @@ impl Net {
         Ok(())
     }
 
-    fn try_run(&self, line: &str) -> Result<(), String> {
+    pub(crate) fn try_run(&self, line: &str) -> Result<(), String> {
         let ran = Command::new(self.ip).args(line.split(' ')).stdin(Stdio::null()).output();
         match ran {
             Ok(ran) if ran.status.success() => Ok(()),
@@ -73,7 +73,7 @@ impl Net {
     }
 
     /// Runs a daemon on a machine; the processes of this test see its unix sockets.
-    fn start(&self, machine: usize, program: &str, args: &[&str]) -> Daemon {
+    pub(crate) fn start(&self, machine: usize, program: &str, args: &[&str]) -> Daemon {
         let mut command = Command::new(self.ip);
         command.args(["netns", "exec", &self.machines[machine], program]).args(args);
         command.stdin(Stdio::null()).env_remove("NOTIFY_SOCKET");
@@ -82,8 +82,15 @@ impl Net {
         daemon
     }
 
+    /// TCP of a machine waits so long before it sends again what was not acknowledged, and twice as long each further time.
+    pub(crate) fn patience(&self, machine: usize, milliseconds: u32) {
+        let (name, ip) = (&self.machines[machine], machine + 1);
+        let route = format!("10.77.0.0/24 dev eth0 proto kernel scope link src 10.77.0.{ip}");
+        self.try_run(&format!("-n {name} route replace {route} rto_min {milliseconds}ms")).expect("a route");
+    }
+
     /// Pulls the cable of a machine, or puts it back.
-    fn link(&self, machine: usize, up: bool) {
+    pub(crate) fn link(&self, machine: usize, up: bool) {
         let state = if up { "up" } else { "down" };
         self.try_run(&format!("-n {} link set port{machine} {state}", self.switch)).expect("a link");
     }

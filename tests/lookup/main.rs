@@ -9,6 +9,7 @@ mod failover;
 mod links;
 mod lost;
 mod node;
+mod outage;
 #[cfg(feature = "tls")]
 #[path = "../pki/mod.rs"]
 mod pki;

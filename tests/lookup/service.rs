@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -50,6 +51,19 @@ impl Node {
         };
         assert!(n > 0, "the connection goes on");
         self.input.extend_from_slice(&buffer[..n]);
+    }
+
+    /// How the server ends it.
+    fn goodbye(&mut self) -> (u16, String) {
+        loop {
+            let fed = self.connection.feed(&self.input);
+            self.input.drain(..fed.used);
+            match fed.out.expect("frames") {
+                Some(Event::Close(close)) => return (close.code.expect("a code").get(), close.reason),
+                Some(_) => {}
+                None => self.read(),
+            }
+        }
     }
 
     pub(crate) fn say(&mut self, text: &str) -> Value {
@@ -117,6 +131,48 @@ fn a_public_address_is_refused() {
     assert!(said.contains("0.0.0.0:0"), "{said}");
 }
 
+/// By what it shows, a node takes the place of its old connection, of which nothing was heard yet.
+#[test]
+fn a_node_is_back_before_it_was_missed() {
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0"]);
+    let address = lookupd.address();
+    let lookup = LookupServer::new(&address).expect("an address");
+    let mut events = lookup.events().expect("a session");
+    let identify = |instance: Option<&str>| {
+        let mut message =
+            json!({"type": "IDENTIFY", "msgid": 0, "name": "n", "origin": "http://n:1", "version": "0.1"});
+        if let Some(instance) = instance {
+            message["instance"] = instance.into();
+        }
+        message.to_string()
+    };
+    let register = |name: &str| json!({"type": "REGISTER_JOB", "msgid": 1, "job_name": name}).to_string();
+    const ID: &str = "00112233445566778899aabbccddeeff";
+    let mut old = Node::connect(&address);
+    for text in [identify(Some(ID)), register("s.stays"), register("s.goes"), r#"{"type":"PING","msgid":1}"#.into()] {
+        assert_eq!(old.say(&text)["ok"], true);
+    }
+    let mut thief = Node::connect(&address);
+    for guess in [None, Some("00112233445566778899aabbccddeefe")] {
+        assert_eq!(thief.say(&identify(guess))["errno"], 409);
+    }
+    for none in ["", "0", &ID[..31], "00112233-445566778899aabbccddeef"] {
+        assert_eq!(thief.say(&identify(Some(none)))["reason"], "invalid_message");
+    }
+    let mut new = Node::connect(&address);
+    assert_eq!(new.say(&identify(Some(ID)))["ok"], true);
+    assert_eq!(old.goodbye(), (1001, "the node has another connection now".to_owned()));
+    for text in [register("s.stays"), register("s.new"), r#"{"type":"PING","msgid":2}"#.into()] {
+        assert_eq!(new.say(&text)["ok"], true);
+    }
+    let told = events.by_ref().take(6).map(|event| event.expect("an event"));
+    let told: Vec<String> = told.map(|event| format!("{} {}", event.event, event.job().unwrap_or_default())).collect();
+    assert_eq!(told[2..], ["add_job s.stays", "add_job s.goes", "add_job s.new", "remove_job s.goes"]);
+    drop(new);
+    let rest: Vec<String> = events.take(3).map(|event| event.expect("an event").event).collect();
+    assert_eq!(rest, ["remove_job", "remove_job", "remove_node"]);
+}
+
 #[test]
 fn every_message_has_its_answer() {
     let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0"]);
@@ -160,4 +216,81 @@ fn every_message_has_its_answer() {
     drop(node);
     eventually("the node is gone", || lookup.nodes().ok()?.is_empty().then_some(()));
     assert_eq!(other.say(&identify), ok(json!(0)), "its place is free");
+}
+
+/// An answer with its head.
+fn get(address: &str, path: &str, fields: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}\r\n");
+    stream.write_all(request.as_bytes()).expect("it takes it");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn figures() {
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0"]);
+    let address = lookupd.address();
+    let _events = LookupServer::new(&address).expect("an address").events().expect("a session");
+    let (mut node, _nobody) = (Node::connect(&address), Node::connect(&address));
+    for text in [
+        json!({"type": "IDENTIFY", "msgid": 0, "name": "n", "origin": "http://n:1", "version": "0.1"}),
+        json!({"type": "REGISTER_JOB", "msgid": 0, "job_name": "a.b"}),
+        json!({"type": "REGISTER_JOB", "msgid": 0, "job_name": "a.b"}),
+        json!({"type": "REGISTER_PROCESS", "msgid": 0, "job_name": "a.b", "pid": 1}),
+        json!({"type": "REGISTER_PROCESS", "msgid": 0, "job_name": "a.b", "pid": 2}),
+        json!({"type": "REGISTER_PROCESS", "msgid": 0, "job_name": "a.c", "pid": 2}),
+    ] {
+        node.say(&text.to_string());
+    }
+    let page = get(&address, "/metrics", "");
+    let (head, page) = page.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains("application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
+    for line in [
+        "gaffer_lookup_nodes 1",
+        "gaffer_lookup_jobs 1",
+        "gaffer_lookup_processes 2",
+        "gaffer_lookup_node_connections 2",
+        "gaffer_lookup_listeners 1",
+        "gaffer_lookup_messages_total 6",
+        "gaffer_lookup_messages_refused_total{errno=\"404\"} 1",
+        "gaffer_lookup_messages_refused_total{errno=\"409\"} 1",
+        "gaffer_lookup_nodes_returned_total 0",
+        "gaffer_lookup_nodes_silent_total 0",
+        "gaffer_lookup_requests_refused_total{status=\"401\"} 0",
+        "# TYPE gaffer_turn_seconds histogram",
+        "# TYPE process_resident_memory_bytes gauge",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line}: {page}");
+    }
+    assert!(page.ends_with("# EOF\n") && !page.contains("registry"), "{page}");
+    // Each sample is of the family before it, and each family comes once.
+    let mut families = std::collections::HashSet::new();
+    let mut family = "";
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
+            assert!(families.insert(name), "{line}");
+            family = name;
+        }
+        assert!(line.starts_with('#') || line.starts_with(family), "{line}");
+    }
+}
+
+/// They are for those who may read.
+#[test]
+fn figures_have_a_door() {
+    let folder = Folder::new();
+    let keys = folder.write_text("keys", "the-key-of-the-nodes\n");
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0", "--key-file", &keys]);
+    let address = lookupd.address();
+    let status = |fields: &str| get(&address, "/metrics", fields).split(' ').nth(1).map(str::to_owned);
+    assert_eq!(status("").as_deref(), Some("401"));
+    assert_eq!(status("X-Api-Key: another\r\n").as_deref(), Some("403"));
+    let page = get(&address, "/metrics", "X-Api-Key: the-key-of-the-nodes\r\n");
+    for status in [401, 403] {
+        let line = format!("gaffer_lookup_requests_refused_total{{status=\"{status}\"}} 1\n");
+        assert!(page.contains(&line), "{page}");
+    }
 }

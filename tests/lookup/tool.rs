@@ -1,12 +1,14 @@
 //! `gaffer lookup:…`, and `--lookup` of `ps`, `logs` and `scale`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use gaffer::client::{LookupServer, Server};
 
-use crate::util::{Daemon, Folder, eventually, gaffer};
+use crate::service::Node;
+use crate::util::{Daemon, Folder, eventually, gaffer, tool};
 
 const JOBS: &str =
     "[process:shop:web]\ncmd = sh -c 'echo ready; exec cat'\nredirect_input = true\nredirect_output = out\n";
@@ -124,4 +126,53 @@ fn all_nodes_of_an_application() {
         };
         origins.iter().all(|origin| of(origin) == 2).then_some(())
     });
+}
+
+/// Somebody registers as a node to be shown the keys of those who look for nodes.
+#[test]
+fn a_stranger_is_not_shown_the_key() {
+    const KEY: &str = "the-key-of-an-admin";
+    let mut lookupd = Daemon::lookupd(&["--bind", "127.0.0.1:0"]);
+    let address = lookupd.address();
+    let stranger = TcpListener::bind("127.0.0.1:0").expect("a port");
+    // Another address than loopback, by which it is reached here.
+    let origin = format!("http://0.0.0.0:{}", stranger.local_addr().expect("an address").port());
+    let (sender, heads) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in stranger.incoming().map_while(Result::ok) {
+            let lines = BufReader::new(stream.try_clone().expect("a socket")).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = (&stream).write_all(answer.as_bytes());
+            if sender.send(head.join("\n")).is_err() {
+                return;
+            }
+        }
+    });
+    let mut node = Node::connect(&address);
+    for text in [
+        format!(r#"{{"type": "IDENTIFY", "msgid": 0, "name": "n", "origin": "{origin}", "version": "0.1"}}"#),
+        r#"{"type": "REGISTER_JOB", "msgid": 1, "job_name": "shop.web"}"#.to_owned(),
+    ] {
+        assert_eq!(node.say(&text)["ok"], true);
+    }
+    let lookup = format!("http://{address}");
+    let ps = |more: &[&str], vars: &[(&str, &str)]| {
+        let ran = tool(env!("CARGO_BIN_EXE_gaffer"), &[&["--lookup", &lookup, "ps", "shop"], more].concat(), vars);
+        (ran, heads.recv_timeout(Duration::from_secs(30)).expect("it was asked"))
+    };
+    let words = format!("gaffer: the key is not shown to {origin}: a lookup server has named it");
+    for (more, vars) in [(&["--api-key", KEY][..], &[][..]), (&[], &[("GAFFER_API_KEY", KEY)])] {
+        let ((code, _, err), head) = ps(more, vars);
+        assert!(code == 77 && err.contains(&words), "{code}: {err}");
+        assert!(!head.contains(KEY), "{head}");
+    }
+    let ((code, _, err), head) = ps(&["--api-key", KEY, "--trust-nodes", "0.0.0.0"], &[]);
+    assert!(code == 77 && !err.contains("is not shown"), "{code}: {err}");
+    assert!(head.contains(KEY), "{head}");
+    // Without a key there is nothing to tell.
+    let ((code, _, err), _) = ps(&[], &[]);
+    assert!(code == 77 && !err.contains("is not shown"), "{code}: {err}");
+    let (code, _, err) = gaffer(&["--lookup", &lookup, "ps", "shop", "--trust-nodes", "ftp://x"]);
+    assert!(code == 2 && err.contains("--trust-nodes: expected http://"), "{code}: {err}");
 }

@@ -1,7 +1,7 @@
 //! `gaffer lookup:…` and `--lookup`: which nodes have what.
 
 use gaffer::cli::node::{self, Node, failure};
-use gaffer::cli::{self, Code, Command, Failure, Opt};
+use gaffer::cli::{self, Code, Command, Failure, Opt, TrustedNodes};
 use gaffer::client::{DEFAULT_LOOKUP, LookupJob, LookupNode, LookupServers, LookupSource, Merged, Server};
 use gaffer::process::{JobName, Pid};
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ use crate::NAME;
 pub(crate) struct Servers {
     addresses: Vec<String>,
     key: Option<String>,
+    /// `--trust-nodes`, where nodes are asked.
+    trusted: Vec<TrustedNodes>,
 }
 
 /// Adds `--lookup` and `--lookup-key`.
@@ -27,6 +29,18 @@ pub(crate) fn option<T: AsMut<Servers>>(command: Command<T>, default: &'static s
     });
     command.option(key, |a, v| {
         a.as_mut().key = Some(v.string()?);
+        Ok(())
+    })
+}
+
+/// Adds `--trust-nodes`, for commands that ask the nodes that were found.
+pub(crate) fn trust<T: AsMut<Servers>>(command: Command<T>) -> Command<T> {
+    let help = "Show the key to nodes like this that --lookup has found, too: 10.0.7.*, *.example.org:5000, https://*. \
+                May be repeated.";
+    let default = "on this machine, https by --cacert, or in a [node \"URL\"]";
+    command.option(Opt::value("trust-nodes", "PATTERN", help).default(default), |a: &mut T, v| {
+        let nodes = v.string()?.parse().map_err(|why| Failure::usage(format!("--trust-nodes: {why}")))?;
+        a.as_mut().trusted.push(nodes);
         Ok(())
     })
 }
@@ -59,36 +73,50 @@ impl Servers {
     /// The nodes that have a job of the application, each with the address by which it is known.
     pub(crate) fn nodes_of(&self, node: &Node, session: &str) -> Result<Vec<(String, Server)>, Failure> {
         let jobs = warned(self.open(node)?.find_session(session))?;
-        reach(node, session, jobs.into_iter().flat_map(|job| job.sources))
+        self.reach(node, session, jobs.into_iter().flat_map(|job| job.sources))
     }
 
     /// The nodes that have a job.
     pub(crate) fn nodes_with(&self, node: &Node, job: &JobName) -> Result<Vec<(String, Server)>, Failure> {
         let sources = warned(self.open(node)?.find_job(job.as_str()))?;
-        reach(node, job.as_str(), sources)
+        self.reach(node, job.as_str(), sources)
     }
-}
 
-/// The nodes of these, each once.
-fn reach(
-    node: &Node,
-    what: &str,
-    sources: impl IntoIterator<Item = LookupSource>,
-) -> Result<Vec<(String, Server)>, Failure> {
-    let mut origins: Vec<String> = Vec::new();
-    for source in sources {
-        if !origins.contains(&source.node.origin) {
-            origins.push(source.node.origin);
+    /// The nodes of these, each once.
+    fn reach(
+        &self,
+        node: &Node,
+        what: &str,
+        sources: impl IntoIterator<Item = LookupSource>,
+    ) -> Result<Vec<(String, Server)>, Failure> {
+        let mut origins: Vec<String> = Vec::new();
+        for source in sources {
+            if !origins.contains(&source.node.origin) {
+                origins.push(source.node.origin);
+            }
         }
+        if origins.is_empty() {
+            return Err(Failure::new(Code::NoSuch, format!("no node has '{what}'")));
+        }
+        let (mut servers, mut withheld) = (Vec::new(), Vec::new());
+        for origin in origins {
+            let (server, is_withheld) = node.named(&origin, &self.trusted)?;
+            withheld.extend(is_withheld.then(|| origin.clone()));
+            servers.push((origin, server));
+        }
+        if let Some(first) = withheld.first() {
+            let who = match withheld.len() {
+                1 => first.clone(),
+                n => format!("{first} and {} more", n - 1),
+            };
+            let what = format!(
+                "the key is not shown to {who}: a lookup server has named it, and it could be anybody's \
+             (--trust-nodes, --cacert, or [node \"{first}\"] in ~/.gaffer/gaffer.ini)"
+            );
+            cli::complain(NAME, what);
+        }
+        Ok(servers)
     }
-    if origins.is_empty() {
-        return Err(Failure::new(Code::NoSuch, format!("no node has '{what}'")));
-    }
-    let open = |origin: String| {
-        let node = Node::clone(node).found(&origin);
-        Ok((origin, node.server()?))
-    };
-    origins.into_iter().map(open).collect()
 }
 
 /// What was found; that some servers did not answer is only a warning.

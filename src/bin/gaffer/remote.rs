@@ -70,7 +70,7 @@ pub(crate) fn session<T: AsMut<Remote>>(command: Command<T>) -> Command<T> {
 
 /// `--lookup`, for commands that act on all nodes of an application.
 pub(crate) fn many<T: AsMut<Servers>>(command: Command<T>) -> Command<T> {
-    lookup::option(command, "one node, that of --endpoint")
+    lookup::trust(lookup::option(command, "one node, that of --endpoint"))
 }
 
 /// `-q`, for commands that say what they have done.

@@ -26,6 +26,8 @@ pub(crate) struct Args {
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) registry: Option<String>,
     pub(crate) registry_ttl: Option<Duration>,
+    pub(crate) registry_user: Option<String>,
+    pub(crate) registry_password_file: Option<PathBuf>,
     pub(crate) etcd: Ssl,
     pub(crate) insecure: bool,
     pub(crate) allow_hosts: Vec<String>,
@@ -153,6 +155,12 @@ pub(crate) fn command() -> Command<Args> {
                 .default("15"),
             |a, v| set(&mut a.registry_ttl, Some(v.duration()?)),
         )
+        .option(Opt::value("registry-user", "NAME", "The user as whom etcd knows it."), |a, v| {
+            set(&mut a.registry_user, Some(v.string()?))
+        })
+        .option(Opt::value("registry-password-file", "FILE", "The password of that user, in a line."), |a, v| {
+            set(&mut a.registry_password_file, Some(v.path()))
+        })
         .option(Opt::value("etcd-cacert", "FILE", "Believe the authorities in it alone (etcds://)."), |a, v| {
             set(&mut a.etcd.cacert, Some(v.path()))
         })
@@ -188,6 +196,9 @@ impl Args {
         if let Some(text) = &self.registry {
             config.registry = Some(text.clone()).filter(|text| text != "memory");
         }
+        if self.registry_user.is_some() {
+            config.registry_user.clone_from(&self.registry_user);
+        }
         config.registry_ttl = self.registry_ttl.unwrap_or(config.registry_ttl);
         config.backlog = self.backlog.map_or(config.backlog, u32::from);
         config.anonymous_read |= self.anonymous_read;
@@ -198,6 +209,7 @@ impl Args {
         for (given, value) in [
             (&self.key_file, &mut config.key_file),
             (&self.read_key_file, &mut config.read_key_file),
+            (&self.registry_password_file, &mut config.registry_password_file),
             (&self.pidfile, &mut config.pidfile),
         ] {
             if given.is_some() {
@@ -282,7 +294,7 @@ mod tests {
         let line = "-v --daemon --pidfile p --backlog 5 --bind 127.0.0.1:1 --bind unix:/x --log-level error \
                     --log-format json --error-log e --insecure --allow-host h --allow-origin * -c l.ini --check \
                     --certfile c --keyfile k --cacert a --key-file n --read-key-file r --anonymous-read --ping-interval 2 \
-                    --registry etcds://a,b:1/p --registry-ttl 5 --etcd-cacert ea --etcd-cert ec --etcd-key ek";
+                    --registry etcds://a,b:1/p --registry-ttl 5 --registry-user u --registry-password-file pw --etcd-cacert ea --etcd-cert ec --etcd-key ek";
         let Ok(Asked::Run(args)) = parse(line) else { panic!("all of them") };
         let ssl = parsed_ssl();
         let mut etcd = Ssl::default();
@@ -297,6 +309,8 @@ mod tests {
             ping_interval: Some(Duration::from_secs(2)),
             registry: Some("etcds://a,b:1/p".to_owned()),
             registry_ttl: Some(Duration::from_secs(5)),
+            registry_user: Some("u".to_owned()),
+            registry_password_file: Some("pw".into()),
             etcd,
             bind: vec!["127.0.0.1:1".parse().expect("TCP"), "unix:/x".parse().expect("unix")],
             backlog: Some(5),

@@ -73,13 +73,17 @@ impl Control {
         if keeps_keys {
             self.doors.set(keys);
         }
+        let registry = |of: &LookupdConfig| {
+            let login = (of.registry_user.clone(), of.registry_password_file.clone());
+            (of.registry.clone(), of.registry_ttl, of.etcd.clone(), login)
+        };
         for (key, changed) in [
             ("certfile", !keeps_tls),
             ("key_file", !keeps_keys),
             ("bind", old.bind != new.bind),
             ("backlog", old.backlog != new.backlog),
             ("ping_interval", old.ping_interval != new.ping_interval),
-            ("registry", (&old.registry, old.registry_ttl, &old.etcd) != (&new.registry, new.registry_ttl, &new.etcd)),
+            ("registry", registry(old) != registry(&new)),
             ("allow_hosts", old.allow_hosts != new.allow_hosts),
             ("allow_origins", old.allow_origins != new.allow_origins),
             ("daemonize", old.daemonize != new.daemonize),

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
 fn check(config: &LookupdConfig) -> std::result::Result<Code, Failure> {
     let tls = Tls::load(&config.ssl).map_err(daemon::failed)?;
     control::keys(config).map_err(daemon::failed)?;
+    registry::login(config).map_err(daemon::failed)?;
     registry::tls(config).map_err(daemon::failed)?;
     let bind: Vec<String> = config.bind.iter().map(ToString::to_string).collect();
     let tls_words = match (config.ssl.is_secure(), &config.ssl.cacert) {

@@ -1,6 +1,6 @@
 //! The registry that lookup servers share.
 
-use gaffer::config::LookupdConfig;
+use gaffer::config::{LookupdConfig, load_password};
 use gaffer::log::Log;
 use gaffer::lookup::etcd::{Etcd, Notice, Settings};
 use gaffer::lookup::server::Directory;
@@ -17,6 +17,16 @@ pub(crate) fn read(text: &str) -> Result<Option<Settings>> {
         return Err(Error::new(ErrorKind::Unsupported, "registry etcds://…: this build has no TLS; use etcd://"));
     }
     Ok(Some(settings))
+}
+
+/// The name and the password to show etcd; `None` where nobody is to be known.
+///
+/// # Errors
+///
+/// As for [`load_password`].
+pub(crate) fn login(config: &LookupdConfig) -> Result<Option<(String, String)>> {
+    let (Some(user), Some(file)) = (&config.registry_user, &config.registry_password_file) else { return Ok(None) };
+    Ok(Some((user.clone(), load_password(file)?)))
 }
 
 /// The files for TLS towards etcd; `None` where there is none.
@@ -42,9 +52,20 @@ pub(crate) fn tls(_: &LookupdConfig) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As for [`read`] and [`tls`].
+/// As for [`read`], [`login`] and [`tls`].
 pub(crate) fn share(config: &LookupdConfig, directory: &Directory, manager: &mut Manager, log: &Log) -> Result<()> {
     let Some(settings) = read(config.registry.as_deref().unwrap_or("memory"))? else { return Ok(()) };
+    let settings = match login(config)? {
+        Some((user, password)) => {
+            if settings.is_overheard() {
+                log.warning(format_args!(
+                    "registry {settings}: whoever is on the way there can read the password; use etcds"
+                ));
+            }
+            settings.login(user, password)
+        }
+        None => settings,
+    };
     let log = log.clone();
     let listener = move |notice: Notice| match notice {
         Notice::Away { .. } => log.error(notice),

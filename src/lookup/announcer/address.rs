@@ -164,14 +164,25 @@ impl Stream {
         }
     }
 
+    /// The connection of TCP, if it is one.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Unix(_) => None,
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => Some(session.tcp()),
+        }
+    }
+
+    /// When it is closed, what was not sent is forgotten, instead of being sent for minutes to come.
+    pub(super) fn abort_on_close(&self) {
+        // Without it the system tries in vain for a while, and that is all.
+        let _ = self.tcp().map(socket::abort_on_close);
+    }
+
     /// Whether the connection stands; an error if it has failed.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
-        let stream = match self {
-            Self::Tcp(stream) => stream,
-            Self::Unix(_) => return Ok(true),
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.tcp(),
-        };
+        let Some(stream) = self.tcp() else { return Ok(true) };
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }

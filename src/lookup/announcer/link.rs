@@ -9,17 +9,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::address::{Address, Stream};
-use super::{MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE, Terms};
+use super::{ANSWER, CONNECT, MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE, Terms};
+use crate::access::secret;
 use crate::event_loop::{Interest, Source, SourceId, TimerId};
 use crate::lookup::registry::MISSED_PINGS;
 use crate::manager::Cx;
-use crate::proto::lookup::{MAX_MESSAGE, Message, NodeInfo, Refused, Reply, Request};
+use crate::proto::lookup::{Instance, MAX_MESSAGE, Message, NodeInfo, Refused, Reply, Request};
 use crate::proto::ws::client::Handshake;
 use crate::proto::ws::{self, CloseCode, Connection, Event, Masks};
 use crate::{Error, ErrorKind};
 
 /// The pause after the first failure; it doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// So many connections are kept that were given up; the oldest one goes.
+const MAX_PARKED: usize = 4;
 
 /// How much is read at a time; a record of TLS finds room.
 const CHUNK: usize = 32 << 10;
@@ -41,6 +45,12 @@ pub(super) struct Link {
     failures: u32,
     random: RandomState,
     draws: u64,
+    /// By what this server knows this node again; another server could use it there, so each has its own. `None` where the system has no
+    /// random bytes: the node waits then until its old connection was missed.
+    instance: Option<Instance>,
+    /// Connections that were given up, until the server knows the next one: the end of one, if it came there first, would take away all that this node
+    /// has, which would then be there again.
+    parked: Vec<Stream>,
 }
 
 #[derive(Debug)]
@@ -70,6 +80,12 @@ enum State {
         connection: Connection,
         phase: Phase,
         last_id: u64,
+        /// The last id that was answered.
+        answered: Option<u64>,
+        /// Since when the server says nothing though it owes an answer.
+        owes: Option<Instant>,
+        next_ping: Instant,
+        /// Pings since it said something.
         unanswered: u32,
     },
 }
@@ -108,7 +124,19 @@ pub(super) type Tell<'a> = &'a mut dyn FnMut(Notice);
 impl Link {
     pub(super) fn new(text: String, address: Address, terms: Terms) -> Self {
         let random = RandomState::new();
-        Self { text, address, terms, state: State::Pausing, timer: None, failures: 0, random, draws: 0 }
+        let instance = secret::random().ok().map(Instance::new);
+        Self {
+            text,
+            address,
+            terms,
+            state: State::Pausing,
+            timer: None,
+            failures: 0,
+            random,
+            draws: 0,
+            instance,
+            parked: Vec::new(),
+        }
     }
 
     /// Whether this is its source.
@@ -132,8 +160,9 @@ impl Link {
         let same = self.terms == *terms;
         self.terms = terms.clone();
         if stands {
-            if !same {
-                self.set_timer(cx, terms.ping_interval);
+            if let (State::Open { next_ping, .. }, false) = (&mut self.state, same) {
+                *next_ping = Instant::now() + terms.ping_interval;
+                self.watch(cx);
             }
         } else if !same || self.address.is_tls() {
             self.close(cx);
@@ -148,10 +177,22 @@ impl Link {
     }
 
     fn set_timer(&mut self, cx: &mut Cx<'_>, after: Duration) {
+        self.set_timer_at(cx, Instant::now() + after);
+    }
+
+    fn set_timer_at(&mut self, cx: &mut Cx<'_>, at: Instant) {
         if let Some(timer) = self.timer.take() {
             cx.cancel_timer(timer);
         }
-        self.timer = Some(cx.set_timer(Instant::now() + after));
+        self.timer = Some(cx.set_timer(at));
+    }
+
+    /// Of an open connection: looks when the next ping is due, or an answer is overdue.
+    fn watch(&mut self, cx: &mut Cx<'_>) {
+        if let State::Open { next_ping, owes, .. } = &self.state {
+            let at = owes.map_or(*next_ping, |since| (since + ANSWER).min(*next_ping));
+            self.set_timer_at(cx, at);
+        }
     }
 
     /// A number of 64 random bits, good against those who guess without looking.
@@ -207,7 +248,7 @@ impl Link {
     fn connecting(&mut self, cx: &mut Cx<'_>, stream: Stream, rest: Vec<SocketAddr>) -> Result<(), String> {
         let source = cx.register(stream, Interest::WRITE).map_err(|e| e.to_string())?;
         self.state = State::Connecting { source, rest };
-        self.set_timer(cx, PATIENCE);
+        self.set_timer(cx, CONNECT);
         Ok(())
     }
 
@@ -308,17 +349,25 @@ impl Link {
         };
         let limits = ws::Limits::default().max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE);
         let connection = Connection::client(limits, Masks::seeded(self.draw()));
-        let (phase, last_id) = (Phase::Identifying, IDENTIFY);
-        self.state = State::Open { wire, connection, phase, last_id, unanswered: 0 };
-        let NodeInfo { name, origin, version } = node.clone();
-        self.put([(IDENTIFY, Request::Identify { name, origin, version })])?;
-        self.set_timer(cx, self.terms.ping_interval);
+        self.state = State::Open {
+            wire,
+            connection,
+            phase: Phase::Identifying,
+            last_id: IDENTIFY,
+            answered: None,
+            owes: None,
+            next_ping: Instant::now() + self.terms.ping_interval,
+            unanswered: 0,
+        };
+        let (NodeInfo { name, origin, version }, instance) = (node.clone(), self.instance);
+        self.put([(IDENTIFY, Request::Identify { name, origin, version, instance })])?;
+        self.watch(cx);
         Ok(())
     }
 
     /// Takes up what the server has sent.
     fn take_in(&mut self, tell: Tell<'_>) -> Result<Outcome, String> {
-        let State::Open { wire, connection, phase, unanswered, .. } = &mut self.state else {
+        let State::Open { wire, connection, phase, unanswered, last_id, answered, owes, .. } = &mut self.state else {
             return Ok(Outcome::Quiet);
         };
         let mut outcome = Outcome::Quiet;
@@ -341,12 +390,16 @@ impl Link {
             };
             *unanswered = 0;
             let Some(reply) = Reply::read(&text) else { return Err("it is no lookup server".to_owned()) };
+            *answered = reply.id.as_u64().or(*answered);
             match (reply.outcome, *phase) {
                 (Ok(()), Phase::Identifying) if reply.id == IDENTIFY => {
                     *phase = Phase::Registered { complained: false };
+                    self.parked.clear();
                     outcome = Outcome::Identified;
                 }
                 (Err(Refused { reason, .. }), Phase::Identifying) => {
+                    // A server that does not know instances waits for their end.
+                    self.parked.clear();
                     return Err(format!("it refuses this node: {reason}"));
                 }
                 (Err(Refused { reason, .. }), Phase::Registered { complained: false }) => {
@@ -357,6 +410,10 @@ impl Link {
             }
         }
         wire.input.drain(..used);
+        if used > 0 {
+            // It is at it.
+            *owes = (*answered != Some(*last_id)).then(Instant::now);
+        }
         // The pongs.
         connection.flush(&mut wire.out);
         wire.write()?;
@@ -365,15 +422,26 @@ impl Link {
 
     /// Sends requests.
     pub(super) fn send(&mut self, cx: &mut Cx<'_>, requests: impl IntoIterator<Item = Request>, tell: Tell<'_>) {
-        if let Err(why) = self.put(requests.into_iter().map(|request| (u64::MAX, request))) {
-            self.failed(cx, why, tell);
+        let owed = self.owes();
+        match self.put(requests.into_iter().map(|request| (u64::MAX, request))) {
+            Err(why) => {
+                self.park();
+                self.failed(cx, why, tell);
+            }
+            Ok(()) if !owed && self.owes() => self.watch(cx),
+            Ok(()) => {}
         }
+    }
+
+    fn owes(&self) -> bool {
+        matches!(self.state, State::Open { owes: Some(_), .. })
     }
 
     /// Requests with their ids; the next one in place of the greatest.
     fn put(&mut self, requests: impl IntoIterator<Item = (u64, Request)>) -> Result<(), String> {
-        let State::Open { wire, connection, last_id, .. } = &mut self.state else { return Ok(()) };
+        let State::Open { wire, connection, last_id, owes, .. } = &mut self.state else { return Ok(()) };
         for (id, request) in requests {
+            owes.get_or_insert_with(Instant::now);
             let id = if id == u64::MAX { *last_id + 1 } else { id };
             *last_id = id;
             let message = Message { id: id.into(), request };
@@ -395,13 +463,19 @@ impl Link {
             }
             State::Connecting { rest, .. } => {
                 let rest = std::mem::take(rest);
-                self.try_next(cx, rest, "no connection within 10 s".to_owned())
+                self.try_next(cx, rest, format!("no connection within {} s", CONNECT.as_secs()))
             }
             State::Resolving { .. } | State::Securing { .. } | State::Handshaking { .. } => {
-                Err("no answer within 10 s".to_owned())
+                Err(format!("no answer within {} s", PATIENCE.as_secs()))
             }
-            State::Open { unanswered, phase, .. } => {
-                if *phase == Phase::Identifying {
+            State::Open { unanswered, phase, owes, next_ping, .. } => {
+                let now = Instant::now();
+                if owes.is_some_and(|since| now >= since + ANSWER) {
+                    Err(format!("no answer within {} s", ANSWER.as_secs_f64()))
+                } else if now < *next_ping {
+                    self.watch(cx);
+                    Ok(())
+                } else if *phase == Phase::Identifying {
                     Err("no answer to the first message".to_owned())
                 } else if *unanswered >= MISSED_PINGS {
                     Err(format!("no answer to {MISSED_PINGS} pings"))
@@ -409,13 +483,31 @@ impl Link {
                     *unanswered += 1;
                     // It has stood for a while: what comes next is a new trouble.
                     self.failures = 0;
-                    self.set_timer(cx, self.terms.ping_interval);
-                    self.put([(u64::MAX, Request::Ping)])
+                    *next_ping = now + self.terms.ping_interval;
+                    let sent = self.put([(u64::MAX, Request::Ping)]);
+                    self.watch(cx);
+                    sent
                 }
             }
         };
         if let Err(why) = step {
+            self.park();
             self.failed(cx, why, tell);
+        }
+    }
+
+    /// Keeps an open connection on which the server is silent.
+    fn park(&mut self) {
+        match std::mem::replace(&mut self.state, State::Pausing) {
+            State::Open { wire, .. } => {
+                let stream = wire.source.into_inner();
+                stream.abort_on_close();
+                if self.parked.len() >= MAX_PARKED {
+                    self.parked.remove(0);
+                }
+                self.parked.push(stream);
+            }
+            other => self.state = other,
         }
     }
 
@@ -441,6 +533,7 @@ impl Link {
             }
         }
         self.state = State::Pausing;
+        self.parked.clear();
         if let Some(timer) = self.timer.take() {
             cx.cancel_timer(timer);
         }

@@ -18,7 +18,11 @@
 //! not announced.
 //!
 //! A connection that is lost, or cannot be made, is made again after a pause, which is random between a half and the whole of 0.25 s, 0.5 s and so on up
-//! to [5 s](MAX_PAUSE). The node pings every [15 s](Settings::ping_interval); a server that leaves three pings without an answer is lost.
+//! to [5 s](MAX_PAUSE); a connection that is not made within 4 s has failed. The node pings every [15 s](Settings::ping_interval); a server that leaves three
+//! pings without an answer is lost, and so is one that owes an answer and says nothing for 7.5 s: after a cut, TCP alone could wait for as long as the cut
+//! was before it tries again. By all this a server knows the truth within 10 s after the way to it is open again. As each connection shows what the
+//! one before it has [shown](crate::proto::lookup::Instance), the server does not have to miss that one first, and its listeners hear what differs alone: connections
+//! on which a server was silent are closed once it knows the next one.
 //!
 //! Servers at `https` must show a certificate for the name they are asked by, which an authority in [`Settings::tls`] has signed; where they ask for one
 //! too, the node shows its own. A server that asks for a key is shown [`Settings::key`], by whatever way it is reached: see
@@ -60,8 +64,14 @@ use crate::{Error, ErrorKind, Result};
 /// The longest pause between two tries of one server.
 pub const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long a connection, and the answer to its handshake, may take.
+/// How long TCP may take to connect: it asks again after 1 and 3 s (RFC 6298, 5), and after a cut the next try is better soon.
+const CONNECT: Duration = Duration::from_secs(4);
+
+/// How long the handshakes may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So long a server may say nothing while it owes an answer.
+const ANSWER: Duration = Duration::from_millis(7500);
 
 /// Servers are not pinged more often.
 const MIN_PING_INTERVAL: Duration = Duration::from_millis(100);
@@ -367,7 +377,8 @@ impl App for Announcer {
         let Some(link) = self.links.iter_mut().find(|link| link.has_source(id)) else { return };
         if let Outcome::Identified = link.ready(cx, &self.node, &mut self.listener) {
             (self.listener)(Notice::Registered { address: link.text.clone() });
-            link.send(cx, self.model.register(), &mut self.listener);
+            // By the ping the server knows that this was all.
+            link.send(cx, self.model.register().chain([Request::Ping]), &mut self.listener);
         }
     }
 

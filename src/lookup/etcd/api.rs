@@ -7,6 +7,12 @@ use serde_json::{Value, json};
 /// gRPC's number of an error: the request is not as it should be.
 pub(super) const INVALID: i64 = 3;
 
+/// The same: the system is in no state for it.
+pub(super) const FAILED_PRECONDITION: i64 = 9;
+
+/// The same: whoever asks has not said who he is.
+pub(super) const UNAUTHENTICATED: i64 = 16;
+
 /// A change of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Op {
@@ -105,6 +111,17 @@ pub(super) fn granted(answer: &Value) -> Option<i64> {
 /// Whether a lease was there to be kept.
 pub(super) fn is_kept(answer: &Value) -> Option<bool> {
     Some(number(&answer.get("result")?["TTL"])? > 0)
+}
+
+/// Who asks.
+pub(super) fn authenticate(user: &str, password: &str) -> Value {
+    json!({"name": user, "password": password})
+}
+
+/// What is to be shown from then on.
+pub(super) fn token(answer: &Value) -> Option<String> {
+    let token = answer["token"].as_str()?;
+    (!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())).then(|| token.to_owned())
 }
 
 /// A part of a range.
@@ -230,6 +247,8 @@ mod tests {
         assert_eq!((none.keys.len(), none.more), (0, false));
         assert_eq!(page(&read("{}")), None);
         assert_eq!(page(&read(r#"{"header":{"revision":"2"},"kvs":[{"key":"!"}]}"#)), None);
+        assert_eq!(token(&read(r#"{"header":{},"token":"cLnO.9"}"#)).as_deref(), Some("cLnO.9"));
+        assert_eq!((token(&read("{}")), token(&read(r#"{"token":"a\nb"}"#))), (None, None));
         let lost = read(
             r#"{"error":"etcdserver: requested lease not found","message":"etcdserver: requested lease not found","code":5}"#,
         );

@@ -1,5 +1,6 @@
 //! Requests to the members of a cluster.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use ureq::unversioned::transport::Connector as _;
 use ureq::unversioned::transport::TcpConnector;
 
 use super::api;
-use super::settings::Settings;
+use super::settings::{Login, Settings};
 
 /// The longest answer, and the longest message of a stream, in bytes. etcd puts up to a thousand revisions into one message.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -45,6 +46,15 @@ impl Fault {
     }
 }
 
+/// What etcd says to those who show no token.
+const NO_USER: &str = "user name is empty";
+
+/// Whether a request was refused for its token: it has ended, it is older than a change of users and roles, or users are asked for since a moment
+/// (etcd's `api/v3rpc/rpctypes/error.go`).
+fn is_about_token(why: &str) -> bool {
+    ["invalid auth token", "revision of auth store is old", NO_USER].iter().any(|end| why.ends_with(end))
+}
+
 /// Of gRPC: something that was named is not there.
 const NOT_FOUND: i64 = 5;
 
@@ -68,6 +78,19 @@ pub(super) struct Gateway {
     at: usize,
     timeout: Duration,
     silence: Duration,
+    login: Option<Login>,
+    token: Option<Token>,
+}
+
+/// What etcd has given for a name and a password; empty where it asks nobody.
+#[derive(Clone)]
+struct Token(String);
+
+/// Nothing of it.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a token")
+    }
 }
 
 /// What connections are made by. A proxy of the environment is for the web; a redirection would be none of etcd's.
@@ -91,7 +114,8 @@ impl Gateway {
     pub(super) fn new(settings: &Settings, agent: Agent) -> Self {
         let scheme = if settings.tls { "https" } else { "http" };
         let members = settings.members.iter().map(|member| format!("{scheme}://{member}/v3/")).collect();
-        Self { agent, members, at: 0, timeout: settings.timeout, silence: settings.silence }
+        let Settings { timeout, silence, login, .. } = settings.clone();
+        Self { agent, members, at: 0, timeout, silence, login, token: None }
     }
 
     /// The member that is asked.
@@ -136,18 +160,46 @@ impl Gateway {
 
     /// Asks one member; the next one is asked after it if it does not answer.
     fn send(&mut self, path: &str, body: &Value) -> Result<Value, Fault> {
-        let outcome = self.post(path, body, None).and_then(|(status, answer)| {
-            let mut text = Vec::new();
-            answer
-                .take(MAX_ANSWER)
-                .read_to_end(&mut text)
-                .map_err(|e| Fault::Unknown(self.words(&ureq::Error::Io(e))))?;
-            self.answer(status, &text)
-        });
+        let mut outcome = self.log_in().and_then(|()| self.exchange(path, body));
+        // What is refused for that was not done.
+        if matches!(&outcome, Err(Fault::Refused { why, .. }) if self.token.is_some() && is_about_token(why)) {
+            self.log_out();
+            outcome = self.log_in().and_then(|()| self.exchange(path, body));
+        }
         if matches!(outcome, Err(Fault::NotSent(_) | Fault::Unknown(_))) {
             self.next();
         }
         outcome
+    }
+
+    fn exchange(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        let (status, answer) = self.post(path, body, None)?;
+        let mut text = Vec::new();
+        let read = answer.take(MAX_ANSWER).read_to_end(&mut text);
+        read.map_err(|e| Fault::Unknown(self.words(&ureq::Error::Io(e))))?;
+        self.answer(status, &text)
+    }
+
+    /// Gets a token, where one is needed and there is none.
+    fn log_in(&mut self) -> Result<(), Fault> {
+        let Some(login) = self.login.as_ref().filter(|_| self.token.is_none()) else { return Ok(()) };
+        let asked = self.exchange("auth/authenticate", &api::authenticate(&login.user, &login.password));
+        let token = match asked {
+            Ok(answer) => api::token(&answer)
+                .ok_or_else(|| Fault::NotSent(format!("{}: the answer is not that of etcd", self.member())))?,
+            // As etcd's own clients have it: who asks nobody lets everybody in.
+            Err(Fault::Refused { code: api::FAILED_PRECONDITION, .. }) => String::new(),
+            // Whatever it is, the request itself has not left, and smaller ones would not do better.
+            Err(Fault::Refused { why, .. }) => return Err(Fault::Refused { code: api::UNAUTHENTICATED, why }),
+            Err(Fault::Unknown(why) | Fault::NotSent(why)) => return Err(Fault::NotSent(why)),
+        };
+        self.token = Some(Token(token));
+        Ok(())
+    }
+
+    /// The next request gets a new token. Returns whether there was an old one.
+    pub(super) fn log_out(&mut self) -> bool {
+        self.token.take().is_some()
     }
 
     fn answer(&self, status: u16, text: &[u8]) -> Result<Value, Fault> {
@@ -156,7 +208,10 @@ impl Gateway {
         if status == 200 {
             return Ok(answer);
         }
-        let why = format!("{}: {}", self.member(), api::reason(&answer));
+        let mut why = format!("{}: {}", self.member(), api::reason(&answer));
+        if self.login.is_none() && why.ends_with(NO_USER) {
+            why += " (registry_user, registry_password_file)";
+        }
         match api::code(&answer) {
             Some(code) if !UNCERTAIN.contains(&code) => Err(Fault::Refused { code, why }),
             Some(_) => Err(Fault::Unknown(why)),
@@ -165,7 +220,8 @@ impl Gateway {
     }
 
     /// Opens a stream of messages at the member that is asked.
-    pub(super) fn stream(&self, path: &str, body: &Value) -> Result<Messages, Fault> {
+    pub(super) fn stream(&mut self, path: &str, body: &Value) -> Result<Messages, Fault> {
+        self.log_in()?;
         let (status, answer) = self.post(path, body, Some(self.silence))?;
         if status != 200 {
             let mut text = Vec::new();
@@ -179,6 +235,10 @@ impl Gateway {
         // A member that has lost the others says so instead of being silent: gRPC's metadata `hasleader`.
         let request = self.agent.post(format!("{}{path}", self.members[self.at]));
         let request = request.header("Content-Type", "application/json").header("Grpc-Metadata-hasleader", "true");
+        let request = match &self.token {
+            Some(Token(token)) if !token.is_empty() => request.header("Authorization", token),
+            _ => request,
+        };
         let request = match silence {
             None => request.config().timeout_connect(Some(CONNECT)).timeout_global(Some(self.timeout)).build(),
             Some(silence) => request

@@ -58,6 +58,17 @@
 //!
 //! etcd compacts its history only if it is told to: run it with `--auto-compaction-retention=1h`.
 //!
+//! # Users
+//!
+//! Where etcd asks for users, a server shows [a name and a password](Settings::login) and gets a token for them, which it shows with each request. When that has ended, or
+//! users were changed, it gets another one. The user needs to read and write the keys of the prefix:
+//!
+//! ```text
+//! etcdctl role add lookup
+//! etcdctl role grant-permission lookup readwrite --prefix=true /gaffer/lookup/
+//! etcdctl user add lookup && etcdctl user grant-role lookup lookup
+//! ```
+//!
 //! # Threads
 //!
 //! One writes, one reads, since a stream of changes blocks. What was read is handed to the manager's loop; where that does not keep up, reading waits.
@@ -78,7 +89,7 @@ use std::time::{Duration, Instant};
 
 pub(in crate::lookup) use link::Link;
 pub use link::Status;
-pub use settings::Settings;
+pub use settings::{Login, Settings};
 
 use api::KeyEvent;
 use gateway::Gateway;

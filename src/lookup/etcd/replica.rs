@@ -47,12 +47,13 @@ impl Replica {
     /// Takes up what has happened, in order. Returns whether something that this server has registered is missing there: somebody has
     /// deleted it.
     ///
-    /// Events of one revision happened at once; there, what depends on something goes before it and comes after it.
+    /// Events of one revision happened at once; there, what depends on something goes before it and comes after it, and what comes does so before anything goes: a
+    /// node that has another connection now was there all the time.
     pub(super) fn follow(&mut self, registry: &mut Registry, mut told: Vec<KeyEvent>, events: &mut Vec<Event>) -> bool {
         let mut missing = false;
         let rank = |event: &KeyEvent| {
             let depth = self.layout.read(&event.key).map_or(0, |(_, what)| depth(&what));
-            if event.value.is_none() { -depth } else { depth }
+            if event.value.is_none() { i8::MAX - depth } else { depth }
         };
         told.sort_by_cached_key(|event| (event.revision, rank(event)));
         for KeyEvent { key, value, .. } in told {

@@ -46,6 +46,25 @@ pub struct Settings {
     pub queue: usize,
     /// Registrations by other servers; those beyond are not listed, and counted as errors. Default: 16 384.
     pub registrations: usize,
+    /// Where etcd wants to know who asks (`etcdctl auth enable`). Default: none.
+    pub login: Option<Login>,
+}
+
+/// A user of etcd, who may read and write all keys of the [prefix](Settings::prefix). Who only has the URL does not know the password, and nothing shows it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Nothing of the password.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 impl Settings {
@@ -54,6 +73,19 @@ impl Settings {
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Duration::from_secs(ttl.as_secs().max(2));
         self
+    }
+
+    /// Sets the [`login`](field@Self::login).
+    #[must_use]
+    pub fn login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.login = Some(Login { user: user.into(), password: password.into() });
+        self
+    }
+
+    /// Whether others could listen on the way to a member: neither TLS nor this machine.
+    #[must_use]
+    pub fn is_overheard(&self) -> bool {
+        !self.tls && self.members.iter().any(|member| crate::lookup::announcer::overheard(&format!("http://{member}")))
     }
 }
 
@@ -71,7 +103,7 @@ impl FromStr for Settings {
             // The password is not repeated.
             return Err(bad(
                 "with a user",
-                "a name and a password are not taken; protect etcd by client certificates, or by its network",
+                "others can see it: a name and a password do not belong there but to registry_user and registry_password_file",
             ));
         }
         if let Some(byte) = rest.bytes().find(|byte| !byte.is_ascii_graphic() || b"?#\\\"'<>".contains(byte)) {
@@ -88,6 +120,7 @@ impl FromStr for Settings {
             reread: Duration::from_secs(600),
             queue: 65_536,
             registrations: 16_384,
+            login: None,
         };
         for member in members.split(',') {
             let member = authority(member).map_err(|why| bad(url, &why))?;
@@ -164,7 +197,7 @@ mod tests {
             ("etcd://a b", "' ' does not belong there"),
             ("etcd://a?x", "'?' does not belong there"),
             ("etcd://a//x", "the prefix has empty parts"),
-            ("etcd://me:secret@a", "a name and a password are not taken"),
+            ("etcd://me:secret@a", "a name and a password do not belong there"),
         ] {
             let e = url.parse::<Settings>().expect_err(url).to_string();
             assert!(e.contains(why) && !e.contains("secret"), "{e}");

@@ -23,6 +23,8 @@ pub(super) struct Watcher {
     /// When all keys are to be read again.
     reread: Duration,
     listed: Instant,
+    /// A token was given up because a stream was refused; until one is opened that is not done again.
+    logged_out: bool,
 }
 
 /// Why a stream was left.
@@ -37,7 +39,7 @@ enum Left {
 
 impl Watcher {
     pub(super) fn new(shared: Arc<Shared>, gateway: Gateway, layout: Layout, reread: Duration) -> Self {
-        Self { shared, gateway, layout, next: None, reread, listed: Instant::now() }
+        Self { shared, gateway, layout, next: None, reread, listed: Instant::now(), logged_out: false }
     }
 
     /// Works until the registry is closed.
@@ -103,6 +105,7 @@ impl Watcher {
                         return Left::ToGoOn;
                     }
                     *opened = true;
+                    self.logged_out = false;
                     self.shared.fares(Side::Reads, Ok(&member));
                 }
                 Some(Told::Events(mut events)) => {
@@ -116,6 +119,11 @@ impl Watcher {
                 Some(Told::Progress(revision)) => self.advance(revision),
                 Some(Told::Compacted) => {
                     self.next = None;
+                    return Left::ToGoOn;
+                }
+                // Before 3.5 etcd says of a token that has ended that it has no permission.
+                Some(Told::Ended(_)) if !self.logged_out && self.gateway.log_out() => {
+                    self.logged_out = true;
                     return Left::ToGoOn;
                 }
                 Some(Told::Ended(why)) => return fault(&why),

@@ -16,7 +16,41 @@ pub struct Source<'a> {
     pub pids: Cow<'a, BTreeSet<Pid>>,
 }
 
+/// How much a registry knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Nodes, each once.
+    pub nodes: usize,
+    /// Their jobs; one that two nodes have counts twice.
+    pub jobs: usize,
+    /// The processes of these.
+    pub processes: usize,
+    /// Connections of nodes to this server, those included that have not said who they are.
+    pub connections: usize,
+}
+
 impl Registry {
+    /// How much there is. It takes longer with more nodes, and hardly with more jobs.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { connections: self.connected, ..Totals::default() };
+        for (info, group) in self.groups() {
+            totals.nodes += 1;
+            if let [only] = group {
+                let node = &self.nodes[only];
+                totals.jobs += node.jobs.len();
+                totals.processes += node.processes;
+            } else {
+                let named: BTreeSet<&JobName> = self.registrations(group).flat_map(|node| node.jobs.keys()).collect();
+                totals.jobs += named.len();
+                let sources = named.iter().filter_map(|job| self.source(info, group, job));
+                totals.processes += sources.map(|source| source.pids.len()).sum::<usize>();
+            }
+        }
+        totals
+    }
+
     /// The nodes that have identified themselves, each once, in the order in which this server has learnt of them.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeInfo> {
         self.groups().map(|(info, _)| info)

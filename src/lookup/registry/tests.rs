@@ -76,6 +76,60 @@ fn who_is_silent_goes_and_who_comes_back_takes_its_place() {
     assert_eq!(registry.add_job(old, &job("x"), &mut events).expect_err("it is gone").errno, 404);
 }
 
+/// Who shows what its old connection has shown takes its place, and nobody else does.
+#[test]
+fn a_node_that_comes_back_is_the_same() {
+    let (mut registry, mut events, now) = (Registry::default(), Vec::new(), Instant::now());
+    let (mine, other) = (Some(Instance::new([7; 16])), Some(Instance::new([8; 16])));
+    let say = |registry: &mut Registry, id, jobs: &[&str], events: &mut Vec<Event>| {
+        for name in jobs {
+            registry.add_job(id, &job(name), events).expect("new");
+            registry.add_process(id, &job(name), Pid(1), events).expect("new");
+        }
+    };
+    let first = registry.connect(now).expect("room");
+    assert_eq!(registry.claim(first, info("a", 1), mine, now, &mut events), Ok(None));
+    say(&mut registry, first, &["s.x", "s.y"], &mut events);
+    registry.settle(first, &mut events);
+    events.clear();
+
+    let second = registry.connect(now).expect("room");
+    for wrong in [None, other] {
+        let refused = registry.claim(second, info("a", 1), wrong, now, &mut events).expect_err("it is another one");
+        assert_eq!(refused.errno, 409);
+    }
+    assert_eq!(registry.claim(second, info("a", 1), mine, now, &mut events), Ok(Some(first)));
+    assert_eq!((registry.connected, registry.deadline(first)), (1, None));
+    registry.disconnect(first, &mut events);
+    assert_eq!(registry.add_job(first, &job("s.w"), &mut events).expect_err("it has no say").errno, 404);
+    say(&mut registry, second, &["s.y"], &mut events);
+    assert_eq!((names(&events), registry.jobs(None).len()), (vec![], 2), "nothing has changed yet");
+
+    // Again before all was said: what was whole is kept.
+    say(&mut registry, second, &["s.z"], &mut events);
+    let third = registry.connect(now).expect("room");
+    assert_eq!(registry.claim(third, info("a", 1), mine, now, &mut events), Ok(Some(second)));
+    assert_eq!(names(&events), ["add_job", "add_process", "remove_process", "remove_job"], "s.z");
+    assert_eq!((registry.nodes.len(), registry.connected), (2, 1));
+    events.clear();
+    say(&mut registry, third, &["s.y", "s.z"], &mut events);
+    assert_eq!(names(&events), ["add_job", "add_process"], "s.z");
+    events.clear();
+    registry.settle(third, &mut events);
+    registry.settle(third, &mut events);
+    assert_eq!(names(&events), ["remove_process", "remove_job"], "s.x");
+    assert_eq!((registry.nodes.len(), registry.nodes().count()), (1, 1));
+
+    // One that goes before it has said all leaves nothing.
+    let fourth = registry.connect(now).expect("room");
+    assert_eq!(registry.claim(fourth, info("a", 1), mine, now, &mut events), Ok(Some(third)));
+    events.clear();
+    registry.disconnect(fourth, &mut events);
+    let all = ["remove_process", "remove_job", "remove_process", "remove_job", "remove_node"];
+    assert_eq!(names(&events), all);
+    assert_eq!((registry.nodes.len(), registry.same.len(), registry.connected), (0, 0, 0));
+}
+
 #[test]
 fn bounds() {
     let limits = Limits { nodes: 1, jobs: 1, processes: 1, text: 8, ..Limits::default() };
@@ -152,18 +206,113 @@ fn hear(known: &mut BTreeMap<String, BTreeMap<String, BTreeSet<u64>>>, event: &E
     }
 }
 
-#[test]
-fn random_commands_against_a_naive_model() {
+/// A seed, to be printed, and numbers below a bound that follow from it (splitmix).
+fn randomness() -> (u64, impl FnMut(u64) -> u64) {
     let seed =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
     let seed = std::env::var("GAFFER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(seed);
     let mut state = seed;
-    let mut random = move |below: u64| {
+    let random = move |below: u64| {
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) % below
     };
+    (seed, random)
+}
+
+type Jobs = BTreeMap<String, BTreeSet<u64>>;
+
+/// A connection that has said who it is, and what it and the one before it have told.
+struct Back {
+    id: NodeId,
+    origin: String,
+    instance: u8,
+    jobs: Jobs,
+    before: Option<Jobs>,
+}
+
+/// Nodes that come back at any moment: what is answered and what is heard is what they have said, and before they are settled what they had said.
+#[test]
+fn random_returns() {
+    let (seed, mut random) = randomness();
+    let (mut registry, mut known, now) = (Registry::default(), BTreeMap::new(), Instant::now());
+    let mut nodes: Vec<Back> = Vec::new();
+    let mut taken = 0;
+    for step in 0..20_000 {
+        let step = format!("GAFFER_SEED={seed}, step {step}");
+        let mut events = Vec::new();
+        let at = random(nodes.len().max(1) as u64) as usize;
+        let name = format!("s.j{}", random(3));
+        match (random(8), nodes.get_mut(at)) {
+            (0..=1, _) => {
+                let id = registry.connect(now).expect("room");
+                let (node, instance) = (info("n", random(3)), random(2) as u8);
+                let origin = node.origin.clone();
+                let old = nodes.iter().position(|node| node.origin == origin);
+                let is_same = old.is_none_or(|old| nodes[old].instance == instance);
+                let claimed = registry.claim(id, node, Some(Instance::new([instance; 16])), now, &mut events);
+                assert_eq!(claimed.is_ok(), is_same, "{step}");
+                if claimed.is_err() {
+                    registry.disconnect(id, &mut events);
+                } else {
+                    let old = old.map(|old| nodes.swap_remove(old));
+                    assert_eq!(claimed, Ok(old.as_ref().map(|old| old.id)), "{step}");
+                    taken += usize::from(old.is_some());
+                    let before = old.map(|old| old.before.unwrap_or(old.jobs));
+                    nodes.push(Back { id, origin, instance, jobs: BTreeMap::new(), before });
+                }
+            }
+            (2, Some(node)) if random(4) == 0 => {
+                registry.disconnect(node.id, &mut events);
+                nodes.swap_remove(at);
+            }
+            (3, Some(node)) => {
+                registry.settle(node.id, &mut events);
+                node.before = None;
+            }
+            (4, Some(node)) => {
+                registry.remove_job(node.id, &job(&name), &mut events).expect("it is there");
+                node.jobs.remove(&name);
+            }
+            (_, Some(node)) => {
+                let pid = random(3);
+                let is_new = !node.jobs.contains_key(&name);
+                assert_eq!(registry.add_job(node.id, &job(&name), &mut events).is_ok(), is_new, "{step}");
+                registry.add_process(node.id, &job(&name), Pid(pid), &mut events).expect("a job");
+                node.jobs.entry(name).or_default().insert(pid);
+            }
+            (_, None) => {}
+        }
+        events.iter().for_each(|event| hear(&mut known, event));
+        let mut want: BTreeMap<String, Jobs> = BTreeMap::new();
+        for node in &nodes {
+            let jobs = want.entry(node.origin.clone()).or_default();
+            for (job, pids) in node.jobs.iter().chain(node.before.iter().flatten()) {
+                jobs.entry(job.clone()).or_default().extend(pids);
+            }
+        }
+        assert_eq!(known, want, "{step}: what was heard");
+        let mut answered: BTreeMap<String, Jobs> =
+            registry.nodes().map(|node| (node.origin.clone(), BTreeMap::new())).collect();
+        for (job, sources) in registry.jobs(None) {
+            for source in sources {
+                let pids = source.pids.iter().map(|pid| pid.0).collect();
+                answered.get_mut(&source.node.origin).expect("a node").insert(job.as_str().to_owned(), pids);
+            }
+        }
+        assert_eq!(answered, want, "{step}: what is answered");
+        let jobs = want.values().map(BTreeMap::len).sum();
+        let processes = want.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum();
+        let totals = Totals { nodes: want.len(), jobs, processes, connections: nodes.len() };
+        assert_eq!(registry.totals(), totals, "{step}");
+    }
+    assert!(taken > 100, "GAFFER_SEED={seed}: {taken}");
+}
+
+#[test]
+fn random_commands_against_a_naive_model() {
+    let (seed, mut random) = randomness();
     let (mut registry, mut naive, mut known) = (Registry::default(), Naive::default(), BTreeMap::new());
     let mut now = Instant::now();
     let mut ids = Vec::new();

@@ -1,6 +1,7 @@
 //! Who may register, and who may ask.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::access::{SharedKeys, Shown};
@@ -50,7 +51,14 @@ pub(super) enum Wants {
 
 /// Asks for [`Keys`], which can be others later. Clones are the same one.
 #[derive(Clone, Default)]
-pub struct Doors(Arc<RwLock<Keys>>);
+pub struct Doors(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    keys: RwLock<Keys>,
+    /// Who had no key, and whose was not good.
+    refused: [AtomicU64; 2],
+}
 
 /// What somebody has shown, to be looked at again.
 #[derive(Clone, Debug)]
@@ -64,16 +72,16 @@ impl Doors {
     /// With these keys.
     #[must_use]
     pub fn new(keys: Keys) -> Self {
-        Self(Arc::new(RwLock::new(keys)))
+        Self(Arc::new(Inner { keys: RwLock::new(keys), refused: Default::default() }))
     }
 
     /// Asks for these from now on. Connections that came by a key that is none any more end with what they say or would be told next.
     pub fn set(&self, keys: Keys) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     fn with<R>(&self, f: impl FnOnce(&Keys) -> R) -> R {
-        f(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        f(&self.0.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lets somebody in: 401 without a key, 403 with one that is not good for that.
@@ -98,8 +106,21 @@ impl Doors {
                 }
                 (None, Some(_)) => Err(Refusal::new(403, "forbidden", "this key is not known")),
             }
+        });
+        let shown = shown.inspect_err(|refusal| {
+            let [unknown, forbidden] = &self.0.refused;
+            let counter = if refusal.status == 401 { unknown } else { forbidden };
+            counter.fetch_add(1, Ordering::Relaxed);
         })?;
         Ok(Ticket { doors: self.clone(), wants, shown })
+    }
+}
+
+impl Doors {
+    /// How many were refused with each status.
+    pub(super) fn refused(&self) -> [(u16, u64); 2] {
+        let [unknown, forbidden] = self.0.refused.each_ref().map(|n| n.load(Ordering::Relaxed));
+        [(401, unknown), (403, forbidden)]
     }
 }
 

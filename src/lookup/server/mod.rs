@@ -20,6 +20,7 @@
 //! | `GET /` | `{"welcome": "gaffer-lookupd", "version"}` |
 //! | `GET /ping` | `OK` |
 //! | `GET /healthz` | `{"status": "ok", "registry": {"kind": "memory"}}`; of a registry in etcd, how it fares |
+//! | `GET /metrics` | OpenMetrics text: nodes, their jobs and processes, connections, listeners, what was refused, and how the registry fares |
 //! | `GET /version` | `{"name": "gaffer-lookupd", "version"}` |
 //! | `GET /nodes` | `{"nodes": [{"name", "origin", "version"}]}` |
 //! | `GET /sessions`, `/sessions/NODE` | `{"nb_sessions", "sessions": [{"sessionid", "jobs": {"s.j": [source]}}]}` of all nodes, or of those of this name |
@@ -42,9 +43,11 @@
 
 mod doors;
 mod events;
+mod metrics;
 mod node;
 mod routes;
 
+use std::collections::BTreeMap;
 use std::fmt;
 #[cfg(feature = "etcd")]
 use std::sync::Condvar;
@@ -58,7 +61,7 @@ use serde_json::{Value, json};
 
 #[cfg(feature = "etcd")]
 use super::etcd::{Link, Status};
-use super::registry::{Limits, Registry};
+use super::registry::{Limits, NodeId, Registry};
 use crate::Result;
 use crate::manager::Cx;
 use crate::proto::lookup::{Event, MAX_MESSAGE};
@@ -84,6 +87,9 @@ struct Inner {
 pub(in crate::lookup) struct State {
     pub(in crate::lookup) registry: Registry,
     listeners: Vec<SocketAddress>,
+    /// Those of nodes.
+    sockets: BTreeMap<NodeId, SocketAddress>,
+    counts: metrics::Counts,
     /// The way to other servers.
     #[cfg(feature = "etcd")]
     pub(in crate::lookup) link: Option<Link>,
@@ -111,6 +117,18 @@ impl Directory {
         false
     }
 
+    /// For `/metrics`.
+    fn figures(&self) -> metrics::Figures {
+        let state = self.lock();
+        metrics::Figures {
+            totals: state.registry.totals(),
+            listeners: state.listeners.len(),
+            counts: state.counts.clone(),
+            #[cfg(feature = "etcd")]
+            registry: state.link.as_ref().map(Link::status),
+        }
+    }
+
     /// Where the registry is, and how that fares.
     fn health(&self) -> Value {
         #[cfg(feature = "etcd")]
@@ -135,12 +153,7 @@ impl Directory {
         self.lock().link.as_ref().map(Link::status)
     }
 
-    /// Calls `f` with the registry and a list for events, and tells those to the listeners.
-    fn write<R>(&self, cx: &mut Cx<'_>, f: impl FnOnce(&mut Registry, &mut Vec<Event>) -> R) -> R {
-        self.change(cx, |state, events| f(&mut state.registry, events))
-    }
-
-    /// The same with all there is. What nodes have told goes to other servers.
+    /// Calls `f` with all there is and a list for events, and tells those to the listeners. What nodes have told goes to other servers.
     pub(in crate::lookup) fn change<R>(&self, cx: &mut Cx<'_>, f: impl FnOnce(&mut State, &mut Vec<Event>) -> R) -> R {
         let mut events = Vec::new();
         let mut state = self.lock();

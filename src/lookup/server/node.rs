@@ -28,6 +28,9 @@ struct Node {
 /// Its time may be over.
 struct Late;
 
+/// Its node has come back by another connection.
+struct Replaced;
+
 impl Node {
     /// Looks when the node has been silent for too long, and again if it was not.
     fn wait(&mut self, cx: &mut Cx<'_>, out: &SocketOut<'_>) {
@@ -41,7 +44,10 @@ impl Node {
 
     fn leave(&mut self, cx: &mut Cx<'_>) {
         if let Some(id) = self.id.take() {
-            self.directory.write(cx, |registry, events| registry.disconnect(id, events));
+            self.directory.change(cx, |state, events| {
+                state.sockets.remove(&id);
+                state.registry.disconnect(id, events);
+            });
         }
         if let Some(timer) = self.timer.take() {
             cx.remove(timer);
@@ -51,7 +57,13 @@ impl Node {
 
 impl Socket for Node {
     fn open(&mut self, cx: &mut Cx<'_>, out: &mut SocketOut<'_>) {
-        match self.directory.write(cx, |registry, _| registry.connect(Instant::now())) {
+        let address = out.address();
+        let connected = self.directory.change(cx, |state, _| {
+            let id = state.registry.connect(Instant::now())?;
+            state.sockets.insert(id, address);
+            Ok::<_, Refused>(id)
+        });
+        match connected {
             Ok(id) => {
                 self.id = Some(id);
                 self.wait(cx, out);
@@ -72,13 +84,21 @@ impl Socket for Node {
             server::Message::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         };
         let now = Instant::now();
-        let reply = self.directory.write(cx, |registry, events| {
+        let (reply, replaced) = self.directory.change(cx, |state, events| {
+            let registry = &mut state.registry;
             registry.seen(id, now);
-            match Message::read(&text) {
-                Ok(message) => Reply { outcome: perform(registry, id, message.request, now, events), id: message.id },
-                Err(reply) => reply,
-            }
+            let (outcome, id) = match Message::read(&text) {
+                Ok(message) => (perform(registry, id, message.request, now, events), message.id),
+                Err(reply) => (reply.outcome.map(|()| None), reply.id),
+            };
+            state.counts.message(&outcome);
+            let replaced = outcome.as_ref().ok().copied().flatten().and_then(|old| state.sockets.remove(&old));
+            state.counts.returned += u64::from(replaced.is_some());
+            (Reply { outcome: outcome.map(drop), id }, replaced)
         });
+        if let Some(old) = replaced {
+            old.send(cx, Replaced);
+        }
         if out.is_full() {
             return out.close(CloseCode::POLICY, "it does not take the answers");
         }
@@ -86,6 +106,10 @@ impl Socket for Node {
     }
 
     fn mail(&mut self, cx: &mut Cx<'_>, message: Box<dyn Any + Send>, out: &mut SocketOut<'_>) {
+        if message.is::<Replaced>() {
+            self.leave(cx);
+            return out.close(CloseCode::GOING_AWAY, "the node has another connection now");
+        }
         if !message.is::<Late>() {
             return;
         }
@@ -94,6 +118,7 @@ impl Socket for Node {
         if deadline.is_some_and(|at| Instant::now() < at) {
             return self.wait(cx, out);
         }
+        self.directory.lock().counts.silent += 1;
         self.leave(cx);
         out.close(CloseCode::POLICY, "no sign of life");
     }
@@ -103,22 +128,24 @@ impl Socket for Node {
     }
 }
 
+/// Returns the connection whose place was taken, if one was.
 fn perform(
     registry: &mut Registry,
     id: NodeId,
     request: Request,
     now: Instant,
     events: &mut Vec<Event>,
-) -> Result<(), Refused> {
+) -> Result<Option<NodeId>, Refused> {
     let job = |text: &str| text.parse::<JobName>().map_err(|e| Refused::new(400, e.to_string()));
     match request {
-        Request::Identify { name, origin, version } => {
-            registry.identify(id, NodeInfo { name, origin, version }, now, events)
+        Request::Identify { name, origin, version, instance } => {
+            return registry.claim(id, NodeInfo { name, origin, version }, instance, now, events);
         }
-        Request::Ping => Ok(()),
-        Request::RegisterJob { job: name } => registry.add_job(id, &job(&name)?, events),
-        Request::UnregisterJob { job: name } => registry.remove_job(id, &job(&name)?, events),
-        Request::RegisterProcess { job: name, pid } => registry.add_process(id, &job(&name)?, Pid(pid), events),
-        Request::UnregisterProcess { job: name, pid } => registry.remove_process(id, &job(&name)?, Pid(pid), events),
+        Request::Ping => registry.settle(id, events),
+        Request::RegisterJob { job: name } => registry.add_job(id, &job(&name)?, events)?,
+        Request::UnregisterJob { job: name } => registry.remove_job(id, &job(&name)?, events)?,
+        Request::RegisterProcess { job: name, pid } => registry.add_process(id, &job(&name)?, Pid(pid), events)?,
+        Request::UnregisterProcess { job: name, pid } => registry.remove_process(id, &job(&name)?, Pid(pid), events)?,
     }
+    Ok(None)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::doors::{Doors, Wants};
-use super::{Directory, node};
+use super::{Directory, metrics, node};
 use crate::lookup::registry::Source;
 use crate::process::JobName;
 use crate::server::{Call, Refusal, Reply, Route, get};
@@ -18,6 +18,7 @@ pub const ROUTES: &[Route] = &[
     get("/", welcome, "Who answers, and its version"),
     get("/ping", ping, "Whether the server answers"),
     get("/healthz", health, "Whether the server answers, and how its registry fares"),
+    get("/metrics", metrics::text, "Figures for a monitoring system, as OpenMetrics text"),
     get("/version", version, "Name and version"),
     get("/nodes", nodes, "The nodes that are there"),
     get("/sessions", sessions, "The sessions of all nodes and their jobs"),
@@ -55,7 +56,7 @@ fn version(_: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     Ok(Reply::Json(200, json!({"name": "gaffer-lookupd", "version": VERSION})))
 }
 
-fn directory<'a>(call: &Call<'a, '_>) -> Result<&'a Directory, Refusal> {
+pub(super) fn directory<'a>(call: &Call<'a, '_>) -> Result<&'a Directory, Refusal> {
     let provided = call.provided.get();
     provided.ok_or_else(|| Refusal::new(501, "unsupported", "this server was given no directory of nodes"))
 }

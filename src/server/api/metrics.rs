@@ -1,13 +1,10 @@
 //! `/metrics`: figures as OpenMetrics 1.0 text.
 
-use std::fmt::Write;
-
 use super::stats;
-use crate::manager::{Cx, Sample, Target, TurnTimes};
+use crate::manager::{Cx, Sample, Target};
 use crate::process::{JobInfo, JobState, LogStatus, Pid, ProcessStats};
+use crate::server::openmetrics::Page;
 use crate::server::{Call, Refusal, Reply};
-
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The figures of processes are sampled without holding the loop; where the system does not tell, their families are left out.
 pub(super) fn text(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
@@ -22,7 +19,7 @@ pub(super) fn text(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
         |sample: &Sample| Uses { pid: sample.pid, figures: FAMILIES.map(|(.., value)| sum(&sample.stats, value)) };
     stats::survey(call, Target::All, uses, move |cx, all| {
         processes(cx, &all, &mut page);
-        itself(&own, &mut page);
+        page.itself(&own);
         Ok(page.finish())
     })
 }
@@ -32,11 +29,7 @@ fn server(call: &mut Call<'_, '_>, page: &mut Page) {
     page.family("gaffer", "info", "", "The version of gaffer.");
     page.sample("gaffer_info", &[("version", env!("CARGO_PKG_VERSION"))], 1_u8);
     page.one("gaffer_up", "gauge", "", "Whether the manager takes work: 0 while it stops.", !call.cx.is_stopping());
-    page.one("gaffer_connections", "gauge", "", "Open connections.", counters.connections);
-    page.one("gaffer_connections_accepted", "counter", "", "Connections taken.", counters.accepted);
-    let help = "Connections that broke by TLS: not trusted, nothing in common, or not in time.";
-    page.one("gaffer_tls_failed", "counter", "", help, counters.tls_failed);
-    page.one("gaffer_requests", "counter", "", "Requests answered, refused ones included.", counters.requests);
+    page.clients(counters);
     let help = "Events that were dropped because nobody took them in time.";
     page.one("gaffer_events_dropped", "counter", "", help, call.cx.events().dropped());
     let listeners = [
@@ -53,19 +46,7 @@ fn server(call: &mut Call<'_, '_>, page: &mut Page) {
     }
     let help = "Events, samples and pieces of output that feeds lost because their client was too slow.";
     page.one("gaffer_feed_dropped", "counter", "", help, counters.dropped);
-    turns(call.cx.turn_times(), page);
-}
-
-fn turns(times: TurnTimes, page: &mut Page) {
-    let name = "gaffer_turn_seconds";
-    page.family(name, "histogram", "seconds", "How long turns of the loop took, for which nobody else was served.");
-    for (bound, count) in times.up_to() {
-        // A bound has a fraction, so that all who read it take it for the same number.
-        page.sample("gaffer_turn_seconds_bucket", &[("le", &format!("{:?}", bound.as_secs_f64()))], count);
-    }
-    page.sample("gaffer_turn_seconds_bucket", &[("le", "+Inf")], times.count());
-    page.sample("gaffer_turn_seconds_sum", &[], times.sum().as_secs_f64());
-    page.sample("gaffer_turn_seconds_count", &[], times.count());
+    page.turns(call.cx.turn_times());
 }
 
 fn jobs(call: &Call<'_, '_>, page: &mut Page) {
@@ -190,101 +171,7 @@ fn processes(cx: &Cx<'_>, all: &[Uses], page: &mut Page) {
     }
 }
 
-/// What the manager uses, by the names that Prometheus's own clients give these.
-fn itself(own: &ProcessStats, page: &mut Page) {
-    page.one("process_resident_memory_bytes", "gauge", "bytes", "Resident memory of the manager.", own.rss);
-    page.one("process_virtual_memory_bytes", "gauge", "bytes", "Virtual memory of the manager.", own.vms);
-    let help = "Processor time that the manager has used.";
-    page.one("process_cpu_seconds", "counter", "seconds", help, own.cpu_time.as_secs_f64());
-    if let Some(fds) = own.num_fds {
-        page.one("process_open_fds", "gauge", "", "Open descriptors of the manager.", fds);
-    }
-    let start = crate::server::json::unix_time(own.started);
-    page.one("process_start_time_seconds", "gauge", "seconds", "When the manager was started, UNIX time.", start);
-}
-
 /// Of a process and all it has started.
 fn sum(stats: &ProcessStats, value: fn(&ProcessStats) -> f64) -> f64 {
     value(stats) + stats.children.iter().map(|child| sum(child, value)).sum::<f64>()
-}
-
-/// A value of a sample.
-trait Figure {
-    fn write(self, page: &mut String);
-}
-
-macro_rules! figures {
-    ($($type:ty)*) => {
-        $(impl Figure for $type {
-            fn write(self, page: &mut String) {
-                // Writing to a string cannot fail.
-                let _ = write!(page, "{self}");
-            }
-        })*
-    };
-}
-figures!(u8 u32 u64 f64);
-
-impl Figure for bool {
-    fn write(self, page: &mut String) {
-        page.push(if self { '1' } else { '0' });
-    }
-}
-
-/// OpenMetrics 1.0 text, family by family.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    /// Begins a family; its samples follow. The name of one with a unit ends in that.
-    fn family(&mut self, name: &str, kind: &str, unit: &str, help: &str) {
-        let _ = writeln!(self.0, "# TYPE {name} {kind}");
-        if !unit.is_empty() {
-            let _ = writeln!(self.0, "# UNIT {name} {unit}");
-        }
-        let _ = writeln!(self.0, "# HELP {name} {}", escaped(help));
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Figure) {
-        self.0.push_str(name);
-        for (i, (label, text)) in labels.iter().enumerate() {
-            let _ = write!(self.0, "{}{label}=\"{}\"", if i == 0 { '{' } else { ',' }, escaped(text));
-        }
-        self.0.push_str(if labels.is_empty() { " " } else { "} " });
-        value.write(&mut self.0);
-        self.0.push('\n');
-    }
-
-    /// A family of one sample without labels.
-    fn one(&mut self, name: &str, kind: &str, unit: &str, help: &str, value: impl Figure) {
-        self.family(name, kind, unit, help);
-        let total = if kind == "counter" { "_total" } else { "" };
-        self.sample(&format!("{name}{total}"), &[], value);
-    }
-
-    fn finish(mut self) -> Reply {
-        self.0.push_str("# EOF\n");
-        let body = self.0.into_bytes();
-        Reply::Bytes { status: 200, content_type: CONTENT_TYPE.to_owned(), body, cache: false }
-    }
-}
-
-/// As label values and help are escaped alike (OpenMetrics 1.0, "Escaping").
-fn escaped(text: &str) -> String {
-    text.replace('\\', r"\\").replace('\n', r"\n").replace('"', "\\\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escapes() {
-        let mut page = Page::default();
-        page.family("x", "gauge", "", "a \\ b\nc");
-        page.sample("x", &[("l", "say \"hi\"\\\n"), ("m", "")], 1.5);
-        let want = "# TYPE x gauge\n# HELP x a \\\\ b\\nc\nx{l=\"say \\\"hi\\\"\\\\\\n\",m=\"\"} 1.5\n# EOF\n";
-        let Reply::Bytes { body, .. } = page.finish() else { panic!("it is bytes") };
-        assert_eq!(String::from_utf8(body).as_deref(), Ok(want));
-    }
 }

@@ -218,6 +218,32 @@ fn who_has_moved_was_never_away() {
     }
 }
 
+/// A node that has come back to its server by another connection, and all of that in one transaction.
+#[test]
+fn who_is_back_was_never_away() {
+    let layout = Layout::new("/p");
+    let (mut registry, mut events) = (Registry::default(), Vec::new());
+    let mut replica = Replica::new(layout.clone(), 1000);
+    let job: JobName = "s.a".parse().expect("a name");
+    let all = |n, revision, pid| {
+        let place = layout.place(&info(1), 5, NodeId::of(n));
+        let facts = [
+            (place.clone(), Fact::Node(info(1))),
+            (keys::job(&place, &job), Fact::Job(job.clone())),
+            (keys::process(&place, &job, Pid(pid)), Fact::Process(job.clone(), Pid(pid))),
+        ];
+        facts.map(|(key, fact)| event(&key, Some(keys::value(&fact)), revision)).to_vec()
+    };
+    let first = all(1, 1, 7);
+    replica.follow(&mut registry, first.clone(), &mut events);
+    events.clear();
+    let gone = first.into_iter().map(|put| KeyEvent { value: None, revision: 2, ..put });
+    let told: Vec<KeyEvent> = gone.chain(all(2, 2, 8)).collect();
+    replica.follow(&mut registry, told, &mut events);
+    let names: Vec<&str> = events.iter().map(|event| event.what.name()).collect();
+    assert_eq!((names, replica.len()), (vec!["add_process", "remove_process"], 1));
+}
+
 #[test]
 fn keys_of_its_own_are_no_news_but_missed() {
     let layout = Layout::new("/p");
