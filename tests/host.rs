@@ -77,11 +77,11 @@ fn sh(script: &str) -> SpawnPlan<'static> {
     plan
 }
 
-/// Waits until the watch is readable, at most 10 s.
+/// Waits until the watch is readable, at most 90 s.
 #[track_caller]
 fn wait(watch: &ExitWatch) {
     let mut poll = libc::pollfd { fd: watch.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         // SAFETY: one pollfd.
         match unsafe { libc::poll(&mut poll, 1, 1000) } {
@@ -246,7 +246,7 @@ fn the_sigchld_handler_stays() {
     }
     assert!(Handler::now(libc::SIGCHLD) == handler);
     // Signals of one number may merge, but the last one arrives.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(90);
     while CALLS.load(Ordering::SeqCst) == 0 {
         assert!(Instant::now() < deadline, "the host's handler is still called");
         thread::yield_now();
@@ -425,28 +425,28 @@ fn descriptors() -> usize {
 /// Waits until only so many threads are left: a waiting thread ends a moment after its child.
 #[track_caller]
 fn settle(threads: usize) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(90);
     while std::fs::read_dir("/proc/self/task").expect("/proc").count() != threads {
         assert!(Instant::now() < deadline, "threads are left");
         thread::yield_now();
     }
 }
 
-/// Turns until the condition holds, at most a minute.
+/// Turns until the condition holds, at most two minutes.
 #[track_caller]
 fn until(manager: &mut Manager, what: &str, mut holds: impl FnMut(&mut Manager) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !holds(manager) {
         let _ = manager.turn(Some(Duration::from_millis(20))).expect("turn");
         assert!(Instant::now() < deadline, "waited in vain for: {what}\n{manager:#?}");
     }
 }
 
-/// Stops the manager and waits for its end, at most 20 s.
+/// Stops the manager and waits for its end, at most 90 s.
 #[track_caller]
 fn finish(manager: &mut Manager) {
     manager.stop();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(90);
     while manager.turn(Some(Duration::from_millis(20))).expect("turn") == Status::Running {
         assert!(Instant::now() < deadline, "it does not stop\n{manager:#?}");
     }
@@ -733,7 +733,7 @@ fn signals_stop_then_kill() {
         until(&mut manager, "the stop", |manager| manager.is_stopping());
         assert!(exits.lock().expect("notes").is_empty());
         raise(signal);
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(90);
         while manager.turn(Some(Duration::from_millis(20))).expect("turn") == Status::Running {
             assert!(Instant::now() < deadline, "the second signal kills");
         }

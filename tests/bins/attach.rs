@@ -50,6 +50,10 @@ fn the_same_folder_is_enough() {
 
     // Programs' output, merged, in the console's clothes.
     wait_for(&room, "logs", "oops");
+    // What has no end of a line yet is kept when nothing has followed for a while.
+    for name in ["web.1    | unfinished", "web.2    | unfinished"] {
+        wait_for(&room, "logs", name);
+    }
     let logs = room.run("logs").expect(0).quietly();
     let mut lines: Vec<String> = logs.text().lines().map(|line| line[9..].to_owned()).collect();
     lines.sort();

@@ -99,8 +99,8 @@ fn the_application() {
     // It may have to be built first.
     example("custom_app");
     let room = Room::empty();
-    let port = free_port();
     quick(Duration::from_secs(1), || {
+        let port = free_port();
         let args = format!("start --no-timestamp -d {}/examples -p {port}", env!("CARGO_MANIFEST_DIR"));
         let running = Running::spawn(with_cargo(&room, room.gaffer(&args)));
         running.wait_for(&format!("web.1    | listening on http://127.0.0.1:{port}/"));

@@ -50,7 +50,8 @@ fn on_a_name() {
 fn with_the_code_of_one() {
     check("a: exit 9\nb: sleep 0.3; exit 7\n", "--exit-code-from b", 7);
     check("a: sleep 1000\nb: kill -KILL $$\n", "--exit-code-from b", 137);
-    check("a: sleep 0.2; exit 1\nb: trap 'exit 8' TERM; sleep 1000 & wait\n", "--exit-on a --exit-code-from b", 8);
+    let b = "b: trap 'exit 8' TERM; touch up; sleep 1000 & wait\n";
+    check(&format!("a: until test -e up; do sleep 0.02; done; exit 1\n{b}"), "--exit-on a --exit-code-from b", 8);
     check("a: sleep 0.1; exit 255\n", "--exit-code-from a", 255);
 }
 
@@ -61,10 +62,10 @@ fn what_ends_everything_has_no_successor() {
         room.run(&format!("start {args}")).expect(3).quietly();
         assert_eq!(std::fs::read_to_string(room.path("runs")).expect("a file"), "run\n", "{args}");
     }
-    let room = Room::new("a: echo run >> runs; sleep 0.05\nb: sleep 1; exit 3\n");
+    // What succeeds comes back.
+    let b = "b: touch runs; until test $(wc -l < runs) -gt 2; do sleep 0.02; done; exit 3\n";
+    let room = Room::new(&format!("a: echo run >> runs; sleep 0.05\n{b}"));
     room.run("start --exit-on failure").expect(3).quietly();
-    let runs = std::fs::read_to_string(room.path("runs")).expect("a file").lines().count();
-    assert!(runs > 2, "what succeeds comes back: {runs}");
 }
 
 #[test]

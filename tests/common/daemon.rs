@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use gaffer::process::{OsPid, Signal};
 use gaffer::sys;
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Waits until `f` has an answer.
 #[track_caller]
@@ -137,10 +137,11 @@ impl Daemon {
         signal(self.pid(), name);
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for the last line of its log.
     #[track_caller]
     pub(crate) fn end(&mut self) -> i32 {
         let status = eventually("its end", || self.child.try_wait().expect("it is a child"));
+        eventually("the end of its log", || self.silent.load(Ordering::Acquire).then_some(()));
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 

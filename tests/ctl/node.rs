@@ -189,4 +189,5 @@ pub(crate) fn chunks(pieces: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-pub(crate) const SOON: Duration = Duration::from_millis(200);
+/// Not so soon that a busy machine would call it silence.
+pub(crate) const SOON: Duration = Duration::from_secs(1);

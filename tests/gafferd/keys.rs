@@ -63,7 +63,7 @@ fn administrators_are_made_and_listed() {
 /// A connection to a socket, and the head of its answer.
 fn feed(socket: &Path, path: &str, fields: &str) -> BufReader<UnixStream> {
     let mut stream = UnixStream::connect(socket).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+    stream.set_read_timeout(Some(Duration::from_secs(90))).expect("a socket");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").expect("sent");
     let mut stream = BufReader::new(stream);
     let mut line = String::new();

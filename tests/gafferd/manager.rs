@@ -33,7 +33,7 @@ fn also_by_an_abstract_name() {
 }
 
 fn notified(socket: &UnixDatagram, folder: &Folder, config: &std::path::Path, address: &str) {
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    socket.set_read_timeout(Some(Duration::from_secs(90))).expect("a timeout");
     let next = || {
         let mut bytes = [0; 4096];
         let n = socket.recv(&mut bytes).expect("a message");

@@ -184,7 +184,7 @@ fn a_reload_reads_certificates() {
     let socket = server.socket().expect("a websocket");
     let events = socket.subscribe("EVENTS").expect("a topic");
     server.unload("mine").expect("it was loaded");
-    let event = events.recv_timeout(Duration::from_secs(30)).expect("it is open").expect("it comes");
+    let event = events.recv_timeout(Duration::from_secs(90)).expect("it is open").expect("it comes");
     assert!(format!("{event:?}").contains("mine"), "{event:?}");
     drop(socket);
     let e = client(port, &pki, "other").socket().expect_err("signed by another").to_string();
@@ -239,7 +239,7 @@ fn webhooks_by_https() {
         Gafferd::spawn(command)
     };
     let mut gafferd = hooked(&pki.path("ca.pem"));
-    let post = posts.recv_timeout(Duration::from_secs(30)).expect("a post");
+    let post = posts.recv_timeout(Duration::from_secs(90)).expect("a post");
     assert!(String::from_utf8_lossy(&post).contains("\"create\""), "{post:?}");
     gafferd.stop();
     let mut gafferd = hooked(&pki.path("other.pem"));

@@ -33,8 +33,8 @@ fn a_lookup_server_that_does_not_answer() {
     lookups[0].signal(Signal::STOP);
     let stopped = Instant::now();
     node.line(&format!("lookup {}: no answer to 3 pings; trying again", binds[0]));
-    // Three intervals, one more that had begun, and what a busy machine adds.
-    assert!(stopped.elapsed() < Duration::from_secs(10), "{:?}", stopped.elapsed());
+    // Three intervals, one more that had begun, and what a busy machine adds; far from three intervals of the default.
+    assert!(stopped.elapsed() < Duration::from_secs(40), "{:?}", stopped.elapsed());
     // The other one is told what happens meanwhile; the node does not wait for the first.
     api.load(&json!({"name": "shop.more", "cmd": "sleep 1000"}), None, true, false).expect("it loads");
     eventually("what is new at the other one", || (pids(&servers[1], "shop.more")? == 1).then_some(()));
@@ -65,7 +65,7 @@ fn a_node_that_does_not_answer() {
     let stopped = Instant::now();
     let names: Vec<String> = events.take(3).map(|event| event.expect("an event").event).collect();
     assert_eq!(names, ["remove_process", "remove_job", "remove_node"]);
-    assert!(stopped.elapsed() < Duration::from_secs(10), "{:?}", stopped.elapsed());
+    assert!(stopped.elapsed() < Duration::from_secs(40), "{:?}", stopped.elapsed());
     assert_eq!(server.nodes().expect("an answer"), []);
 
     // It finds itself hung up on, and comes back with all it has.

@@ -38,10 +38,12 @@ fn what_changes_is_shown() {
         eventually("its process", || (lookup.find_job("shop.web").ok()?.first()?.pids.len() == 1).then_some(()));
         node.stop();
         // It may have begun to listen too late for the first node, or in the middle of it.
-        let first = |line: &String| line.ends_with(" add_node | add node");
-        let mut lines = vec![receiver.recv_timeout(Duration::from_secs(1)).ok().filter(first)?];
+        let mut lines = vec![receiver.recv_timeout(Duration::from_secs(1)).ok()?];
+        while !lines[0].ends_with(" add_node | add node") {
+            lines[0] = receiver.recv_timeout(Duration::from_secs(1)).ok()?;
+        }
         while !lines[lines.len() - 1].contains(" remove_node | ") {
-            lines.push(receiver.recv_timeout(Duration::from_secs(30)).expect("a line"));
+            lines.push(receiver.recv_timeout(Duration::from_secs(90)).expect("a line"));
         }
         Some(lines.iter().map(|line| line[9..].to_owned()).collect::<Vec<_>>())
     });

@@ -222,9 +222,10 @@ fn one_that_goes_lets_its_streams_go_on() {
         app.panics = if panics { "event kill" } else { "" };
         app.events = true;
         let id = w.manager.add_app(app);
-        let script = "echo 1; sleep 0.1; head -c 1000000 /dev/zero; exec sleep 1000";
-        w.start(sh("a", script).redirect_output(["out"]));
+        let script = "echo 1; read go; head -c 1000000 /dev/zero; exec sleep 1000";
+        w.start(sh("a", script).redirect_output(["out"]).redirect_input(true));
         w.until("it pauses", |_| notes(&seen).contains(&"pauser output 1".to_owned()));
+        w.manager.send(Pid(1), None, b"go\n").expect("it reads");
         w.idle(Duration::from_millis(200));
         assert_eq!(w.text("out"), "1\n");
         if panics {
@@ -319,10 +320,9 @@ fn one_that_answers_every_event_keeps_nobody_waiting() {
     w.manager.load(sleeper("x"), false).expect("load");
     w.manager.killall("x", Signal::CONT).expect("killall");
     let stop = w.manager.handle();
-    let thread = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(50));
-        stop.stop()
-    });
+    // It answers before the handle is used, and goes on meanwhile.
+    w.until("some answers", |w| w.count("kill") > 10);
+    let thread = std::thread::spawn(move || stop.stop());
     let deadline = Instant::now() + crate::watch::DEADLINE;
     // `finish` would stop it from here; the handle must be heard.
     while w.manager.turn(None).expect("turn") == gaffer::manager::Status::Running {

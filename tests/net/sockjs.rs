@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,12 +14,17 @@ use std::{env, fs};
 
 use gaffer::Manager;
 use gaffer::manager::{Cx, Handle};
+use gaffer::process::{OsPid, Signal};
 use gaffer::proto::ws::CloseCode;
 use gaffer::server::{
     Call, Config, HttpServer, LocalAddr, Message, Refusal, Reply, Socket, SocketAddress, SocketOut, sockjs,
 };
+use gaffer::sys;
 
 use crate::util::{DEADLINE, Node, eventually, run_script, script, skip, tools};
+
+/// So long a client may be away between two polls, on a machine that has other things to do.
+const AWAY: Duration = Duration::from_secs(8);
 
 /// Sends back what comes; `bye` is answered, and then closed.
 struct Echo(Sender<bool>);
@@ -85,7 +91,7 @@ fn echo(config: Config, client_url: &str) -> (Served, Receiver<bool>) {
     let (told, hear) = channel();
     // Quick clocks: the heartbeat must fall into conversations, and sessions that nobody comes back for be seen to end.
     let settings = sockjs::Config::default().client_url(client_url).response_limit(64 << 10);
-    let settings = settings.heartbeat(Duration::from_millis(300)).disconnect_delay(Duration::from_secs(2));
+    let settings = settings.heartbeat(Duration::from_millis(300)).disconnect_delay(AWAY);
     let served = Served::new(config, |server| {
         server.sockjs("/echo", settings, move |_| Box::new(Echo(told.clone()))).expect("a service");
         let client = || fs::read(package().join("dist/sockjs.min.js")).expect("the client");
@@ -158,8 +164,8 @@ async function main() {
 main();
 </script></body>"#;
 
-/// Chromium, which is killed by its number.
-struct Browser(std::process::Child, PathBuf);
+/// Chromium and its helpers, which are a group; its folder; and who reads what they say, until the last of them has ended.
+struct Browser(std::process::Child, PathBuf, Option<JoinHandle<()>>);
 
 impl Browser {
     fn open(url: &str) -> Option<Self> {
@@ -183,22 +189,27 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .expect("chromium");
-        let mut browser = Self(child, profile);
-        if let Some(mut stderr) = browser.0.stderr.take() {
-            // It is read, so that the browser never waits for us.
-            thread::spawn(move || stderr.read_to_end(&mut Vec::new()));
-        }
+        let mut browser = Self(child, profile, None);
+        let stderr = browser.0.stderr.take();
+        browser.2 = stderr.map(|mut stderr| thread::spawn(move || drop(stderr.read_to_end(&mut Vec::new()))));
         Some(browser)
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        let group = OsPid(i32::try_from(self.0.id()).expect("a number of the system"));
+        // It may have ended.
+        let _ = sys::signal_group(group, Signal::KILL);
         let _ = self.0.wait();
-        // Its helpers end a moment after it and may still write.
+        // Its helpers end a moment after it and write until then.
+        let end = std::time::Instant::now() + DEADLINE;
+        while self.2.as_ref().is_some_and(|reader| !reader.is_finished()) && std::time::Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
         eventually("an end of the profile", || fs::remove_dir_all(&self.1).is_ok_or_gone().then_some(()));
     }
 }
@@ -242,7 +253,7 @@ fn in_chromium(test: &str, transports: &[&str], own_site: bool) {
     let (_other, service, hear, page);
     if own_site {
         let (told, told_here) = channel();
-        let settings = sockjs::Config::default().client_url("/sockjs.js").disconnect_delay(Duration::from_secs(2));
+        let settings = sockjs::Config::default().client_url("/sockjs.js").disconnect_delay(AWAY);
         service = Served::new(Config::default(), |server| {
             site(server);
             server.sockjs("/echo", settings, move |_| Box::new(Echo(told.clone()))).expect("a service");
@@ -257,7 +268,7 @@ fn in_chromium(test: &str, transports: &[&str], own_site: bool) {
     let list = transports.join(",");
     let url = format!("http://{page}/page?url=http://{}/echo&transports={list}", service.address);
     let Some(browser) = Browser::open(&url) else { return skip(test, "there is no chromium") };
-    let end = std::time::Instant::now() + DEADLINE * 3;
+    let end = std::time::Instant::now() + DEADLINE * 2;
     let said = loop {
         if let Some(said) = result.lock().expect("not poisoned").take() {
             break said;

@@ -15,7 +15,7 @@ use gaffer::process::{OsPid, Signal};
 use gaffer::sys;
 use serde_json::{Value, json};
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Waits until `f` has an answer.
 #[track_caller]
@@ -166,7 +166,7 @@ impl Node {
 
     #[track_caller]
     pub(crate) fn curl(&self, args: &[&str], path: &str) -> Answer {
-        let output = self.curl_command(args, path).args(["--max-time", "30"]).output().expect("curl is installed");
+        let output = self.curl_command(args, path).args(["--max-time", "90"]).output().expect("curl is installed");
         assert!(output.status.success(), "curl {args:?} {path}: {}", output.status);
         Answer::parse(&output.stdout)
     }
@@ -276,7 +276,12 @@ impl Node {
 
     /// A feed, line by line, as curl gets it.
     pub(crate) fn feed(&self, path: &str) -> Feed {
-        Feed::new(self.curl_command(&["-N", "--max-time", "60"], path))
+        self.feed_with(&[], path)
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn feed_with(&self, args: &[&str], path: &str) -> Feed {
+        Feed::new(self.curl_command(&[&["-N", "--max-time", "120"], args].concat(), path))
     }
 
     /// Resident memory in bytes.
@@ -409,7 +414,8 @@ pub(crate) fn skip(test: &str, why: &str) {
 pub(crate) fn run_script(command: &mut Command) {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let end = Instant::now() + DEADLINE * 2;
+    // A browser has much to do; on one core, beside other tests, a minute was not always enough.
+    let end = Instant::now() + DEADLINE * 3;
     let status = loop {
         if let Some(status) = child.try_wait().expect("it is a child") {
             break Some(status);

@@ -87,7 +87,7 @@ fn waiting() {
     let node = Node::new("web: trap '' TERM; echo up > up; while :; do sleep 0.05; done\n");
     node.run("load --wait -q").expect(0).quietly();
     node.file("up", |text| text == "up\n");
-    let done = node.run("stop web --wait --timeout 1").expect(124);
+    let done = node.run("stop web --wait --timeout 3").expect(124);
     assert!(done.err.contains("the time is over: process 1"), "{done}");
     node.run("ps").expect(0).says(" (stopped)\n").says("\nweb.1: ending\n");
     node.says("kill 1 KILL", "'KILL' sent to '1'\n");

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::node::Node;
 use crate::support::until;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(90);
 
 fn command(socket: &Socket, name: &str, args: &[Value]) -> Value {
     socket.send_command(name, args, &Map::new()).unwrap_or_else(|e| panic!("{name}: {e}"))

@@ -72,6 +72,7 @@ fn last_words_of_those_that_have_gone() {
     node.load("web", "echo one; echo two >&2; printf three; exit 3");
     node.load("shop.web", "printf '\\377\\n'");
     wait_for(&node, "/logs?job=web&stderr=false", "one\nthree");
+    wait_for(&node, "/logs?job=web&label=err", "two\n");
     let all = records(&node, "/logs?job=web");
     assert_eq!(all.len(), 3);
     let (one, two) = (&all[0], &all[1]);

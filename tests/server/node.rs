@@ -15,7 +15,7 @@ use gaffer::server::{
 };
 
 /// How long anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,

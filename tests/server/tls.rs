@@ -168,7 +168,9 @@ fn http_without_tls_is_told_so() {
 #[test]
 fn half_a_handshake_is_cut() {
     let Some(pki) = Pki::new() else { return };
-    let mut settings = config(&pki, "server").head_timeout(Duration::from_secs(2));
+    // Time enough for a handshake on a busy machine.
+    let short = Duration::from_secs(6);
+    let mut settings = config(&pki, "server").head_timeout(short);
     settings.max_connections = 8;
     let node = Node::with(settings);
     let start = Instant::now();
@@ -185,7 +187,7 @@ fn half_a_handshake_is_cut() {
     for client in &mut stalled {
         assert!(client.rest().is_empty());
     }
-    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= short, "{:?}", start.elapsed());
     assert_eq!(get(&mut other, "/tls-failed"), "3");
     assert_eq!(get(&mut other, "/ping"), "OK");
 }

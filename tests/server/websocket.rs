@@ -120,7 +120,8 @@ impl Client {
 
 #[test]
 fn silent_ones_are_asked_for_a_sign_of_life() {
-    let node = Node::with(Config::default().ping_interval(std::time::Duration::from_millis(100)));
+    // Time enough for a busy machine to answer in.
+    let node = Node::with(Config::default().ping_interval(std::time::Duration::from_secs(1)));
     let mut ws = Ws::new(&node);
     assert_eq!(ws.next(), Some(Event::Ping(vec![])));
     ws.connection.flush(&mut ws.out);

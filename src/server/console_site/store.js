@@ -61,6 +61,8 @@ class Job {
     this.owed = 0;
     this.retry = null;
     this.gaveUp = false;
+    /** The number of its last event: what was asked for before that is not news any more. */
+    this.changed = 0;
   }
 
   get isLooping() {
@@ -128,21 +130,31 @@ export class Store {
     this.jobs.delete(name);
   }
 
-  /** `/status`: all jobs in their order; those that are not there are gone. */
-  takeStatus(list) {
+  /** `/status`, asked for after the event of that number: all jobs in their order; those that are not there are gone. */
+  takeStatus(list, asked) {
     const before = this.jobs;
     this.jobs = new Map();
     for (const status of list) {
       const job = before.get(status.name) ?? new Job(status.name);
       before.delete(status.name);
       this.jobs.set(job.name, job);
-      this.takeJob(job, status);
+      this.takeJob(job, status, asked);
     }
-    for (const job of before.values()) for (const pid of job.processes.keys()) this.processes.delete(pid);
+    for (const job of before.values()) {
+      if (job.changed > asked) this.jobs.set(job.name, job);
+      else for (const pid of job.processes.keys()) this.processes.delete(pid);
+    }
   }
 
-  /** What `/status` and `/jobs/…` have in common, and of the latter which processes there are. */
-  takeJob(job, info) {
+  /**
+   * What `/status` and `/jobs/…` have in common, and of the latter which processes there are. Of what events tell, one that came
+   * while this was on its way knows better; it is asked again then.
+   */
+  takeJob(job, info, asked) {
+    if (job.changed > asked) {
+      if (info.config) [job.config, job.logs] = [info.config, info.logs ?? []];
+      return;
+    }
     job.state = info.state;
     job.running = info.running;
     job.wanted = info.numprocesses;
@@ -162,13 +174,14 @@ export class Store {
     }
   }
 
-  /** `/<pid>`. */
-  takeProcess(process, info) {
+  /** `/<pid>`, as `takeJob`. */
+  takeProcess(process, info, asked) {
     process.known = true;
     process.osPid = info.os_pid;
     process.instance = info.instance;
     process.started = info.create_time;
     process.once = info.commited;
+    if (process.job.changed > asked) return;
     process.state = info.state;
     if (info.state === 'exited') this.forget(process.pid);
   }

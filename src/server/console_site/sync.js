@@ -20,7 +20,7 @@ const CROWD = 150;
 export class Sync {
   /** `who` has the key. `on.link(state, detail)`, `on.event(event, unasked)`, `on.change()`, `on.figures()`. */
   constructor(store, who, on) {
-    Object.assign(this, { store, who, on, dirty: new Set(), wanted: new Set(), busy: 0, lastId: '', visit: null, pause: PAUSES[0], lost: null });
+    Object.assign(this, { store, who, on, dirty: new Set(), wanted: new Set(), busy: 0, lastId: '', events: 0, visit: null, pause: PAUSES[0], lost: null });
     document.addEventListener('visibilitychange', () => (document.hidden ? this.sleep() : this.start()));
     window.addEventListener('pagehide', () => this.sleep());
     window.addEventListener('pageshow', () => !document.hidden && this.start());
@@ -107,6 +107,7 @@ export class Sync {
 
   async all(signal) {
     const manages = this.who.may('manage', '*');
+    const asked = this.events;
     const [status, version, stats, metrics] = await Promise.all([
       manages ? api('GET', 'status', { signal }) : null,
       api('GET', 'version', { signal }),
@@ -115,7 +116,7 @@ export class Sync {
     ]);
     const { store } = this;
     this.version = version.version;
-    store.takeStatus(status?.jobs ?? stats.map(guess));
+    store.takeStatus(status?.jobs ?? stats.map(guess), asked);
     const now = Date.now() / 1000;
     const there = new Set();
     for (const job of stats) {
@@ -128,7 +129,7 @@ export class Sync {
       }
     }
     // One that is starting comes back with the details of its job.
-    for (const pid of store.processes.keys()) if (!there.has(pid)) store.forget(pid);
+    for (const [pid, process] of store.processes) if (!there.has(pid) && process.job.changed <= asked) store.forget(pid);
     for (const [, name, n] of metrics.matchAll(/^gaffer_job_restarts_total\{job="([^"]*)"\} (\d+)/gm)) {
       if (store.jobs.has(name)) store.jobs.get(name).restarts = Number(n);
     }
@@ -185,8 +186,10 @@ export class Sync {
     this.on.change();
   }
 
-  /** This job is to be looked at again. */
+  /** This job has changed, and is to be looked at again. */
   touch(name) {
+    this.events++;
+    if (this.store.jobs.has(name)) this.store.jobs.get(name).changed = this.events;
     this.dirty.add(name);
     this.soon();
   }
@@ -223,11 +226,13 @@ export class Sync {
   /** Asks for one thing; whether there was one. */
   async one(signal) {
     const { store } = this;
+    const asked = this.events;
     if (this.dirty.size > MANY) {
       const names = [...this.dirty];
       this.dirty.clear();
       const manages = this.who.may('manage', '*');
-      store.takeStatus(manages ? (await api('GET', 'status', { signal })).jobs : (await api('GET', 'stats', { signal })).map(guess));
+      const list = manages ? (await api('GET', 'status', { signal })).jobs : (await api('GET', 'stats', { signal })).map(guess);
+      store.takeStatus(list, asked);
       for (const name of names) if (store.jobs.has(name)) store.jobs.get(name).config = null;
       this.on.change();
       return true;
@@ -243,7 +248,7 @@ export class Sync {
     if (item.pid === undefined) await this.details(item, signal);
     else if (store.processes.get(item.pid) === item) {
       const info = await this.ask(String(item.pid), signal);
-      if (info) store.takeProcess(item, info);
+      if (info) store.takeProcess(item, info, asked);
       else store.forget(item.pid);
       this.on.change();
     }
@@ -252,9 +257,10 @@ export class Sync {
   }
 
   async details(job, signal) {
+    const asked = this.events;
     const info = await this.ask(jobPath(job.name), signal);
-    if (info) this.store.takeJob(job, info);
-    else this.store.remove(job.name);
+    if (info) this.store.takeJob(job, info, asked);
+    else if (job.changed <= asked) this.store.remove(job.name);
     this.wanted.delete(job);
     this.on.change();
   }

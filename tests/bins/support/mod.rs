@@ -19,7 +19,7 @@ pub(crate) use said::Said;
 pub(crate) use terminal::Terminal;
 
 /// How long a condition may take on a machine that has other things to do.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// Waits until it is so, and panics with what `state` says if it does not become so.
 #[track_caller]
@@ -31,11 +31,11 @@ pub(crate) fn until(mut is_so: impl FnMut() -> bool, state: impl FnOnce() -> Str
     }
 }
 
-/// What must be quick has three tries: other people use this machine, too.
+/// What must be quick has ten tries: other people use this machine, too, and what is slow by itself is so each time.
 #[track_caller]
 pub(crate) fn quick(limit: Duration, mut took: impl FnMut() -> Duration) {
-    let times: Vec<Duration> = std::iter::repeat_with(&mut took).take(3).take_while(|time| *time >= limit).collect();
-    assert!(times.len() < 3, "it should take less than {limit:?}, and took {times:?}");
+    let times: Vec<Duration> = std::iter::repeat_with(&mut took).take(10).take_while(|time| *time >= limit).collect();
+    assert!(times.len() < 10, "it should take less than {limit:?}, and took {times:?}");
 }
 
 /// Sends a signal to one process that lives.

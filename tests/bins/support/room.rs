@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use gaffer::process::{OsPid, Signal};
 
-use super::{Done, Running, Terminal};
+use super::{Done, Running, SOON, Terminal};
 
 /// The variable that everything started in a room has.
 const MARK: &str = "GAFFER_ROOM";
 
-/// How long a process that was killed may still be seen.
-const GOING: Duration = Duration::from_secs(2);
+/// How long a process that was killed may still be seen, on a machine that has other things to do.
+const GOING: Duration = SOON;
 
 /// A temporary folder with a Procfile. When it is dropped nothing may live that was started in it.
 pub(crate) struct Room {

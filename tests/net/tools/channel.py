@@ -33,7 +33,7 @@ class Channel:
 
     def answer(self):
         while True:
-            message = json.loads(self.ws.recv(timeout=30))
+            message = json.loads(self.ws.recv(timeout=90))
             if message["event"] not in ("gaffer:event", "gaffer:gap"):
                 return message
             self.events.append(message["data"])
@@ -54,7 +54,7 @@ class Channel:
             for i, event in enumerate(self.events):
                 if all(event.get(key) == value for key, value in wanted.items()):
                     return self.events.pop(i)
-            message = json.loads(self.ws.recv(timeout=30))
+            message = json.loads(self.ws.recv(timeout=90))
             expect("an event", message["event"], "gaffer:event")
             self.events.append(message["data"])
 
@@ -110,17 +110,17 @@ with connect(f"{url}/{cat}/channel") as ws, connect(f"{url}/wstreams/{cat}") as 
     for body, kind in ((b"ECHO\n", str), (b"\xff\0\n", bytes)):
         identity, wire = frame(body)
         ws.send(wire)
-        expect("taken", parse(ws.recv(timeout=30)), ("response", identity, b"OK"))
-        message = ws.recv(timeout=30)
+        expect("taken", parse(ws.recv(timeout=90)), ("response", identity, b"OK"))
+        message = ws.recv(timeout=90)
         expect("its type", type(message), kind)
         expect("output", parse(message)[::2], ("message", body))
-        expect("bare", bare.recv(timeout=30), body.decode() if kind is str else body)
+        expect("bare", bare.recv(timeout=90), body.decode() if kind is str else body)
 
 with connect(f"{url}/{cat}/channel/nope") as ws:
-    kind, identity, body = parse(ws.recv(timeout=30))
+    kind, identity, body = parse(ws.recv(timeout=90))
     expect("no stream", (kind, identity, json.loads(body)["error"]), ("error", "gaffer_error", "ENOENT"))
     try:
-        ws.recv(timeout=30)
+        ws.recv(timeout=90)
         raise AssertionError("it goes on")
     except ConnectionClosed as e:
         expect("its end", e.rcvd.code, 1008)

@@ -12,7 +12,7 @@ def main(url):
         ws.send("ECHO\n")
         print("Sent")
         print("Receiving...")
-        result = ws.recv(timeout=30)
+        result = ws.recv(timeout=90)
         print("Received '%s'" % result)
 
 

@@ -26,7 +26,7 @@ const relay = net.createServer((client) => {
 });
 
 async function until(what, f) {
-  for (const end = Date.now() + 20000; Date.now() < end;) {
+  for (const end = Date.now() + 80000; Date.now() < end;) {
     const value = await f();
     if (value) return value;
     await new Promise((resolve) => setTimeout(resolve, 10));

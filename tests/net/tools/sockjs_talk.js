@@ -15,10 +15,10 @@ function texts() {
 async function talk(SockJS, url, transport, options) {
   const until = (what, promise) => Promise.race([
     promise,
-    new Promise((_, reject) => setTimeout(() => reject(new Error(`${transport}: in vain waited for ${what}`)), 25000)),
+    new Promise((_, reject) => setTimeout(() => reject(new Error(`${transport}: in vain waited for ${what}`)), 80000)),
   ]);
   const open = async () => {
-    const socket = new SockJS(url, null, Object.assign({ transports: [transport], timeout: 20000 }, options));
+    const socket = new SockJS(url, null, Object.assign({ transports: [transport], timeout: 80000 }, options));
     socket.got = [];
     socket.closed = new Promise((resolve) => { socket.onclose = resolve; });
     socket.onmessage = ({ data }) => { socket.got.push(data); if (socket.wake) socket.wake(); };

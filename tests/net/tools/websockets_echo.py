@@ -15,7 +15,7 @@ def read(ws, size):
     """What comes until it is so many bytes, and the types of the messages."""
     got, kinds = b"", set()
     while len(got) < size:
-        message = ws.recv(timeout=20)
+        message = ws.recv(timeout=90)
         kinds.add(type(message))
         got += message.encode() if isinstance(message, str) else message
     return got, kinds
@@ -25,7 +25,7 @@ def closed(ws):
     """The code with which the other side closes."""
     try:
         while True:
-            ws.recv(timeout=20)
+            ws.recv(timeout=90)
     except ConnectionClosed as e:
         return e.rcvd.code
 
@@ -51,7 +51,7 @@ with connect(url + cat) as ws:
     expect("binary", read(ws, 4), (b"\xff\x00\xfe\n", {bytes}))
     ws.send(["in ", "three ", "pieces\n"])
     expect("fragments", read(ws, 16)[0], b"in three pieces\n")
-    assert ws.ping().wait(20), "no pong"
+    assert ws.ping().wait(90), "no pong"
     large = b"x" * (512 * 1024)
     ws.send(large)
     expect("a large one", read(ws, len(large))[0], large)
