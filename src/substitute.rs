@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result};
 /// let lookup = |name: &str| (name == "PORT").then_some("8000");
 /// assert_eq!(substitute("0.0.0.0:$PORT ${PORT}1 $$", lookup)?, "0.0.0.0:8000 80001 $");
 /// let e = substitute("$HOST", lookup).unwrap_err();
-/// assert_eq!(e.to_string(), "column 1: the variable HOST is not set");
+/// assert_eq!(e.to_string(), "column 1: the variable HOST is not set ($$ is a plain $)");
 /// # Ok::<(), gaffer::Error>(())
 /// ```
 ///

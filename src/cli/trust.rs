@@ -62,10 +62,14 @@ impl TrustedNodes {
     }
 }
 
-/// Scheme, host and port of an address; `None` for a socket and for what is no address.
+/// Scheme, host and port of an address; `None` for a socket and for what is no address: what stands before an `@` is no host.
 fn parts(origin: &str) -> Option<(&str, &str, &str)> {
     let (scheme, rest) = origin.split_once("://")?;
-    let (host, port) = split(rest.split('/').next()?);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (host, port) = split(authority);
+    if authority.contains(['@', '\\']) || port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return None;
+    }
     Some((scheme, host, port.unwrap_or(if scheme == "https" { "443" } else { "80" })))
 }
 
@@ -133,6 +137,7 @@ mod tests {
             ("[fd00::*]", "http://[fd00::7]:5000", true),
             ("[fd00::*]", "http://[fd00::7:8]:5000", false),
             ("*", "unix:/x", false),
+            ("a.example.org", "http://a.example.org:80@evil.net", false),
         ] {
             let trusted: TrustedNodes = pattern.parse().expect(pattern);
             assert_eq!(trusted.has(origin), want, "{pattern} {origin}");
@@ -148,6 +153,10 @@ mod tests {
             ("http://[::ffff:127.0.0.1]:1", true),
             ("http://127.0.0.1.evil.net:5000", false),
             ("http://localhost.evil.net", false),
+            ("http://localhost:80@evil.net", false),
+            ("http://127.0.0.1@evil.net", false),
+            ("http://localhost\\@evil.net", false),
+            ("http://evil.net?http://localhost", false),
             ("http://10.0.0.1", false),
             ("http://127.0.0.1\\evil.net", false),
         ] {
