@@ -2,13 +2,14 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::address::{Address, Stream};
+use super::resolver::{read_all, resolve, resolved};
+use super::wire::{Wire, words};
 use super::{ANSWER, CONNECT, MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE, Terms};
 use crate::access::secret;
 use crate::event_loop::{Interest, Source, SourceId, TimerId};
@@ -24,9 +25,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// So many connections are kept that were given up; the oldest one goes.
 const MAX_PARKED: usize = 4;
-
-/// How much is read at a time; a record of TLS finds room.
-const CHUNK: usize = 32 << 10;
 
 /// The id of the message in which the node identifies itself.
 const IDENTIFY: u64 = 0;
@@ -88,14 +86,6 @@ enum State {
         /// Pings since it said something.
         unanswered: u32,
     },
-}
-
-/// Bytes on their way.
-#[derive(Debug)]
-struct Wire {
-    source: Source<Stream>,
-    input: Vec<u8>,
-    out: Vec<u8>,
 }
 
 /// How far the registration is.
@@ -540,85 +530,10 @@ impl Link {
     }
 }
 
-impl Wire {
-    /// Takes what is there; false at its end.
-    fn read(&mut self) -> Result<bool, String> {
-        let mut buffer = [0; CHUNK];
-        // What is left comes in the next turn.
-        match self.source.get_mut().read(&mut buffer) {
-            Ok(0) => Ok(false),
-            Ok(n) => {
-                self.input.extend_from_slice(&buffer[..n]);
-                Ok(true)
-            }
-            Err(e) if is_later(&e) => Ok(true),
-            Err(e) => Err(words(&e)),
-        }
-    }
-
-    /// Sends what can be sent, and waits for room if there is more.
-    fn write(&mut self) -> Result<(), String> {
-        let mut sent = 0;
-        while sent < self.out.len() || self.source.is_pending() {
-            match self.source.get_mut().write(&self.out[sent..]) {
-                // Under TLS it may have sent what it had taken before.
-                Ok(n) => sent += n,
-                Err(e) if is_later(&e) => break,
-                Err(e) => return Err(words(&e)),
-            }
-        }
-        self.out.drain(..sent);
-        let waits = !self.out.is_empty() || self.source.is_pending();
-        let interest = if waits { Interest::BOTH } else { Interest::READ };
-        self.source.set_interest(interest).map_err(|e| e.to_string())
-    }
-}
-
 /// Between a half and the whole of what has doubled so often.
 pub(in crate::lookup) fn pause(failures: u32, random: u64) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(MAX_PAUSE);
     whole.mul_f64(0.5 + (random >> 11) as f64 / (1_u64 << 53) as f64 / 2.0)
-}
-
-/// Asks for the addresses of a name on a thread of its own, which ends with the answer: the system has no way to ask that does not block.
-fn resolve(host: String, port: u16) -> Result<UnixStream, String> {
-    let (ours, mut theirs) = UnixStream::pair().map_err(|e| words(&e))?;
-    ours.set_nonblocking(true).map_err(|e| words(&e))?;
-    let ask = move || {
-        let answer = match (host.as_str(), port).to_socket_addrs() {
-            Ok(found) => found.take(16).map(|address| format!("{address}\n")).collect(),
-            Err(e) => format!("!{e}"),
-        };
-        // Nobody may want to know any more.
-        let _ = theirs.write_all(answer.as_bytes());
-    };
-    thread::Builder::new().name("gaffer-resolver".to_owned()).spawn(ask).map_err(|e| words(&e))?;
-    Ok(ours)
-}
-
-fn resolved(text: &[u8]) -> Result<Vec<SocketAddr>, String> {
-    let text = String::from_utf8_lossy(text);
-    match text.strip_prefix('!') {
-        Some(why) => Err(why.to_owned()),
-        None => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),
-    }
-}
-
-/// Whether all was read.
-fn read_all(source: &Source<UnixStream>, text: &mut Vec<u8>) -> Result<bool, String> {
-    let mut buffer = [0; 1024];
-    loop {
-        match (&**source).read(&mut buffer) {
-            Ok(0) => return Ok(true),
-            Ok(n) => text.extend_from_slice(&buffer[..n]),
-            Err(e) if is_later(&e) => return Ok(false),
-            Err(e) => return Err(words(&e)),
-        }
-    }
-}
-
-fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Why there is no websocket: the server's own sentence, as far as it has come.
@@ -631,19 +546,6 @@ fn refusal(input: &[u8], error: &Error) -> String {
         (Some(reason), _) => format!("it refuses this node: {reason}"),
         _ => error.to_string(),
     }
-}
-
-/// What TLS has against the other side, or the system's words without its number.
-fn words(error: &io::Error) -> String {
-    #[cfg(feature = "tls")]
-    if let Some(words) = crate::tls::explain(error) {
-        return words;
-    }
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        return "it has closed the connection".to_owned();
-    }
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -661,16 +563,5 @@ mod tests {
             }
         }
         assert_eq!(pause(u32::MAX, u64::MAX).as_millis(), MAX_PAUSE.as_millis());
-    }
-
-    #[test]
-    fn resolvers_answer() {
-        assert_eq!(resolved(b"127.0.0.1:1\n[::1]:2\n").expect("two").len(), 2);
-        assert_eq!(resolved(b"!no such host"), Err("no such host".to_owned()));
-        let mut answer = resolve("127.0.0.1".to_owned(), 7).expect("a thread");
-        answer.set_nonblocking(false).expect("it can");
-        let mut text = Vec::new();
-        answer.read_to_end(&mut text).expect("an answer");
-        assert_eq!(resolved(&text), Ok(vec!["127.0.0.1:7".parse().expect("an address")]));
     }
 }

@@ -38,6 +38,8 @@
 mod address;
 mod link;
 mod model;
+mod resolver;
+mod wire;
 
 use std::any::Any;
 use std::fmt;
