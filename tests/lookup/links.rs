@@ -82,6 +82,17 @@ impl Net {
         daemon
     }
 
+    /// Runs gafferd there, with so many processes of shop.web, and these settings for its lookup servers.
+    pub(crate) fn gafferd(&self, machine: usize, folder: &Folder, socket: &str, lookups: &str, web: u32) -> Daemon {
+        let ip = machine + 1;
+        let ini = format!(
+            "[gaffer]\nbind = {socket}\nbroadcast_address = http://10.77.0.{ip}:5000\n{lookups}\n\
+             [process:shop:web]\ncmd = cat\nredirect_input = true\nnumprocesses = {web}\n"
+        );
+        let config = folder.write_text(&format!("{machine}.ini"), &ini);
+        self.start(machine, env!("CARGO_BIN_EXE_gafferd"), &["-c", &config])
+    }
+
     /// TCP of a machine waits so long before it sends again what was not acknowledged, and twice as long each further time.
     pub(crate) fn patience(&self, machine: usize, milliseconds: u32) {
         let (name, ip) = (&self.machines[machine], machine + 1);
@@ -142,15 +153,9 @@ fn links_are_cut_and_come_back() {
         .collect();
     let mut nodes: Vec<Daemon> = (0..3)
         .map(|n| {
-            let ini = format!(
-                "[gaffer]\nbind = {}\nbroadcast_address = http://10.77.0.{}:5000\nlookup_ping_interval = 0.5\n\
-                 lookupd_address = http://10.77.0.4:5010\nlookupd_address2 = http://10.77.0.5:5010\n\
-                 [process:shop:web]\ncmd = cat\nredirect_input = true\n",
-                sockets[n],
-                n + 1
-            );
-            let config = folder.write_text(&format!("{n}.ini"), &ini);
-            net.start(n, env!("CARGO_BIN_EXE_gafferd"), &["-c", &config])
+            let lookups = "lookup_ping_interval = 0.5\nlookupd_address = http://10.77.0.4:5010\n\
+                           lookupd_address2 = http://10.77.0.5:5010";
+            net.gafferd(n, &folder, &sockets[n], lookups, 1)
         })
         .collect();
     let apis: Vec<Server> = sockets[..3].iter().map(|at| Server::new(at).expect("an address")).collect();

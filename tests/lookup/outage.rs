@@ -31,15 +31,7 @@ fn a_server_is_cut_off_and_not_missed() {
     let nodes: Vec<Daemon> = (0..3)
         .map(|n| {
             net.patience(n, 2500);
-            let ini = format!(
-                "[gaffer]\nbind = {}\nbroadcast_address = http://10.77.0.{}:5000\n\
-                 lookupd_address = http://10.77.0.4:5010\n\
-                 [process:shop:web]\ncmd = cat\nredirect_input = true\nnumprocesses = 2\n",
-                sockets[n],
-                n + 1
-            );
-            let config = folder.write_text(&format!("{n}.ini"), &ini);
-            net.start(n, env!("CARGO_BIN_EXE_gafferd"), &["-c", &config])
+            net.gafferd(n, &folder, &sockets[n], "lookupd_address = http://10.77.0.4:5010", 2)
         })
         .collect();
     let apis: Vec<Server> = sockets[..3].iter().map(|at| Server::new(at).expect("an address")).collect();
