@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::{Origin, Position, without_bom};
 use crate::Result;
+use crate::suggest::excerpt;
 
 /// What an ini file says, in the order of its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,14 +223,6 @@ impl<'a> Parser<'a> {
         });
         self.open = true;
         Ok(())
-    }
-}
-
-/// A text as a message shows it: quoted, escaped, and cut after 40 characters.
-pub(super) fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((cut, _)) => format!("{:?}…", &text[..cut]),
-        None => format!("{text:?}"),
     }
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ini::excerpt;
-use crate::suggest::hint;
+use crate::suggest::{excerpt, hint};
 use crate::words;
 
 /// What is wrong with a value.

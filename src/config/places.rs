@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::ini::excerpt;
 use super::{Origin, Position};
 use crate::Result;
+use crate::suggest::excerpt;
 
 /// Deeper than this nothing of a configuration stands.
 const MAX_DEPTH: usize = 6;

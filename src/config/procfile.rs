@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Origin, Position, Warnings, is_blank, without_bom};
 use crate::Result;
+use crate::suggest::excerpt;
 
 /// What a Procfile says, in the order of its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,14 +142,6 @@ fn explain(line: &str, name_end: usize) -> (usize, String) {
         Some(_) if after.len() < rest.len() => (name_end, expected + &meant(after)),
         Some(c) if rest.contains(':') => (fault, format!("{expected}: a name has no {c:?}, only A-Z a-z 0-9 _ -")),
         _ => (name_end, expected),
-    }
-}
-
-/// A line as a message shows it: quoted, escaped, and cut after 40 characters.
-fn excerpt(line: &str) -> String {
-    match line.char_indices().nth(40) {
-        Some((cut, _)) => format!("{:?}…", &line[..cut]),
-        None => format!("{line:?}"),
     }
 }
 

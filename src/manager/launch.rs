@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use super::inlets::STDIN;
 use super::logs;
 use crate::process::JobConfig;
+use crate::suggest::excerpt;
 use crate::sys::users;
 use crate::{Error, ErrorKind, Result, substitute, words};
 
@@ -116,19 +117,11 @@ fn argv(config: &JobConfig, env: &BTreeMap<OsString, OsString>) -> Result<Vec<Os
     let words = words.chain(config.args.iter().map(|arg| ("args", Cow::Borrowed(arg.as_str()))));
     let replaced = |(key, word): (&str, Cow<'_, str>)| {
         let outcome = substitute::substitute(&word, lookup).map(OsString::from);
-        outcome.map_err(|e| e.context(format_args!("{key}: in '{}'", excerpt(&word))))
+        outcome.map_err(|e| e.context(format_args!("{key}: in {}", excerpt(&word))))
     };
     let argv: Vec<OsString> = words.map(replaced).collect::<Result<_>>()?;
     if argv[0].is_empty() {
         return Err(Error::new(ErrorKind::Invalid, "cmd: the program's name is empty"));
     }
     Ok(argv)
-}
-
-/// The beginning of a word, on one line.
-fn excerpt(word: &str) -> String {
-    const SHOWN: usize = 60;
-    let line = word.lines().next().unwrap_or_default();
-    let short: String = line.chars().take(SHOWN).collect();
-    if short.len() < word.len() { format!("{short}…") } else { short }
 }

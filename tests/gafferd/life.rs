@@ -171,7 +171,7 @@ fn check_says_what_would_run() {
     assert_eq!((code, out.as_str()), (1, ""));
     let lines: Vec<&str> = err.lines().collect();
     assert!(lines[0].starts_with(&format!("gafferd: {path}:3:2: job 'default.a': ")) && err.contains("no-such-user"));
-    let fault = "cmd: in '$NO_SUCH_VARIABLE': column 1: the variable NO_SUCH_VARIABLE is not set ($$ is a plain $)";
+    let fault = "cmd: in \"$NO_SUCH_VARIABLE\": column 1: the variable NO_SUCH_VARIABLE is not set ($$ is a plain $)";
     assert_eq!(lines[1..], [format!("{path}:6:2: job 'default.b': {fault}")], "{err}");
     // The same without --check: nothing of it is started.
     let (code, _, err) = run(&[path]);
