@@ -52,6 +52,8 @@ struct Inner {
     to: To,
     /// Lines that nobody took since the last that somebody did.
     dropped: u64,
+    /// Whether there was room for the start of a line only, so that the next begins with the end of that one.
+    torn: bool,
 }
 
 enum To {
@@ -84,7 +86,7 @@ impl Log {
     }
 
     fn new(level: LogLevel, format: LogFormat, to: To) -> Self {
-        Self(Arc::new(Mutex::new(Inner { level, format, to, dropped: 0 })))
+        Self(Arc::new(Mutex::new(Inner { level, format, to, dropped: 0, torn: false })))
     }
 
     /// Changes what is worth a line, and its form.
@@ -99,9 +101,11 @@ impl Log {
     ///
     /// The file cannot be opened; the log goes on in the old one.
     pub fn reopen(&self) -> Result<()> {
-        match &mut self.lock().to {
-            To::Stderr => {}
-            To::File { path, file, stderr } => *file = open(path, *stderr)?,
+        let inner = &mut *self.lock();
+        if let To::File { path, file, stderr } = &mut inner.to {
+            *file = open(path, *stderr)?;
+            // What is new has no half a line.
+            inner.torn &= !file.metadata().is_ok_and(|file| file.len() == 0);
         }
         Ok(())
     }
@@ -173,13 +177,33 @@ impl Inner {
     /// Whether somebody took it.
     fn write(&mut self, line: &[u8]) -> bool {
         match &mut self.to {
-            To::File { file, .. } => file.write_all(line).is_ok(),
+            To::File { file, .. } => append(file, line, &mut self.torn),
             To::Stderr => {
                 let mut stderr = io::stderr().lock();
-                writable::is_writable(stderr.as_fd()).is_ok_and(|ready| ready) && stderr.write_all(line).is_ok()
+                writable::is_writable(stderr.as_fd()).is_ok_and(|ready| ready)
+                    && append(&mut stderr, line, &mut self.torn)
             }
         }
     }
+}
+
+/// Writes a line behind what may be the start of one, whose end it writes first; whether it is there, whole.
+fn append(to: &mut impl Write, line: &[u8], torn: &mut bool) -> bool {
+    let whole = if *torn { Cow::Owned([b"\n", line].concat()) } else { Cow::Borrowed(line) };
+    let mut rest = &whole[..];
+    while !rest.is_empty() {
+        match to.write(rest) {
+            Ok(0) => break,
+            Ok(n) => rest = &rest[n..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            // A full disk has often room for a part (write(2)).
+            Err(_) => break,
+        }
+    }
+    if let Some(last) = whole[..whole.len() - rest.len()].last() {
+        *torn = *last != b'\n';
+    }
+    rest.is_empty()
 }
 
 fn open(path: &Path, stderr: bool) -> Result<File> {
@@ -282,6 +306,40 @@ mod tests {
         let want =
             json!({"time": 1_700_000_000.123_456, "level": "info", "pid": pid, "message": "a\nb", "event": "exit"});
         assert_eq!(line, want);
+    }
+
+    /// A disk with room for so many bytes.
+    struct Disk(Vec<u8>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let n = bytes.len().min(self.1 - self.0.len());
+            self.0.extend_from_slice(&bytes[..n]);
+            if n == 0 { Err(io::Error::from_raw_os_error(libc::ENOSPC)) } else { Ok(n) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_did_not_fit_ends_before_the_next_line() {
+        for (room, more, want) in [
+            (0, 100, "three\n"),
+            (4, 100, "one\nthree\n"),
+            (6, 100, "one\ntw\nthree\n"),
+            (6, 1, "one\ntw\n"),
+            (6, 2, "one\ntw\nt"),
+            (8, 100, "one\ntwo\nthree\n"),
+        ] {
+            let (mut disk, mut torn) = (Disk(Vec::new(), room), false);
+            let fits = ["one\n", "two\n"].map(|line| append(&mut disk, line.as_bytes(), &mut torn));
+            assert_eq!(fits, [room >= 4, room >= 8]);
+            disk.1 += more;
+            assert_eq!(append(&mut disk, b"three\n", &mut torn), more == 100);
+            assert_eq!((String::from_utf8_lossy(&disk.0).as_ref(), torn), (want, want.ends_with('t')));
+        }
     }
 
     #[test]
