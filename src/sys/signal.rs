@@ -56,7 +56,7 @@ pub fn group_alive(os_pid: OsPid) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     /// What the look has found, and in it what it could not find out.
-    found: Option<Option<HashMap<OsPid, OsPid>>>,
+    found: Option<Option<HashMap<OsPid, Option<OsPid>>>>,
 }
 
 impl Groups {
@@ -77,10 +77,16 @@ impl Groups {
             // Members that are not ours may be hidden from us in /proc (hidepid of proc(5)).
             Err(_) => true,
             Ok(_) if seen.is_some_and(|member| stats::is_member(member, group)) => true,
-            Ok(_) => match self.found.get_or_insert_with(stats::running_groups) {
-                Some(groups) => {
-                    *seen = groups.get(&group).copied();
+            Ok(_) => match self.found.get_or_insert_with(stats::groups).as_ref().map(|groups| groups.get(&group)) {
+                Some(Some(member)) => {
+                    *seen = *member;
                     seen.is_some()
+                }
+                // Nobody of it is to be seen. Either the last has gone by now, or whoever is there is hidden, as even our
+                // own are that may not be traced (PR_SET_DUMPABLE of prctl(2)); zombies of ours never are.
+                Some(None) => {
+                    *seen = None;
+                    group_exists(group)
                 }
                 None => true,
             },

@@ -268,18 +268,18 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// The process groups in which somebody runs, zombies aside, each with one who does; `None` if `/proc`
+/// The process groups, each with one who runs in it, or `None` where there are but zombies; `None` if `/proc`
 /// cannot be read.
-pub(crate) fn running_groups() -> Option<HashMap<OsPid, OsPid>> {
+pub(crate) fn groups() -> Option<HashMap<OsPid, Option<OsPid>>> {
     let mut scan = Scan::new(32 * 1024).ok()?;
     let mut groups = HashMap::new();
     while let Some(seen) = scan.next().ok()? {
+        let member = groups.entry(OsPid(seen.group)).or_default();
         if seen.runs() {
-            groups.insert(OsPid(seen.group), OsPid(seen.pid));
+            *member = Some(OsPid(seen.pid));
         }
     }
-    // Not even this process: what is mounted there is no /proc.
-    (!groups.is_empty()).then_some(groups)
+    Some(groups)
 }
 
 /// Whether this process runs and is a member of the group.
@@ -397,10 +397,14 @@ struct Scan {
 
 impl Scan {
     fn new(buffer: usize) -> io::Result<Self> {
+        Self::of(c"/proc", buffer)
+    }
+
+    fn of(path: &CStr, buffer: usize) -> io::Result<Self> {
         let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
         let opened = retry(|| {
-            // SAFETY: a constant path.
-            unsafe { libc::open(c"/proc".as_ptr(), flags) }
+            // SAFETY: a path ended by NUL.
+            unsafe { libc::open(path.as_ptr(), flags) }
         });
         let fd = opened.map_err(|e| match e.kind() {
             // A chroot, for instance: asking again is of no use.
@@ -409,6 +413,11 @@ impl Scan {
         })?;
         // SAFETY: opened just now, for us.
         let proc = unsafe { OwnedFd::from_raw_fd(fd) };
+        // What is mounted there may be nothing, or count the processes of another namespace, where our numbers mean others.
+        if own_number(&proc) != Some(std::process::id()) {
+            let what = "/proc does not know this process: it is not mounted, or that of another PID namespace";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        }
         Ok(Self { proc, entries: vec![0; buffer], from: 0, to: 0 })
     }
 
@@ -432,8 +441,15 @@ impl Scan {
             let pid = names.next().and_then(|name| std::str::from_utf8(name).ok()?.parse().ok());
             self.from = self.to - names.0.len();
             let Some(pid) = pid else { continue };
-            // It may have ended meanwhile.
-            let Ok(n) = self.read(pid, "/stat", &mut line) else { continue };
+            let n = match self.read(pid, "/stat", &mut line) {
+                Ok(n) => n,
+                // Those that were left out would pass for ended.
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
+                    return Err(e);
+                }
+                // It may have ended meanwhile, or be hidden (hidepid of proc(5)).
+                Err(_) => continue,
+            };
             if let Some(seen) = Seen::parse(pid, &line[..n]) {
                 return Ok(Some(seen));
             }
@@ -465,6 +481,15 @@ impl Scan {
         cvt(unsafe { libc::fstatat(self.proc.as_raw_fd(), path.as_ptr(), &mut stat, 0) }).ok()?;
         Some(stat)
     }
+}
+
+/// The number of this process as this `/proc` counts (proc_self(5)).
+fn own_number(proc: &OwnedFd) -> Option<u32> {
+    let mut text = [0; PATH];
+    // SAFETY: a constant path; at most the buffer's length is written.
+    let n = unsafe { libc::readlinkat(proc.as_raw_fd(), c"self".as_ptr(), text.as_mut_ptr().cast(), text.len()) };
+    let text = text.get(..usize::try_from(n).ok()?)?;
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// `PID` and the file, without allocating.

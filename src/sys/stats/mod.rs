@@ -17,8 +17,8 @@ mod other;
 #[cfg(target_os = "linux")]
 pub use linux::Snapshot;
 #[cfg(target_os = "linux")]
-pub(super) use linux::{is_member, running_groups};
+pub(super) use linux::{groups, is_member};
 #[cfg(not(target_os = "linux"))]
 pub use other::Snapshot;
 #[cfg(not(target_os = "linux"))]
-pub(super) use other::{is_member, running_groups};
+pub(super) use other::{groups, is_member};

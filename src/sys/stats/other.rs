@@ -68,7 +68,7 @@ impl Snapshot {
 }
 
 /// The process groups in which somebody runs; unknown here.
-pub(crate) fn running_groups() -> Option<HashMap<OsPid, OsPid>> {
+pub(crate) fn groups() -> Option<HashMap<OsPid, Option<OsPid>>> {
     None
 }
 

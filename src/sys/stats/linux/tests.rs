@@ -109,3 +109,14 @@ fn odd_names() {
         assert!(Seen::parse(12, bad).is_none());
     }
 }
+
+#[test]
+fn what_does_not_know_us_is_no_proc() {
+    let folder = std::ffi::CString::new(std::env::temp_dir().into_os_string().into_encoded_bytes()).expect("a path");
+    for (path, why) in [(folder.as_c_str(), "does not know this process"), (c"/nonexistent", "there is no /proc")] {
+        let e = Scan::of(path, 0).err().expect("nothing to look through");
+        assert_eq!(e.kind(), io::ErrorKind::Unsupported);
+        assert!(e.to_string().contains(why), "{e}");
+    }
+    assert!(Scan::of(c"/proc", 0).is_ok());
+}
