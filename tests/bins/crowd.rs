@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use gaffer::process::Signal;
 
+use crate::descriptors::may_have;
 use crate::support::{Room, Running, switches, until};
 
 fn programs(count: usize) -> String {
@@ -12,6 +13,10 @@ fn programs(count: usize) -> String {
 
 #[test]
 fn two_hundred_types() {
+    // Two pipes and a watch for each, which is two descriptors where a thread waits.
+    if !may_have(900, "two_hundred_types") {
+        return;
+    }
     let room = Room::new(&programs(200));
     let running = room.start("start --no-timestamp");
     running.wait_until("all are up", |text| text.matches("| up").count() == 200);
@@ -25,6 +30,9 @@ fn two_hundred_types() {
 
 #[test]
 fn five_hundred_at_once() {
+    if !may_have(2_100, "five_hundred_at_once") {
+        return;
+    }
     let room = Room::new("a: echo up; exec sleep 1000\nb: trap '' TERM; sleep 0.3\n");
     let running = room.start("start --no-timestamp -c a=500");
     running.wait_until("all are up", |text| text.matches("| up").count() == 500);

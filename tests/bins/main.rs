@@ -12,6 +12,8 @@ mod attach;
 mod check;
 mod color;
 mod crowd;
+#[path = "../common/descriptors.rs"]
+mod descriptors;
 mod examples;
 mod exits;
 mod export;

@@ -8,6 +8,8 @@
 mod apps;
 mod chaos;
 mod closures;
+#[path = "../common/descriptors.rs"]
+mod descriptors;
 mod events;
 mod handle;
 mod input;

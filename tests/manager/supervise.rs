@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gaffer::ErrorKind;
 use gaffer::process::{Backoff, Exit, JobConfig, JobState, Pid, Restart, Signal, UserRef, What};
 
+use crate::descriptors::may_have;
 use crate::watch::{Scratch, Watch, alive, processor_time, sh, signal, sleeper};
 
 #[test]
@@ -230,6 +231,9 @@ fn what_cannot_be_loaded_leaves_nothing() {
 
 #[test]
 fn five_hundred_start_and_stop() {
+    if !may_have(1_500, "five_hundred_start_and_stop") {
+        return;
+    }
     let mut w = Watch::new();
     w.start(sleeper("many").numprocesses(500));
     let mut longest = Duration::ZERO;
@@ -249,6 +253,9 @@ fn five_hundred_start_and_stop() {
 /// Others have their turn while many programs start.
 #[test]
 fn spawns_are_shared_out_among_turns() {
+    if !may_have(900, "spawns_are_shared_out_among_turns") {
+        return;
+    }
     let mut w = Watch::new();
     w.start(sleeper("many").numprocesses(200));
     let mut most = 0;

@@ -6,6 +6,8 @@
 mod access;
 mod channel;
 mod defects;
+#[path = "../common/descriptors.rs"]
+mod descriptors;
 mod feeds;
 mod http;
 mod iochannel;
