@@ -129,7 +129,8 @@ mod tests {
         fn new() -> Self {
             static NEXT: AtomicU32 = AtomicU32::new(0);
             let unique = format!("gaffer-attach-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-            let folder = env::temp_dir().join(unique);
+            // Not in the folder for temporary files: the path of a socket may have a hundred bytes, and of that folder any number.
+            let folder = Path::new("/tmp").join(unique);
             fs::create_dir(&folder).expect("a temporary folder");
             Self(folder)
         }

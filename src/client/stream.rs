@@ -14,7 +14,7 @@ use super::answer;
 use super::http::Http;
 use crate::Result;
 use crate::proto::ws::client::Handshake;
-use crate::sys::writable;
+use crate::sys::{socket, writable};
 #[cfg(feature = "tls")]
 use crate::tls::Session;
 
@@ -41,7 +41,7 @@ impl Stream {
     fn connect(http: &Http, deadline: Instant) -> Result<Self> {
         let stream = match &http.address {
             // There is no connecting with a time-out; a socket whose owner does not accept takes some 4096 connections first.
-            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+            Address::Unix(path) => socket::check_path(path).and_then(|()| UnixStream::connect(path)).map(Self::Unix),
             Address::Http(_) => connect(&http.address, deadline).map(Self::Tcp),
         };
         let stream = stream.map_err(|e| http.broken(e))?;

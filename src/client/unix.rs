@@ -12,6 +12,8 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, ShutdownHandle, Transport,
 };
 
+use crate::sys::socket;
+
 /// Connects to one socket, whatever the host of the request.
 #[derive(Debug)]
 pub(super) struct UnixConnector(pub(super) PathBuf);
@@ -20,6 +22,7 @@ impl Connector for UnixConnector {
     type Out = UnixTransport;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<UnixTransport>, ureq::Error> {
+        socket::check_path(&self.0)?;
         let stream = Arc::new(Socket(UnixStream::connect(&self.0)?));
         let weak = Arc::downgrade(&stream);
         (details.register_shutdown)(weak)?;

@@ -160,6 +160,7 @@ fn check_public(address: SocketAddr, insecure: bool) -> Result<()> {
 
 fn bind_unix(path: PathBuf, mode: u32) -> Result<Listener> {
     let cannot = |e| Error::io(format!("cannot listen at unix:{}", path.display()), e);
+    socket::check_path(&path).map_err(cannot)?;
     let socket = match UnixListener::bind(&path) {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
             let is_socket = fs::symlink_metadata(&path).map_err(cannot)?.file_type().is_socket();

@@ -1,11 +1,24 @@
 //! What the standard library does not tell of sockets, or does not let us set.
 
-#[cfg(feature = "server")]
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 #[cfg(feature = "server")]
 use super::cvt;
+
+/// Refuses what is too long for the address of a unix socket, and says how long it may be (unix(7): 108 bytes with a NUL on Linux).
+pub(crate) fn check_path(path: &Path) -> io::Result<()> {
+    // SAFETY: all zeroes is a valid address; it is plain numbers.
+    let address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    let (length, most) = (path.as_os_str().as_bytes().len(), address.sun_path.len() - 1);
+    if length <= most {
+        return Ok(());
+    }
+    let what = format!("the path of a socket may have {most} bytes, and this one has {length}");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+}
 
 /// The user and the process at the other end of a unix socket, as they were when it connected; `None` where the system
 /// does not tell.
@@ -92,15 +105,15 @@ pub(crate) fn connect_tcp(address: std::net::SocketAddr) -> io::Result<std::net:
 
 /// The same for a unix socket, which stands at once or fails; with `WouldBlock` if too many others wait to be accepted there.
 #[cfg(feature = "lookup")]
-pub(crate) fn connect_unix(path: &std::path::Path) -> io::Result<std::os::unix::net::UnixStream> {
-    use std::os::unix::ffi::OsStrExt;
+pub(crate) fn connect_unix(path: &Path) -> io::Result<std::os::unix::net::UnixStream> {
+    check_path(path)?;
     // SAFETY: all zeroes is a valid address; it is plain numbers.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;
     let bytes = path.as_os_str().as_bytes();
     // The last byte stays zero.
-    if bytes.len() >= address.sun_path.len() || bytes.contains(&0) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is too long for a socket"));
+    if bytes.contains(&0) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "NUL byte in the path of a socket"));
     }
     for (place, byte) in address.sun_path.iter_mut().zip(bytes) {
         *place = *byte as libc::c_char;

@@ -4,6 +4,8 @@ mod client;
 mod faults;
 mod feeds;
 mod node;
+#[path = "../common/place.rs"]
+mod place;
 #[cfg(feature = "server")]
 mod real;
 mod tool;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -102,7 +102,7 @@ impl Drop for Node {
 pub(crate) fn socket_path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    Path::new(&std::env::temp_dir()).join(format!("gaffer-ctl-{}-{n}.sock", std::process::id()))
+    crate::place::place().join(format!("gaffer-ctl-{}-{n}.sock", std::process::id()))
 }
 
 trait Close {

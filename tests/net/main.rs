@@ -12,6 +12,8 @@ mod console;
 mod documented;
 mod feeds;
 mod jobs;
+#[path = "../common/place.rs"]
+mod place;
 mod processes;
 mod soak;
 mod sockjs;

@@ -94,7 +94,7 @@ impl Node {
     pub(crate) fn at(bind: &str, config: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("gaffer-net-{}-{n}", std::process::id()));
+        let folder = crate::place::place().join(format!("gaffer-net-{}-{n}", std::process::id()));
         fs::create_dir(&folder).expect("a folder");
         let file = folder.join("gafferd.ini");
         fs::write(&file, format!("[gaffer]\n{config}")).expect("a configuration");

@@ -15,7 +15,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("gaffer-{name}-{}", std::process::id()));
+        let path = crate::place::place().join(format!("gaffer-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("a folder");
         Self(path)
     }
@@ -56,6 +56,9 @@ fn unix_sockets() {
 
 #[test]
 fn errors_are_known_at_once() {
+    let long = PathBuf::from(format!("/tmp/{}", "x".repeat(200)));
+    let e = bind(Endpoint::unix(&long)).expect_err("too long");
+    assert!(e.to_string().ends_with(" bytes, and this one has 205"), "{e}");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port();
     assert_eq!(bind(Endpoint::tcp("127.0.0.1", port)).expect_err("in use").kind(), ErrorKind::Conflict);

@@ -17,6 +17,8 @@ mod limits;
 mod listen;
 mod logs;
 mod node;
+#[path = "../common/place.rs"]
+mod place;
 // What these tests have no use for, those of the daemon have.
 #[allow(dead_code)]
 #[cfg(feature = "tls")]

@@ -1,6 +1,8 @@
 //! What the tests share.
 
 mod done;
+#[path = "../../common/place.rs"]
+mod place;
 mod room;
 mod running;
 mod said;

@@ -34,7 +34,7 @@ impl Room {
     pub(crate) fn empty() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let dir = std::env::temp_dir().join(format!("gaffer-bins-{mark}")).join("app");
+        let dir = super::place::place().join(format!("gaffer-bins-{mark}")).join("app");
         fs::create_dir_all(&dir).expect("a temporary folder");
         Self { dir: dir.canonicalize().expect("it was made just now"), mark }
     }
