@@ -25,8 +25,9 @@ const NAMED: usize = 10;
 
 /// Shows what all programs write and what happens to them, on one descriptor.
 ///
-/// A slow reader makes the programs wait; when it has gone (`EPIPE`) the manager is stopped. While
-/// the manager stops, a line says who is awaited, at once and every five seconds.
+/// A slow reader makes the programs wait; when it has gone (`EPIPE`), or the console cannot be written for another reason, the manager is
+/// stopped, unless [`on_failure`](Self::on_failure) says what to do instead. While the manager stops, a line says who is awaited, at once
+/// and every five seconds.
 pub struct ConsoleOutput {
     options: Options,
     output: bool,
@@ -40,7 +41,10 @@ pub struct ConsoleOutput {
     awaited: Option<TimerId>,
     processes: HashMap<Pid, Shown>,
     outcome: Outcome,
+    on_failure: Option<OnFailure>,
 }
+
+type OnFailure = Box<dyn FnOnce(&mut Cx<'_>, &Error) + Send>;
 
 /// A process whose lines are shown.
 struct Shown {
@@ -85,6 +89,7 @@ impl ConsoleOutput {
             awaited: None,
             processes: HashMap::new(),
             outcome: Outcome::default(),
+            on_failure: None,
         }
     }
 
@@ -92,6 +97,15 @@ impl ConsoleOutput {
     #[must_use]
     pub fn show_output(mut self, output: bool) -> Self {
         self.output = output;
+        self
+    }
+
+    /// What to do when the console cannot be written: its reader has gone ([`ErrorKind::Closed`]), or the disk is full, say. The
+    /// console has ended then, the programs go on without it, and its [`outcome`](Self::outcome) has no error. Default: the manager is
+    /// stopped.
+    #[must_use]
+    pub fn on_failure(mut self, f: impl FnOnce(&mut Cx<'_>, &Error) + Send + 'static) -> Self {
+        self.on_failure = Some(Box::new(f));
         self
     }
 
@@ -141,6 +155,18 @@ impl ConsoleOutput {
         if self.processes.get(&pid).is_some_and(|shown| shown.exited && shown.streams == 0) {
             self.processes.remove(&pid);
             self.show(cx, |console| console.forget(pid, Now::read()));
+        }
+    }
+
+    /// Nothing is shown from now on.
+    fn end(&mut self, cx: &mut Cx<'_>) {
+        (self.console, self.wake) = (None, None);
+        self.processes.clear();
+        if let Some(tap) = self.tap.take() {
+            cx.untap(tap);
+        }
+        for timer in [self.silence.take(), self.awaited.take()].into_iter().flatten() {
+            cx.cancel_timer(timer);
         }
     }
 
@@ -232,7 +258,7 @@ impl App for ConsoleOutput {
             }
             self.forget_if_over(cx, pid);
         }
-        if cx.is_stopping() && self.awaited.is_none() {
+        if cx.is_stopping() && self.awaited.is_none() && self.console.is_some() {
             self.tell_awaited(cx);
         }
     }
@@ -248,8 +274,17 @@ impl App for ConsoleOutput {
             }
         }
         if let Some(error) = self.console.as_ref().and_then(Console::failed) {
-            self.outcome.set(Error::io("cannot write the output", error));
-            cx.stop();
+            let error = Error::io("cannot write the output", error);
+            match self.on_failure.take() {
+                Some(f) => {
+                    self.end(cx);
+                    f(cx, &error);
+                }
+                None => {
+                    self.outcome.set(error);
+                    cx.stop();
+                }
+            }
         }
     }
 

@@ -89,8 +89,13 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("a daemon");
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self::spawn_onto(command, Stdio::null())
+    }
+
+    /// One with this standard output.
+    pub(crate) fn spawn_onto(mut command: Command, stdout: Stdio) -> Self {
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("a daemon");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (log, silent) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (lines, end) = (Arc::clone(&log), Arc::clone(&silent));

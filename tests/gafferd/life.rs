@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use gaffer::process::Signal;
 
@@ -136,6 +136,27 @@ fn the_console_shows_events_and_output() {
     }
 }
 
+/// That nobody reads standard output any more, or its disk is full, is no reason to stop what is supervised.
+#[test]
+fn it_goes_on_without_its_console() {
+    let folder = Folder::new();
+    let job = "[job:a]\ncmd = sh -c 'echo hello; exit 3'\nredirect_output = out\n";
+    let config = folder.write("c.ini", &ini(job));
+    let unread = gaffer::sys::stdio::pipe().expect("a pipe").1;
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    for (stdout, why) in [(Some(Stdio::from(unread)), "Broken pipe"), (full.ok().map(Stdio::from), "No space left")] {
+        let Some(stdout) = stdout else { continue };
+        let mut command = super::util::command(&["-vv", "-c"]);
+        command.arg(&config);
+        let mut gafferd = Gafferd::spawn_onto(command, stdout);
+        let line = gafferd.line("going on without the console");
+        assert!(line.contains("[ERROR] standard output: ") && line.contains(why), "{line}");
+        // What the console would tell, the log tells now.
+        gafferd.nth_line("a.1 (pid ", 2);
+        gafferd.stop();
+    }
+}
+
 #[test]
 fn the_log_is_opened_again() {
     let folder = Folder::new();
@@ -206,7 +227,6 @@ fn children_get_the_old_limit_of_files() {
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
     use std::io::Read;
-    use std::process::Stdio;
 
     let folder = Folder::new();
     let job = "[job:a]\nshell = yes\ncmd = echo >>count\nbackoff = 0\nnumprocesses = 4\ncwd = %(here)s\n";

@@ -28,6 +28,7 @@ use gaffer::config::gafferd::{AccessLog, Console};
 use gaffer::console::{ConsoleOutput, Options, Verbosity};
 use gaffer::history::History;
 use gaffer::log::{Log, LogLevel, Logger};
+use gaffer::manager::Cx;
 use gaffer::process::Signal;
 use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
@@ -116,7 +117,7 @@ impl Running {
         let endpoints = Endpoints::open(&mut manager, &config, around, passed.listeners)?;
         endpoints.warn(&log);
         if config.console != Console::Off {
-            manager.add_app(console(config.console)?);
+            manager.add_app(console(config.console)?.on_failure(console_lost(&config, &log)));
         }
         // On a terminal the console says it all already.
         if config.console == Console::Off || config.error_log.is_some() {
@@ -143,7 +144,7 @@ impl Running {
             .on(Signal::HUP, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reload))))
             .on(Signal::USR1, SignalAction::Call(Box::new(move |cx, _| cx.mail(control, Message::Reopen))));
         for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
-            let stop = move |cx: &mut gaffer::manager::Cx<'_>, signal| cx.mail(control, Message::Stop(signal));
+            let stop = move |cx: &mut Cx<'_>, signal| cx.mail(control, Message::Stop(signal));
             signals = signals.on(signal, SignalAction::Call(Box::new(stop)));
         }
         if let Some(reaper) = reaper {
@@ -168,6 +169,17 @@ impl Running {
         drop(self.manager);
         drop(self.pidfile);
         Ok(())
+    }
+}
+
+/// A daemon goes on when nobody reads its console, or the disk is full it goes to: what that would say, the log says from then on.
+fn console_lost(config: &GafferdConfig, log: &Log) -> impl FnOnce(&mut Cx<'_>, &Error) + Send + 'static {
+    let (log, is_silent) = (log.clone(), config.error_log.is_none());
+    move |cx, error| {
+        log.error(format_args!("standard output: {error}; going on without the console"));
+        if is_silent {
+            cx.add_app(Logger::new(log));
+        }
     }
 }
 
