@@ -1,6 +1,7 @@
 //! `gaffer start` from a second terminal.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use gaffer::process::Signal;
@@ -134,6 +135,7 @@ fn elsewhere_or_nowhere() {
 
     // A folder that others can write to is not used, and that does not keep the programs from running.
     fs::create_dir(room.path("../gaffer")).expect("a folder");
+    fs::set_permissions(room.path("../gaffer"), fs::Permissions::from_mode(0o755)).expect("ours");
     let running = room.start("start --no-timestamp");
     running.wait_for("| up");
     let done = running.stop(Signal::INT).expect(0);

@@ -1,6 +1,8 @@
 //! `gaffer run`.
 
+use std::fs::{Permissions, set_permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::support::{Done, Room, Running, until};
@@ -132,6 +134,9 @@ fn as_another_user() {
     assert_eq!(lines[..2], ["65534", "65533"], "{text}");
     assert!(lines[2].split(' ').all(|group| group != "0"), "root's groups are gone: {text}");
     assert_eq!(done(&room, "", &["web"]).expect(0).text(), "65534\n");
+    set_permissions(room.dir(), Permissions::from_mode(0o700)).expect("ours");
+    let refused = format!("gaffer: cannot enter '{}': Permission denied", room.dir());
+    done(&room, "", &["web"]).expect(126).complains(&refused);
 
     let nobody = Room::new("web: true\n").file(".env", "GAFFER_UID=no-such-user\n");
     done(&nobody, "", &["true"]).expect(1).complains("gaffer: no such user: \"no-such-user\"");

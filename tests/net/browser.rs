@@ -122,6 +122,8 @@ fn a_page() {
         .args(["--disable-background-networking", "--timeout=120000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(&url)
+        // It makes a socket there.
+        .env("TMPDIR", crate::place::place())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -186,6 +186,8 @@ impl Browser {
             .args(["--disable-backgrounding-occluded-windows"])
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(url)
+            // It makes a socket there.
+            .env("TMPDIR", crate::place::place())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -412,6 +412,8 @@ pub(crate) fn skip(test: &str, why: &str) {
 /// Runs a script of others to its end; it says by its exit code whether all was right.
 #[track_caller]
 pub(crate) fn run_script(command: &mut Command) {
+    // A browser makes a socket there.
+    command.env("TMPDIR", crate::place::place());
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     // A browser has much to do; on one core, beside other tests, a minute was not always enough.

@@ -110,8 +110,11 @@ fn is_program(word: &OsStr) -> bool {
 /// standard library, which ignores SIGPIPE in this process, puts that back.
 pub(crate) fn exec(words: &[OsString], root: &Path, env: &[(String, String)]) -> Failure {
     let Some((program, args)) = words.split_first() else { return Failure::usage("COMMAND is missing") };
-    let error =
-        Program::new(program).args(args).current_dir(root).envs(env.iter().map(|(name, value)| (name, value))).exec();
+    // With the rights of the user it runs as, who may lack them here.
+    if let Err(e) = std::env::set_current_dir(root) {
+        return Failure::new(Code::Child(126), format!("cannot enter '{}': {e}", root.display()));
+    }
+    let error = Program::new(program).args(args).envs(env.iter().map(|(name, value)| (name, value))).exec();
     // As a shell would say it.
     let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
     Failure::new(Code::Child(code), format!("cannot run `{}`: {error}", program.to_string_lossy()))
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_run_is_said_as_shells_say_it() {
-        // The folder of this process changes with it, so it is the one it has.
+        // The folder of this process becomes it, so it is the one it has.
         let here = std::env::current_dir().expect("a folder");
         let failure = exec(&os(&["/nonexistent/program"]), &here, &[]);
         assert_eq!(failure.code(), Code::Child(127));

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -36,6 +37,10 @@ impl Room {
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = super::place::place().join(format!("gaffer-bins-{mark}")).join("app");
         fs::create_dir_all(&dir).expect("a temporary folder");
+        // Programs that run as somebody else start there, whatever the umask of the tests is.
+        for folder in [Some(&*dir), dir.parent()].into_iter().flatten() {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        }
         Self { dir: dir.canonicalize().expect("it was made just now"), mark }
     }
 
