@@ -11,6 +11,7 @@ use super::{Log, LogLevel};
 use crate::Result;
 use crate::manager::{App, Cx};
 use crate::process::{Event, Exit, JobName, JobState, OsPid, Pid, Restart, What};
+use crate::sys::clock;
 
 /// An app that writes a line for every event of jobs and processes: what, which, why, and what happens next.
 ///
@@ -26,6 +27,8 @@ pub struct Logger {
 struct Known {
     instance: u32,
     started: SystemTime,
+    /// When the machine was booted, by the same clock.
+    booted: SystemTime,
     /// It was told to end.
     told: bool,
 }
@@ -80,7 +83,8 @@ impl Logger {
         if let Exit::Failed(reason) = exit {
             return (LogLevel::Error, format!("{process} cannot be started: {reason}; {next}"));
         }
-        let lived = known.and_then(|known| event.time.duration_since(known.started).ok());
+        let started = known.map(|known| clock::as_now(known.started, known.booted, clock::booted()));
+        let lived = started.and_then(|started| event.time.duration_since(started).ok());
         let after = lived.map(|lived| format!(", after {}", Time(lived))).unwrap_or_default();
         let level = if told || exit.is_success() { LogLevel::Info } else { LogLevel::Warning };
         (level, format!("{process} has ended: {exit}{after}; {next}"))
@@ -151,7 +155,8 @@ impl App for Logger {
             What::Delete => (LogLevel::Info, format!("job {name} is unloaded")),
             What::Spawn { pid, os_pid, .. } => {
                 let instance = cx.process(*pid).map_or(0, |process| process.instance);
-                self.processes.insert(*pid, Known { instance, started: event.time, told: false });
+                self.processes
+                    .insert(*pid, Known { instance, started: event.time, booted: clock::booted(), told: false });
                 (LogLevel::Info, format!("{} has started", self.process(cx, &job, *pid, Some(*os_pid))))
             }
             What::Reap { pid, os_pid } | What::StopPid { pid, os_pid } => {

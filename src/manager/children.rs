@@ -15,7 +15,7 @@ use crate::event_loop::{Interest, Source};
 use crate::process::{Exit, JobConfig, OsPid, Pid, Signal, Stdio, What};
 use crate::sys::signal::{Groups, group_exists};
 use crate::sys::{ChildFd, ExitWatch, Group, SpawnPlan, Spawned, Spawner, Terminal};
-use crate::sys::{group_alive, signal_group, signal_process, stdio, tty, users};
+use crate::sys::{clock, group_alive, signal_group, signal_process, stdio, tty, users};
 use crate::table::Action;
 use crate::{Error, ErrorKind, Result};
 
@@ -52,6 +52,8 @@ pub(super) struct Children {
 struct Child {
     os_pid: OsPid,
     started: SystemTime,
+    /// When the machine was booted, by the same clock.
+    booted: SystemTime,
     detach: bool,
     /// Until it is reaped.
     watch: Option<Source<ExitWatch>>,
@@ -79,8 +81,9 @@ enum GroupState {
 }
 
 impl Children {
+    /// By the clock as it is now, should somebody have set it.
     pub(super) fn started(&self, pid: Pid) -> Option<SystemTime> {
-        self.map.get(&pid).map(|child| child.started)
+        self.map.get(&pid).map(|child| clock::as_now(child.started, child.booted, clock::booted()))
     }
 
     pub(super) fn streams_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
@@ -402,6 +405,7 @@ impl Supervisor {
         let mut child = Child {
             os_pid,
             started: SystemTime::now(),
+            booted: clock::booted(),
             detach: config.detach,
             watch: None,
             streams: Vec::with_capacity(readers.len()),

@@ -31,7 +31,7 @@ pub struct JobInfo {
     pub restarts: u64,
     /// How the last kept-alive process ended that nobody had told to end.
     pub last_exit: Option<LastExit>,
-    /// When the newest of its processes was started.
+    /// When the newest of its processes was started, by the clock as it is now.
     pub started: Option<SystemTime>,
     /// Those processes, kept-alive ones first, then committed ones.
     pub processes: Vec<Pid>,
@@ -144,7 +144,7 @@ pub struct ProcessInfo {
     pub state: ProcessState,
     /// Whether it was committed: outside the count, not replaced.
     pub once: bool,
-    /// When it was started.
+    /// When it was started, by the clock as it is now.
     pub started: Option<SystemTime>,
     /// The definition it was started with.
     pub config: Arc<JobConfig>,

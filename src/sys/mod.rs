@@ -11,7 +11,6 @@
 #[cfg(feature = "server")]
 pub(crate) mod beneath;
 mod child;
-#[cfg(any(feature = "client", feature = "console", feature = "log"))]
 pub(crate) mod clock;
 pub mod daemon;
 pub mod exit;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::process::stats::round;
 use crate::process::{OsPid, ProcessStats};
-use crate::sys::{cvt, retry, users};
+use crate::sys::{clock, cvt, retry, users};
 
 /// How much of a command line is read, in bytes; the rest is left out.
 const CMDLINE: usize = 4096;
@@ -306,13 +306,11 @@ impl Machine {
         unsafe {
             let mut info: libc::sysinfo = mem::zeroed();
             cvt(libc::sysinfo(&mut info))?;
-            let mut up: libc::timespec = mem::zeroed();
-            cvt(libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut up))?;
             Ok(Self {
                 page: libc::sysconf(libc::_SC_PAGESIZE).max(1) as u64,
                 memory: (info.totalram as u64 * u64::from(info.mem_unit)).max(1),
                 hertz: libc::sysconf(libc::_SC_CLK_TCK).max(1) as u64,
-                booted: SystemTime::now() - Duration::new(up.tv_sec as u64, up.tv_nsec as u32),
+                booted: clock::booted(),
             })
         }
     }
