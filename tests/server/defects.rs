@@ -15,7 +15,7 @@
 use std::net::TcpStream;
 
 use gaffer::access::Who;
-use gaffer::process::{JobConfig, Pid, Restart, UserRef};
+use gaffer::process::{Exit, JobConfig, Pid, Restart, UserRef};
 use gaffer::proto::frame::{Frame, Kind};
 use gaffer::proto::ws::{CloseCode, Event};
 use gaffer::server::{Config, HttpServer};
@@ -250,12 +250,23 @@ fn defect_9_who_a_job_runs_as_is_applied_or_refused() {
     let as_is = output(tell("as-is")).expect("it runs");
     // Somebody else than whoever runs this.
     let id = if as_is.starts_with("65534\n") { 65533 } else { 65534 };
-    let other = output(tell("other").uid(UserRef::Id(id)).gid(UserRef::Id(id)));
+    let other = tell("other").uid(UserRef::Id(id)).gid(UserRef::Id(id));
     if as_is.starts_with("0\n") {
-        let text = other.expect("root may");
+        let text = output(other).expect("root may");
         assert!(text.starts_with(&format!("{id}\n{id}\n{id}\n")), "{text:?}");
     } else {
-        assert!(other.is_err() || other.is_ok_and(|text| !text.contains(&id.to_string())), "nobody else may");
+        // Nobody else may: no process of it ever runs.
+        let _ = node.handle.call(|cx| cx.load(other.restart(Restart::Never), true)).expect("it runs").expect("loaded");
+        let start = std::time::Instant::now();
+        let exit = loop {
+            let info = node.handle.call(|cx| cx.info("other")).expect("it runs").expect("it is loaded");
+            if let Some(last) = info.last_exit {
+                break last.exit;
+            }
+            assert!(start.elapsed() < PATIENCE, "{info:?}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
+        assert!(matches!(&exit, Exit::Failed(why) if why.contains("Operation not permitted")), "{exit:?}");
     }
     let e = node.handle.call(|cx| {
         cx.load(JobConfig::new("x", "true").expect("valid").uid(UserRef::Name("nobody-of-that-name".to_owned())), true)
