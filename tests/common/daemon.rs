@@ -15,9 +15,6 @@ use std::time::{Duration, Instant};
 use gaffer::process::{OsPid, Signal};
 use gaffer::sys;
 
-#[path = "place.rs"]
-mod place;
-
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Waits until `f` has an answer.
@@ -40,7 +37,7 @@ impl Folder {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = place::place().join(format!("gaffer-test-{}-{n}", std::process::id()));
+        let path = crate::place::place().join(format!("gaffer-test-{}-{n}", std::process::id()));
         fs::create_dir(&path).expect("a folder");
         Self(path)
     }

@@ -14,6 +14,8 @@ mod manager;
 #[cfg(all(feature = "tls", feature = "gaffer", feature = "gafferctl"))]
 #[path = "../pki/mod.rs"]
 mod pki;
+#[path = "../common/place.rs"]
+mod place;
 mod plugins;
 mod receiver;
 mod reload;

@@ -13,6 +13,8 @@ mod outage;
 #[cfg(feature = "tls")]
 #[path = "../pki/mod.rs"]
 mod pki;
+#[path = "../common/place.rs"]
+mod place;
 #[cfg(feature = "tls")]
 mod secure;
 mod service;

@@ -19,6 +19,8 @@ mod log_rotation;
 mod logs;
 mod monitor;
 mod output;
+#[path = "../common/place.rs"]
+mod place;
 mod ported;
 mod start;
 mod stop;

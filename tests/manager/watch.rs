@@ -267,8 +267,9 @@ pub(crate) fn sleeper(name: &str) -> JobConfig {
 /// The program that the original's tests supervise: it writes START, HUP for every SIGHUP, and on
 /// SIGTERM QUIT and STOP into the file.
 pub(crate) fn dummy(name: &str, file: &Path) -> JobConfig {
-    let script = "printf START >> $F; trap 'printf HUP >> $F' HUP; trap 'go=; printf QUIT >> $F' TERM
-        go=1; while [ $go ]; do sleep 0.01; done; printf STOP >> $F";
+    // Whoever has read START may send a signal at once, so that comes last.
+    let script = "go=1; trap 'printf HUP >> $F' HUP; trap 'go=; printf QUIT >> $F' TERM; printf START >> $F
+        while [ $go ]; do sleep 0.01; done; printf STOP >> $F";
     sh(name, script).env("F", file.display().to_string())
 }
 
@@ -279,7 +280,7 @@ impl Scratch {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("gaffer-manager-{}-{n}", std::process::id()));
+        let path = crate::place::place().join(format!("gaffer-manager-{}-{n}", std::process::id()));
         std::fs::create_dir(&path).expect("a folder");
         Self(path)
     }

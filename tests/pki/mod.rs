@@ -42,7 +42,7 @@ impl Pki {
             return None;
         }
         let name = format!("gaffer-pki-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let pki = Self(std::env::temp_dir().join(name));
+        let pki = Self(crate::place::place().join(name));
         fs::create_dir_all(&pki.0).expect("a folder");
         fs::write(pki.path("config"), CONFIG).expect("a file");
         fs::write(pki.path("index"), "").expect("a file");
