@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Node, SLEEP};
+use crate::manager::Target;
 
 /// Checks a page by the rules of the specification that concern us, and gives its samples.
 fn check(text: &str) -> Result<BTreeMap<String, f64>, String> {
@@ -160,6 +161,8 @@ fn figures() {
     node.json("POST /1/signal", r#"{"signal": "KILL"}"#, 202);
     node.wait(|m| m.pids("web").expect("loaded").first().filter(|pid| pid.0 > 1).map(drop));
     node.settle("web", 1);
+    // exec lets the parent go on a moment before the new image is complete.
+    node.wait(|m| m.stats(&Target::All).expect("a look").iter().all(|sample| sample.stats.rss > 0).then_some(()));
     let metrics = node.metrics.clone();
     node.wait(|_| {
         let metrics = metrics.lock().expect("not poisoned");
