@@ -9,7 +9,7 @@ use super::answer::{job_name, missing, names, pids};
 use super::feed::{Events, Output, Samples};
 use super::http::{Content, Http};
 use super::logs::{LogQuery, Logs};
-use super::values::JobStatus;
+use super::values::{JobInfo, JobStatus};
 use super::{Job, Process, Socket};
 use crate::process::{DEFAULT_SESSION, Pid};
 use crate::{Error, ErrorKind, Result};
@@ -155,6 +155,13 @@ impl Server {
         let names = self.jobs(session)?.iter().map(|name| job_name(name)).collect::<Result<Vec<_>>>()?;
         let http = self.http.clone();
         Ok(names.into_iter().map(move |name| Job::new(http.clone(), name)))
+    }
+
+    /// All jobs as they are, definitions included, in one request.
+    pub fn infos(&self) -> Result<Vec<JobInfo>> {
+        let answer = self.http.get("/jobs?details=true")?;
+        let list = answer["jobs"].as_array().ok_or_else(|| missing("list of jobs"))?;
+        list.iter().map(JobInfo::read).collect()
     }
 
     /// How all jobs stand, in one request.
