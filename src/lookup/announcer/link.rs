@@ -4,13 +4,12 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::address::{Address, Stream};
-use super::resolver::{read_all, resolve, resolved};
+use super::resolver::Names;
 use super::wire::{Wire, words};
-use super::{ANSWER, CONNECT, MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE, Terms};
+use super::{ANSWER, CONNECT, MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE, RESOLVER, Terms};
 use crate::access::secret;
 use crate::event_loop::{Interest, Source, SourceId, TimerId};
 use crate::lookup::registry::MISSED_PINGS;
@@ -37,6 +36,7 @@ pub(super) struct Link {
     address: Address,
     terms: Terms,
     state: State,
+    names: Names,
     /// When the state is to be looked at.
     timer: Option<TimerId>,
     /// Failures in a row.
@@ -55,11 +55,8 @@ pub(super) struct Link {
 enum State {
     /// Nothing is done before the timer rings.
     Pausing,
-    /// A thread asks for the addresses of a name and writes them, one a line.
-    Resolving {
-        source: Source<UnixStream>,
-        text: Vec<u8>,
-    },
+    /// What its name means is asked for; where that takes long, it means what it meant last.
+    Resolving,
     /// These are to be tried if this one fails.
     Connecting {
         source: Source<Stream>,
@@ -120,6 +117,7 @@ impl Link {
             address,
             terms,
             state: State::Pausing,
+            names: Names::default(),
             timer: None,
             failures: 0,
             random,
@@ -132,8 +130,8 @@ impl Link {
     /// Whether this is its source.
     pub(super) fn has_source(&self, id: SourceId) -> bool {
         match &self.state {
-            State::Pausing => false,
-            State::Resolving { source, .. } => source.id() == id,
+            _ if self.names.has_source(id) => true,
+            State::Pausing | State::Resolving => false,
             State::Connecting { source, .. } | State::Securing { source } => source.id() == id,
             State::Handshaking { wire, .. } | State::Open { wire, .. } => wire.source.id() == id,
         }
@@ -198,15 +196,14 @@ impl Link {
                 .map_err(|e| words(&e))
                 .and_then(|stream| self.connecting(cx, stream, Vec::new())),
             (Address::Tcp { .. }, Some(known)) => self.try_next(cx, known, String::new()),
-            (Address::Tcp { host, port, .. }, None) => {
-                resolve(host.clone(), *port).and_then(|answer| {
-                    let source = cx.register(answer, Interest::READ).map_err(|e| e.to_string())?;
-                    self.state = State::Resolving { source, text: Vec::new() };
-                    // The system's resolver has limits of its own, and always answers.
-                    self.timer = None;
-                    Ok(())
-                })
-            }
+            (Address::Tcp { host, port, .. }, None) => self.names.ask(cx, host, *port).map(|()| {
+                self.state = State::Resolving;
+                self.timer = None;
+                // The system's resolver has limits of its own, and always answers: who knows nothing yet waits for it.
+                if !self.names.known().is_empty() {
+                    self.set_timer(cx, RESOLVER);
+                }
+            }),
         };
         if let Err(why) = step {
             self.failed(cx, why, tell);
@@ -243,8 +240,10 @@ impl Link {
     }
 
     /// Its source is ready.
-    pub(super) fn ready(&mut self, cx: &mut Cx<'_>, node: &NodeInfo, tell: Tell<'_>) -> Outcome {
-        match self.step(cx, node, tell) {
+    pub(super) fn ready(&mut self, cx: &mut Cx<'_>, id: SourceId, node: &NodeInfo, tell: Tell<'_>) -> Outcome {
+        let step =
+            if self.names.has_source(id) { self.named(cx).map(|()| Outcome::Quiet) } else { self.step(cx, node, tell) };
+        match step {
             Ok(outcome) => outcome,
             Err(why) => {
                 self.failed(cx, why, tell);
@@ -253,15 +252,26 @@ impl Link {
         }
     }
 
+    /// The resolver says something.
+    fn named(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
+        let Some(answer) = self.names.read() else { return Ok(()) };
+        match &mut self.state {
+            State::Resolving => match (answer, self.names.known()) {
+                (Err(why), []) => Err(why),
+                (_, known) => self.try_next(cx, known.to_vec(), String::new()),
+            },
+            // Those it had before are tried already.
+            State::Connecting { rest, .. } => {
+                rest.extend(answer.unwrap_or_default());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn step(&mut self, cx: &mut Cx<'_>, node: &NodeInfo, tell: Tell<'_>) -> Result<Outcome, String> {
         match &mut self.state {
-            State::Pausing => {}
-            State::Resolving { source, text } => {
-                if read_all(source, text)? {
-                    let addresses = resolved(text)?;
-                    self.try_next(cx, addresses, String::new())?;
-                }
-            }
+            State::Pausing | State::Resolving => {}
             State::Connecting { source, rest } => match source.is_connected() {
                 Ok(false) => {}
                 Ok(true) => self.secure(cx)?,
@@ -455,7 +465,8 @@ impl Link {
                 let rest = std::mem::take(rest);
                 self.try_next(cx, rest, format!("no connection within {} s", CONNECT.as_secs()))
             }
-            State::Resolving { .. } | State::Securing { .. } | State::Handshaking { .. } => {
+            State::Resolving => self.try_next(cx, self.names.known().to_vec(), String::new()),
+            State::Securing { .. } | State::Handshaking { .. } => {
                 Err(format!("no answer within {} s", PATIENCE.as_secs()))
             }
             State::Open { unanswered, phase, owes, next_ping, .. } => {
@@ -523,6 +534,7 @@ impl Link {
             }
         }
         self.state = State::Pausing;
+        self.names.give_up();
         self.parked.clear();
         if let Some(timer) = self.timer.take() {
             cx.cancel_timer(timer);
