@@ -110,6 +110,9 @@
 //! then the zombie is reaped, and once the group is empty a replacement may start: its port is free.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[macro_use]
+mod setters;
+
 #[cfg(feature = "access")]
 pub mod access;
 #[cfg(feature = "cli")]
@@ -140,6 +143,8 @@ pub mod proto;
 pub mod server;
 #[cfg(feature = "signals")]
 pub mod signals;
+#[cfg(feature = "server")]
+mod stream;
 pub mod substitute;
 pub mod suggest;
 pub mod sys;

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::address::{Address, Stream};
+use super::address::Address;
 use super::resolver::Names;
 use super::wire::{Wire, words};
 use super::{ANSWER, CONNECT, MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE, RESOLVER, Terms};
@@ -17,6 +17,7 @@ use crate::manager::Cx;
 use crate::proto::lookup::{Instance, MAX_MESSAGE, Message, NodeInfo, Refused, Reply, Request};
 use crate::proto::ws::client::Handshake;
 use crate::proto::ws::{self, CloseCode, Connection, Event, Masks};
+use crate::stream::Stream;
 use crate::{Error, ErrorKind};
 
 /// The pause after the first failure; it doubles up to [`MAX_PAUSE`].
@@ -227,7 +228,7 @@ impl Link {
         let stream = Stream::connect_tcp(address)?;
         #[cfg(feature = "tls")]
         if let (Address::Tcp { tls: true, host, .. }, Some(client)) = (&self.address, &self.terms.tls) {
-            return stream.secured(client, host);
+            return stream.connected(client, host);
         }
         Ok(stream)
     }
