@@ -36,7 +36,7 @@ mod plan;
 #[cfg(feature = "procfile")]
 mod procfile;
 #[cfg(feature = "config")]
-mod shared;
+mod secrets;
 #[cfg(feature = "config")]
 mod shown;
 
@@ -66,7 +66,7 @@ pub use plan::Plan;
 #[cfg(feature = "procfile")]
 pub use procfile::{Entry, Procfile};
 #[cfg(feature = "config")]
-pub use shared::{MAX_KEY, MAX_KEYS, MAX_PASSWORD, MIN_KEY, SharedKey, load_keys, load_password};
+pub use secrets::{MAX_KEY, MAX_KEYS, MAX_PASSWORD, MIN_KEY, SharedKey, load_keys, load_password};
 
 use crate::{Error, ErrorKind};
 

@@ -3,7 +3,7 @@ mod jobs;
 
 use super::*;
 use crate::config::MAX_FILE;
-use crate::process::{Flapping, JobConfig, Restart, Signal};
+use crate::process::{Flapping, JobConfig, Restart, Signal, UserRef};
 use crate::words::tests::Rng;
 use serde_json::json;
 
