@@ -33,6 +33,7 @@ mod opt;
 mod output;
 mod program;
 mod prompt;
+pub mod reaper;
 mod secret;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod standing;

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use gaffer::cli::reaper::{Look, Orphan, Reaper};
 use gaffer::cli::{self, Code, Failure};
 use gaffer::console::ConsoleOutput;
 use gaffer::manager::{App, Cx};
@@ -61,7 +62,16 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
         manager.add_app(recorder);
         manager.add_app(server);
     }
-    let signals = SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend);
+    let mut signals = SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend);
+    // In a container nobody else reaps what loses its parent there.
+    if std::process::id() == 1 {
+        let reaper = manager.add_app(Reaper::new(|orphan| {
+            if let Orphan::Fault(what) = orphan {
+                cli::complain("gaffer", what);
+            }
+        })?);
+        signals = signals.on("CHLD".parse()?, SignalAction::Call(Box::new(move |cx, _| cx.mail(reaper, Look))));
+    }
     manager.add_app(signals.default_at_end());
     manager.add_app(Terminal(tty::Modes::of_stdin()));
     manager.on_rest(QUIET, give_back);

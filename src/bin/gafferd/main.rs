@@ -9,10 +9,10 @@ mod control;
 mod endpoints;
 mod lookup;
 mod plugins;
-mod reaper;
 mod remembered;
 mod secure;
 mod server;
+mod survivors;
 mod webhooks;
 
 use std::io;
@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gaffer::cli::daemon::{self, failed};
+use gaffer::cli::reaper::{Look, Orphan, Reaper};
 use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::{AccessLog, Console};
@@ -38,9 +39,9 @@ use gaffer::{Error, Manager, Result};
 use args::Args;
 use control::{Control, Guests, Message};
 use endpoints::Endpoints;
-use reaper::{Look, Reaper};
 use remembered::Remembered;
 use server::Surroundings;
+use survivors::Survivors;
 
 /// After so long without anything to do, memory that is not needed for that is given back.
 const QUIET: Duration = Duration::from_millis(500);
@@ -89,6 +90,9 @@ impl Running {
         if let Some(before) = daemon::settle("gafferd", &log) {
             manager.set_child_nofile(before);
         }
+        if let Some(survivors) = config.pidfile.as_deref().and_then(|pidfile| Survivors::open(pidfile, &log)) {
+            manager.add_app(survivors);
+        }
         let access_log = match &config.access_log {
             AccessLog::Off => None,
             AccessLog::Log => Some(log.clone()),
@@ -123,7 +127,13 @@ impl Running {
             manager.add_app(Logger::new(log.clone()));
         }
         let reaper = if args.subreaper || std::process::id() == 1 {
-            Some(manager.add_app(Reaper::new(log.clone())?))
+            let log = log.clone();
+            let say = move |orphan| match orphan {
+                Orphan::Reaped(os_pid) => log.line(LogLevel::Debug, format_args!("reaped the orphan {os_pid}")),
+                Orphan::Fault(what) => log.error(what),
+                _ => {}
+            };
+            Some(manager.add_app(Reaper::new(say)?))
         } else {
             None
         };

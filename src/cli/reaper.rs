@@ -1,14 +1,14 @@
 //! As process 1, or as a subreaper: what is to be done with orphans.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use gaffer::event_loop::TimerId;
-use gaffer::log::{Log, LogLevel};
-use gaffer::manager::{App, Cx};
-use gaffer::process::OsPid;
-use gaffer::sys::subreaper;
-use gaffer::{Error, Result};
+use crate::event_loop::TimerId;
+use crate::manager::{App, Cx};
+use crate::process::OsPid;
+use crate::sys::subreaper;
+use crate::{Error, Result};
 
 /// A child of the manager's that has ended hides strangers behind it until the manager has reaped it, which is
 /// a matter of its turn.
@@ -18,22 +18,38 @@ const RETRY: Duration = Duration::from_millis(10);
 const MAX_A_TURN: usize = 256;
 
 /// Reaps orphans, and nobody else.
-#[derive(Debug)]
-pub(crate) struct Reaper {
-    log: Log,
+///
+/// It looks when it starts and whenever [`Look`] arrives by mail, which a handler of SIGCHLD sends.
+pub struct Reaper {
+    say: Box<dyn FnMut(Orphan) + Send>,
     retry: Option<TimerId>,
 }
 
 /// Mail: some child has ended.
-pub(crate) struct Look;
+#[derive(Debug)]
+pub struct Look;
+
+/// What became of an orphan.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Orphan {
+    /// It was reaped.
+    Reaped(OsPid),
+    /// It could not be, or could not be looked for.
+    Fault(String),
+}
 
 impl Reaper {
     /// Makes this process the parent of orphans, if it is not process 1, which is that anyway.
-    pub(crate) fn new(log: Log) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// What [`subreaper::adopt_orphans`] says: elsewhere than on Linux only process 1 can be one.
+    pub fn new(say: impl FnMut(Orphan) + Send + 'static) -> Result<Self> {
         if std::process::id() != 1 {
             subreaper::adopt_orphans().map_err(|e| Error::io("--subreaper", e))?;
         }
-        Ok(Self { log, retry: None })
+        Ok(Self { say: Box::new(say), retry: None })
     }
 
     fn look(&mut self, cx: &mut Cx<'_>) {
@@ -44,15 +60,21 @@ impl Reaper {
                 Ok(None) => return,
                 Ok(Some(os_pid)) if known.contains(&os_pid) => break,
                 Ok(Some(os_pid)) => match subreaper::reap(os_pid) {
-                    Ok(_) => self.log.line(LogLevel::Debug, format_args!("reaped the orphan {os_pid}")),
-                    Err(e) => return self.log.error(format_args!("cannot reap the orphan {os_pid}: {e}")),
+                    Ok(_) => (self.say)(Orphan::Reaped(os_pid)),
+                    Err(e) => return (self.say)(Orphan::Fault(format!("cannot reap the orphan {os_pid}: {e}"))),
                 },
-                Err(e) => return self.log.error(format_args!("cannot look for orphans: {e}")),
+                Err(e) => return (self.say)(Orphan::Fault(format!("cannot look for orphans: {e}"))),
             }
         }
         if self.retry.is_none() {
             self.retry = Some(cx.set_timer(Instant::now() + RETRY));
         }
+    }
+}
+
+impl fmt::Debug for Reaper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reaper").field("retry", &self.retry).finish_non_exhaustive()
     }
 }
 
