@@ -6,6 +6,8 @@
 //! supervisord: <https://supervisord.org/configuration.html>; circus: <https://circus.readthedocs.io/en/latest/for-ops/configuration/>;
 //! systemd.service(5), systemd.exec(5), systemd.kill(5); pm2: <https://pm2.keymetrics.io/docs/usage/application-declaration/>.
 
+use super::keys::Foreign;
+
 /// Words, and the sentence that answers all of them. Words are in lower case, as ini keys are when they are looked for.
 pub(super) type Answers = &'static [(&'static [&'static str], &'static str)];
 
@@ -136,6 +138,15 @@ pub(super) fn of_gaffer(key: &str) -> Option<String> {
 /// The same for the first word of a section.
 pub(super) fn of_section(prefix: &str) -> Option<String> {
     answer(SECTIONS, prefix)
+}
+
+/// What answers the keys of a section of another program, by its first word.
+pub(super) fn keys_of(prefix: &str) -> Option<Foreign> {
+    match prefix.to_ascii_lowercase().as_str() {
+        "program" | "watcher" | "app" | "service" | "fcgi-program" => Some(of_job),
+        "supervisord" | "circus" | "unix_http_server" | "inet_http_server" | "include" => Some(of_gaffer),
+        _ => None,
+    }
 }
 
 fn answer(answers: Answers, word: &str) -> Option<String> {

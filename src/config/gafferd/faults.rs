@@ -23,14 +23,16 @@ impl Faults {
     }
 
     /// Nothing, or all of them.
-    pub(super) fn end(mut self) -> Result<()> {
-        if self.lines.is_empty() {
-            return Ok(());
-        }
+    pub(super) fn end(self) -> Result<()> {
+        if self.lines.is_empty() { Ok(()) } else { Err(self.error()) }
+    }
+
+    /// All of them, where there are some.
+    pub(super) fn error(mut self) -> Error {
         if self.more > 0 {
             self.lines.push(format!("and {} more", self.more));
         }
-        Err(Error::new(ErrorKind::Invalid, self.lines.join("\n")))
+        Error::new(ErrorKind::Invalid, self.lines.join("\n"))
     }
 
     /// The same with what has ended the reading; alone it keeps its kind.

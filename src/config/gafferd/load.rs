@@ -231,7 +231,21 @@ impl Loader<'_> {
         let files = &self.builder.files;
         let place = |line, column| Place { file, spot: Spot::At(line, column) };
         let at = place(section.line, section.column);
-        let kind = ini_kind(&section.name).map_err(|what| files.error(&at, &what))?;
+        let kind = ini_kind(&section.name).map_err(|what| {
+            let mut faults = Faults::default();
+            faults.note(Err(files.error(&at, &what)));
+            // Another program's: its keys as well, or there would be a next time.
+            let prefix = section.name.split(':').next().unwrap_or_default();
+            if let Some(answer) = foreign::keys_of(prefix) {
+                for entry in &section.entries {
+                    if let Some(hint) = answer(&entry.key) {
+                        let what = format!("[{}] has `{}`{hint}", section.name, entry.key);
+                        faults.note(Err(files.error(&place(entry.line, entry.column), &what)));
+                    }
+                }
+            }
+            faults.error()
+        })?;
         let mut items = Vec::new();
         for entry in &section.entries {
             let key = match &kind {

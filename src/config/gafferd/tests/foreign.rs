@@ -46,7 +46,9 @@ fn a_file_of_another_supervisor_is_answered_in_whole() {
     fails(
         text,
         "g.ini:1:2: there is no section [supervisord]; it is [gaffer] here\n\
+         g.ini:2:1: [supervisord] has `logfile`; it is `error_log` here\n\
          g.ini:3:2: there is no section [program:web]; it is [job:NAME] here\n\
+         g.ini:4:1: [program:web] has `command`; it is `cmd` here\n\
          g.ini:6:1: [job:a] has no key `command`; it is `cmd` here\n\
          g.ini:7:1: [job:a] has no key `autorestart`; it is `restart = always, on-failure, on-success or never` here; \
          `unexpected` is on-failure\n\
