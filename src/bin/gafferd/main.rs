@@ -63,7 +63,7 @@ fn main() -> ExitCode {
                 return access::list_admins(&args, &config).map_err(failed);
             }
             if args.check {
-                return check::check(&config);
+                return check::check(&args, &config);
             }
             check::preflight(&config).map_err(failed)?;
             let passed = passed.map_err(|e| failed(Error::io("the service manager's variables", e)))?;
