@@ -26,7 +26,7 @@ fn they_are_named_until_they_have_ended() {
     first.kill();
     assert!(alive(left.0), "nobody ends it");
 
-    let told = format!("shop.web.1 (pid {}) of an earlier gafferd that was killed still runs", left.0);
+    let told = format!("shop.web.1 (pid {}) of an earlier gafferd still runs", left.0);
     let mut second = Gafferd::start(&config, &["--pidfile", &pidfile]);
     let line = second.line(&told);
     assert!(line.contains("[WARNING]") && line.ends_with(&format!("To end it: kill -- -{}", left.0)), "{line}");
@@ -39,6 +39,21 @@ fn they_are_named_until_they_have_ended() {
     eventually("its end", || (!alive(left.0)).then_some(()));
     third.stop();
     assert!(!folder.path("pid.children").exists());
+}
+
+#[test]
+fn who_is_detached_is_named_as_well() {
+    let folder = Folder::new();
+    let config = folder.write("c.ini", &ini("[job:web]\ncmd = sleep 1000\ndetach = true\n"));
+    let pidfile = folder.text("pid");
+    let mut first = Gafferd::start(&config, &["--pidfile", &pidfile]);
+    let left = Orphan(first.os_pid("web.1", 0));
+    first.stop();
+    assert!(alive(left.0), "it outlives the manager");
+    let mut second = Gafferd::start(&config, &["--pidfile", &pidfile]);
+    second.line(&format!("web.1 (pid {}) of an earlier gafferd still runs", left.0));
+    let _again = Orphan(second.os_pid("web.1", 0));
+    second.stop();
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! The children of a gafferd that was killed: the next one with the same pid file names them.
+//! The children that a gafferd has left, because it was killed or they are detached: the next one with the same pid file
+//! names them.
 //!
 //! Nobody can adopt a process, but whoever starts the same programs again ought to know that the old ones are there and
 //! hold their ports. So beside the pid file stands `<pidfile>.children`: a line for each process that was started, and one for
-//! each that has ended. An end in good order removes it.
+//! each that has ended. An end in good order removes it, unless a detached one lives on.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -58,7 +59,7 @@ impl Survivors {
         left.retain(|record| start_of(record.os_pid) == Some(record.start));
         for Record { os_pid, name, .. } in left.iter().take(MAX_NAMED) {
             log.warning(format_args!(
-                "{name} (pid {os_pid}) of an earlier gafferd that was killed still runs, and nobody watches it; \
+                "{name} (pid {os_pid}) of an earlier gafferd still runs, and nobody watches it; \
                  it may hold a port or a file. To end it: kill -- -{os_pid}"
             ));
         }
@@ -131,8 +132,10 @@ impl App for Survivors {
 
 impl Drop for Survivors {
     fn drop(&mut self) {
-        // What was left before us may still be there for the next one to name.
-        if self.left.iter().all(|record| start_of(record.os_pid) != Some(record.start)) {
+        // What was left before us, and who is detached, may be there for the next one to name.
+        let text = read(&self.path).unwrap_or_default();
+        let all = boot().map(|boot| records(&text, &boot)).unwrap_or_default();
+        if !all.iter().any(|record| start_of(record.os_pid) == Some(record.start)) {
             let _ = fs::remove_file(&self.path);
         }
     }

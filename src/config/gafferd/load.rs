@@ -313,7 +313,7 @@ fn ini_kind(section: &str) -> Result<Kind, String> {
             Err(format!("there is no section [{section}]{}", hint.unwrap_or_default()))
         }
         (None, None) => {
-            let near = || hint(section, section_names().into_iter());
+            let near = || hint(section, section_names());
             let hint = foreign::of_section(section).unwrap_or_else(near);
             Err(format!("there is no section [{section}]{hint}"))
         }
