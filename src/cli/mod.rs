@@ -33,7 +33,6 @@ mod opt;
 mod output;
 mod program;
 mod prompt;
-pub mod reaper;
 mod secret;
 #[cfg(all(feature = "client", feature = "config"))]
 pub mod standing;

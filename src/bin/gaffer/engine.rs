@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use gaffer::cli::reaper::{Look, Orphan, Reaper};
 use gaffer::cli::{self, Code, Failure};
 use gaffer::console::ConsoleOutput;
 use gaffer::manager::{App, Cx};
 use gaffer::process::{JobConfig, Restart, Signal};
+use gaffer::reaper::{Look, Orphan, Reaper};
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::suggest::hint;
 use gaffer::sys::{give_back, limits, tty};

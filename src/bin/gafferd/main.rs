@@ -22,7 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gaffer::cli::daemon::{self, failed};
-use gaffer::cli::reaper::{Look, Orphan, Reaper};
 use gaffer::cli::{self, Asked, Code, ColorChoice, Failure};
 use gaffer::config::GafferdConfig;
 use gaffer::config::gafferd::{AccessLog, Console};
@@ -30,6 +29,7 @@ use gaffer::console::{ConsoleOutput, Options, Verbosity};
 use gaffer::history::History;
 use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::process::Signal;
+use gaffer::reaper::{Look, Orphan, Reaper};
 use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::sys::notify::{self, Passed};

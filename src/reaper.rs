@@ -1,4 +1,21 @@
 //! As process 1, or as a subreaper: what is to be done with orphans.
+//!
+//! ```
+//! use gaffer::Manager;
+//! use gaffer::reaper::{Look, Orphan, Reaper};
+//! use gaffer::signals::{SigHandler, SignalAction};
+//!
+//! let mut manager = Manager::new()?;
+//! let reaper = manager.add_app(Reaper::new(|orphan| {
+//!     if let Orphan::Fault(what) = orphan {
+//!         eprintln!("{what}");
+//!     }
+//! })?);
+//! let look = SignalAction::Call(Box::new(move |cx, _| cx.mail(reaper, Look)));
+//! manager.add_app(SigHandler::default().on("CHLD".parse()?, look));
+//! # Ok::<(), gaffer::Error>(())
+//! ```
+#![forbid(unsafe_code)]
 
 use std::collections::HashSet;
 use std::fmt;
@@ -40,7 +57,8 @@ pub enum Orphan {
 }
 
 impl Reaper {
-    /// Makes this process the parent of orphans, if it is not process 1, which is that anyway.
+    /// Makes this process the parent of orphans, if it is not process 1, which is that anyway. `say` is told what became of each, in the
+    /// loop: it must not block.
     ///
     /// # Errors
     ///
