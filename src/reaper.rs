@@ -1,6 +1,6 @@
 //! As process 1, or as a subreaper: what is to be done with orphans.
 //!
-//! ```
+//! ```no_run
 //! use gaffer::Manager;
 //! use gaffer::reaper::{Look, Orphan, Reaper};
 //! use gaffer::signals::{SigHandler, SignalAction};
