@@ -40,7 +40,7 @@
 //! | feature | adds | crates of its own |
 //! |---|---|---|
 //! | (core) | [`manager`], [`table`], [`event_loop`], [`events`], [`sys`] | libc, polling |
-//! | `signals` | [`signals`]: signals as an app | signal-hook |
+//! | `signals` | [`signals`]: signals as an app; [`reaper`]: orphans, for process 1 | signal-hook |
 //! | `procfile` | [`config`]: Procfile and .env | |
 //! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON; [`controller`]: commands and topics as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
@@ -139,6 +139,8 @@ pub mod manager;
 pub mod plugins;
 pub mod process;
 pub mod proto;
+#[cfg(feature = "signals")]
+pub mod reaper;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "signals")]

@@ -193,7 +193,7 @@ impl LookupdConfig {
         let scope = Scope { section, here, environment: Some(var) };
         let value = scope.expand(&entry.value).map_err(|what| wrong(&what))?;
         let owner = format!("[{SECTION}]");
-        k::set(KEYS, self, &owner, &entry.key, Given::Text(value.trim())).map_err(|why| match why {
+        k::set(KEYS, |_| None, self, &owner, &entry.key, Given::Text(value.trim())).map_err(|why| match why {
             Fault::Unknown(what) => fault(origin, entry.line, entry.column, what),
             Fault::Value(what) => wrong(&what),
         })

@@ -18,6 +18,8 @@ pub mod dotenv;
 pub mod export;
 mod files;
 #[cfg(feature = "config")]
+mod foreign;
+#[cfg(feature = "config")]
 pub mod gafferd;
 #[cfg(feature = "config")]
 pub mod ini;

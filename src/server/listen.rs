@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::call::Peer;
 use super::config::Endpoint;
 pub(super) use crate::stream::Stream;
-use crate::sys::socket;
+use crate::sys::{holder, socket};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a server listens.
@@ -135,15 +135,18 @@ fn bind_tcp(host: String, port: u16, insecure: bool) -> Result<Listener> {
         check_public(address, insecure)?;
     }
     let socket = TcpListener::bind(&addresses[..]).map_err(|e| match e.kind() {
-        io::ErrorKind::AddrInUse => in_use(format!("{host}:{port}")),
+        io::ErrorKind::AddrInUse => match holder::of_tcp_port(port) {
+            Some(who) => in_use(format!("{host}:{port}"), &format!(" by {who}")),
+            None => in_use(format!("{host}:{port}"), ""),
+        },
         _ => cannot(e),
     })?;
     let address = LocalAddr::Tcp(socket.local_addr().map_err(cannot)?);
     Ok(Listener { socket: Socket::Tcp(socket), address, host: Some(host), file: None, private: false })
 }
 
-fn in_use(what: impl fmt::Display) -> Error {
-    Error::new(ErrorKind::Conflict, format!("cannot listen at {what}: the address is in use"))
+fn in_use(what: impl fmt::Display, by: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("cannot listen at {what}: the address is in use{by}"))
 }
 
 /// Spec section 11: without keys only loopback and unix sockets.
@@ -164,7 +167,7 @@ fn bind_unix(path: PathBuf, mode: u32) -> Result<Listener> {
             let is_socket = fs::symlink_metadata(&path).map_err(cannot)?.file_type().is_socket();
             let refused = UnixStream::connect(&path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
             if !is_socket || !refused {
-                return Err(in_use(format!("unix:{}", path.display())));
+                return Err(in_use(format!("unix:{}", path.display()), ""));
             }
             fs::remove_file(&path).map_err(cannot)?;
             UnixListener::bind(&path)

@@ -15,6 +15,7 @@ mod crowd;
 mod examples;
 mod exits;
 mod export;
+mod first;
 mod flow;
 mod help;
 mod json;

@@ -18,6 +18,7 @@ mod plugins;
 mod receiver;
 mod reload;
 mod sites;
+mod survivors;
 #[cfg(all(feature = "tls", feature = "gaffer", feature = "gafferctl"))]
 mod tls;
 mod util;

@@ -56,6 +56,7 @@
 //! replaced in its texts. A file whose first character is `{` is read so, whatever its name.
 
 mod build;
+mod faults;
 mod load;
 mod sections;
 mod tables;
