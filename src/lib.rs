@@ -40,7 +40,7 @@
 //! | feature | adds | crates of its own |
 //! |---|---|---|
 //! | (core) | [`manager`], [`table`], [`event_loop`], [`events`], [`sys`] | libc, polling |
-//! | `signals` | [`signals`]: signals as an app | signal-hook |
+//! | `signals` | [`signals`]: signals as an app; [`reaper`]: orphans, for process 1 | signal-hook |
 //! | `procfile` | [`config`]: Procfile and .env | |
 //! | `config` | [`config`]: `gafferd.ini`, its JSON twin, jobs as JSON; [`controller`]: commands and topics as JSON | serde_json |
 //! | `console` | [`console`]: program output on a terminal or as JSON lines | serde_json, base64 |
@@ -110,6 +110,9 @@
 //! then the zombie is reaped, and once the group is empty a replacement may start: its port is free.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[macro_use]
+mod setters;
+
 #[cfg(feature = "access")]
 pub mod access;
 #[cfg(feature = "cli")]
@@ -136,10 +139,14 @@ pub mod manager;
 pub mod plugins;
 pub mod process;
 pub mod proto;
+#[cfg(feature = "signals")]
+pub mod reaper;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "signals")]
 pub mod signals;
+#[cfg(feature = "server")]
+mod stream;
 pub mod substitute;
 pub mod suggest;
 pub mod sys;

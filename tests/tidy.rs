@@ -53,8 +53,9 @@ fn layers() {
         "cli",
         "controller",
         "lookup",
+        "stream",
     ];
-    let l3 = ["server", "client", "console", "signals", "config", "cli", "controller", "lookup"];
+    let l3 = ["server", "client", "console", "signals", "config", "cli", "controller", "lookup", "stream"];
     let rules: &[(&str, &[&str])] = &[
         ("src/events", &[&above_l0[..], &["process", "proto", "words"]].concat()),
         ("src/process", &above_l0),
@@ -78,6 +79,7 @@ fn layers() {
                 "webhooks",
                 "event_loop",
                 "table",
+                "stream",
             ],
         ),
         ("src/plugins", &["server", "client", "console", "signals", "config", "cli", "webhooks", "event_loop"]),

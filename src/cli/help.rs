@@ -71,7 +71,9 @@ fn right(option: &Opt) -> String {
         text.push_str(&format!(" [default: {}]", option.default));
     }
     if !option.aliases.is_empty() {
-        text.push_str(&format!(" [also: --{}]", option.aliases.join(", --")));
+        let dashes = |name: &&str| if name.len() == 1 { format!("-{name}") } else { format!("--{name}") };
+        let names: Vec<String> = option.aliases.iter().map(dashes).collect();
+        text.push_str(&format!(" [also: {}]", names.join(", ")));
     }
     text
 }

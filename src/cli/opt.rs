@@ -70,7 +70,7 @@ impl Opt {
         self
     }
 
-    /// Other long names, of older versions.
+    /// Other names, of older versions and other tools; one of a single letter is a short one.
     #[must_use]
     pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
@@ -87,7 +87,10 @@ impl Opt {
     pub(super) fn is(&self, name: &str) -> bool {
         match name.strip_prefix("--") {
             Some(long) => self.named(long),
-            None => name.strip_prefix('-').is_some_and(|short| self.short.is_some_and(|c| short.chars().eq([c]))),
+            None => name.strip_prefix('-').is_some_and(|short| {
+                let short_alias = self.aliases.iter().any(|alias| alias.len() == 1 && *alias == short);
+                short_alias || self.short.is_some_and(|c| short.chars().eq([c]))
+            }),
         }
     }
 
@@ -98,7 +101,7 @@ impl Opt {
 
     /// The long names.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(self.long).chain(self.aliases.iter().copied())
+        std::iter::once(self.long).chain(self.aliases.iter().copied().filter(|alias| alias.len() > 1))
     }
 }
 

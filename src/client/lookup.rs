@@ -25,7 +25,7 @@ use super::lookup_events::LookupEvents;
 /// ```
 #[derive(Clone, Debug)]
 pub struct LookupServer {
-    http: Http,
+    pub(super) http: Http,
 }
 
 /// A node, as lookup servers know it.
@@ -82,58 +82,11 @@ impl LookupServer {
         Ok(Self { http: Http::new(Address::parse(address)?) })
     }
 
-    /// Sends this key with each request. Default: none.
-    #[must_use]
-    pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.http.api_key = Some(key.into());
-        self
-    }
-
-    /// Whom to believe that it is the server, and the certificate to show it. Default: the authorities of the system, and none.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, tls: &crate::tls::Client) -> Self {
-        self.http.set_tls(tls.clone());
-        self
-    }
-
-    /// Whether the server is asked by TLS.
-    #[must_use]
-    pub fn is_tls(&self) -> bool {
-        self.http.address.is_tls()
-    }
-
-    /// How long an answer may take, connecting included. Default: 10 s.
-    #[must_use]
-    pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
-        self.http.timeout = timeout.max(std::time::Duration::from_millis(1));
-        self
-    }
-
-    /// The address, as it was understood.
-    #[must_use]
-    pub fn address(&self) -> String {
-        self.http.address.to_string()
-    }
-
-    /// The server's version.
+    /// The nodes that are there, in the order in which they came.
     ///
     /// # Errors
     ///
     /// Those of the [module](super#errors); so for all methods.
-    pub fn version(&self) -> Result<String> {
-        self.http.get("/version")?["version"].as_str().map(str::to_owned).ok_or_else(|| missing("version"))
-    }
-
-    /// Whether it answers.
-    pub fn ping(&self) -> Result<()> {
-        match self.http.text("/ping")?.trim() {
-            "OK" => Ok(()),
-            _ => Err(self.http.strange("/ping", "OK")),
-        }
-    }
-
-    /// The nodes that are there, in the order in which they came.
     pub fn nodes(&self) -> Result<Vec<LookupNode>> {
         list(&self.http.get("/nodes")?["nodes"], "nodes", LookupNode::read)
     }

@@ -76,6 +76,7 @@ mod logs;
 mod lookup;
 mod lookup_events;
 mod process;
+mod reach;
 mod server;
 mod socket;
 mod stream;

@@ -9,7 +9,7 @@ use super::answer::{job_name, missing, names, pids};
 use super::feed::{Events, Output, Samples};
 use super::http::{Content, Http};
 use super::logs::{LogQuery, Logs};
-use super::values::JobStatus;
+use super::values::{JobInfo, JobStatus};
 use super::{Job, Process, Socket};
 use crate::process::{DEFAULT_SESSION, Pid};
 use crate::{Error, ErrorKind, Result};
@@ -63,39 +63,10 @@ impl Server {
         Ok(Self { http: Http::new(Address::parse(address)?) })
     }
 
-    /// Sends this key with each request. Default: none.
-    #[must_use]
-    pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.http.api_key = Some(key.into());
-        self
-    }
-
     /// The key that is sent.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.http.api_key.as_deref()
-    }
-
-    /// Whom to believe that it is the node, and the certificate to show it. Default: the authorities of the system, and none.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, tls: &crate::tls::Client) -> Self {
-        self.http.set_tls(tls.clone());
-        self
-    }
-
-    /// Whether the node is asked by TLS.
-    #[must_use]
-    pub fn is_tls(&self) -> bool {
-        self.http.address.is_tls()
-    }
-
-    /// How long an answer may take, connecting included; for a feed, its beginning. Default: 10 s.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        // Zero is no time-out for sockets.
-        self.http.timeout = timeout.max(Duration::from_millis(1));
-        self
     }
 
     /// How often feeds ask for a sign of life; three that are missing end the feed. From 0.1 s to a day. Default: 20 s.
@@ -105,31 +76,11 @@ impl Server {
         self
     }
 
-    /// The address, as it was understood.
-    #[must_use]
-    pub fn address(&self) -> String {
-        self.http.address.to_string()
-    }
-
-    /// The node's version.
+    /// All processes, committed ones included; those that were told to end are not among them.
     ///
     /// # Errors
     ///
     /// Those of the [module](super#errors); so for all methods.
-    pub fn version(&self) -> Result<String> {
-        let value = self.http.get("/version")?;
-        value["version"].as_str().map(str::to_owned).ok_or_else(|| missing("version"))
-    }
-
-    /// Whether the node answers.
-    pub fn ping(&self) -> Result<()> {
-        match self.http.text("/ping")?.trim() {
-            "OK" => Ok(()),
-            _ => Err(self.http.strange("/ping", "OK")),
-        }
-    }
-
-    /// All processes, committed ones included; those that were told to end are not among them.
     pub fn pids(&self) -> Result<Vec<Pid>> {
         pids(&self.http.get("/pids")?["pids"])
     }
@@ -155,6 +106,13 @@ impl Server {
         let names = self.jobs(session)?.iter().map(|name| job_name(name)).collect::<Result<Vec<_>>>()?;
         let http = self.http.clone();
         Ok(names.into_iter().map(move |name| Job::new(http.clone(), name)))
+    }
+
+    /// All jobs as they are, definitions included, in one request.
+    pub fn infos(&self) -> Result<Vec<JobInfo>> {
+        let answer = self.http.get("/jobs?details=true")?;
+        let list = answer["jobs"].as_array().ok_or_else(|| missing("list of jobs"))?;
+        list.iter().map(JobInfo::read).collect()
     }
 
     /// How all jobs stand, in one request.

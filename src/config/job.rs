@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::foreign;
 use super::keys::{self, Fault, Given, Key, Parsed, seconds};
 use super::shown::{Shown, choice, texts, unless};
 use crate::process::{
@@ -66,10 +67,12 @@ pub fn job_from_json(value: &Value, session: Option<&str>) -> Result<(JobConfig,
     };
     let mut draft = Draft::new(session);
     for (name, value) in members {
-        keys::set(KEYS, &mut draft, "a job", name, Given::Json(value)).map_err(|fault| match fault {
-            Fault::Unknown(what) => invalid(what),
-            Fault::Value(what) => invalid(about(name, &what)),
-        })?;
+        keys::set(KEYS, foreign::of_job, &mut draft, "a job", name, Given::Json(value)).map_err(
+            |fault| match fault {
+                Fault::Unknown(what) => invalid(what),
+                Fault::Value(what) => invalid(about(name, &what)),
+            },
+        )?;
     }
     let job = draft.finish().map_err(|(key, what)| match key {
         Some(key) => invalid(about(key, &what)),
@@ -409,7 +412,7 @@ static BACKOFF: &[Key<Backoff>] = table! {
 /// The members of an object that is a value.
 fn from_members<T>(table: &[Key<T>], mut target: T, members: &Map<String, Value>) -> Parsed<T> {
     for (name, value) in members {
-        keys::set(table, &mut target, "it", name, Given::Json(value)).map_err(|fault| match fault {
+        keys::set(table, |_| None, &mut target, "it", name, Given::Json(value)).map_err(|fault| match fault {
             Fault::Unknown(_) => format!("there is no `{name}`{}", hint(name, table.iter().map(|key| key.name))),
             Fault::Value(what) => format!(".{name}: {what}"),
         })?;

@@ -43,10 +43,20 @@ pub(super) fn find<'t, T>(table: &'t [Key<T>], name: &str) -> Option<&'t Key<T>>
     })
 }
 
+/// What to say of a key that is another program's.
+pub(super) type Foreign = fn(&str) -> Option<String>;
+
 /// Puts a value in its place. `owner` names the section in messages.
-pub(super) fn set<T>(table: &[Key<T>], target: &mut T, owner: &str, name: &str, given: Given<'_>) -> Result<(), Fault> {
+pub(super) fn set<T>(
+    table: &[Key<T>],
+    foreign: Foreign,
+    target: &mut T,
+    owner: &str,
+    name: &str,
+    given: Given<'_>,
+) -> Result<(), Fault> {
     let Some(key) = find(table, name) else {
-        let hint = hint(name, table.iter().map(|key| key.name));
+        let hint = foreign(name).unwrap_or_else(|| hint(name, table.iter().map(|key| key.name)));
         let shown = if name.len() <= 40 { format!("`{name}`") } else { excerpt(name) };
         return Err(Fault::Unknown(format!("{owner} has no key {shown}{hint}")));
     };

@@ -47,7 +47,7 @@ pub struct LookupdConfig {
     pub registry: Option<String>,
     /// How long etcd keeps what a lookup server that died has left: 2 to 3600 whole seconds. Default: 15 s.
     pub registry_ttl: Duration,
-    /// The user whom etcd knows, and the [file](super::load_password) with the password, which is read at the start. Only with a registry in etcd.
+    /// The user whom etcd knows, and the [file](super::load_password) with the password, which is read at the start, and again when etcd refuses the one it has. Only with a registry in etcd.
     /// Default: none.
     pub registry_user: Option<String>,
     /// See [`registry_user`](field@Self::registry_user).
@@ -193,7 +193,7 @@ impl LookupdConfig {
         let scope = Scope { section, here, environment: Some(var) };
         let value = scope.expand(&entry.value).map_err(|what| wrong(&what))?;
         let owner = format!("[{SECTION}]");
-        k::set(KEYS, self, &owner, &entry.key, Given::Text(value.trim())).map_err(|why| match why {
+        k::set(KEYS, |_| None, self, &owner, &entry.key, Given::Text(value.trim())).map_err(|why| match why {
             Fault::Unknown(what) => fault(origin, entry.line, entry.column, what),
             Fault::Value(what) => wrong(&what),
         })

@@ -18,6 +18,8 @@ pub mod dotenv;
 pub mod export;
 mod files;
 #[cfg(feature = "config")]
+mod foreign;
+#[cfg(feature = "config")]
 pub mod gafferd;
 #[cfg(feature = "config")]
 pub mod ini;
@@ -36,7 +38,7 @@ mod plan;
 #[cfg(feature = "procfile")]
 mod procfile;
 #[cfg(feature = "config")]
-mod shared;
+mod secrets;
 #[cfg(feature = "config")]
 mod shown;
 
@@ -66,7 +68,7 @@ pub use plan::Plan;
 #[cfg(feature = "procfile")]
 pub use procfile::{Entry, Procfile};
 #[cfg(feature = "config")]
-pub use shared::{MAX_KEY, MAX_KEYS, MAX_PASSWORD, MIN_KEY, SharedKey, load_keys, load_password};
+pub use secrets::{MAX_KEY, MAX_KEYS, MAX_PASSWORD, MIN_KEY, SharedKey, load_keys, load_password};
 
 use crate::{Error, ErrorKind};
 

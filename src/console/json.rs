@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::clock::unix;
 use crate::process::{Event, Exit, OsPid, Pid, What};
-use crate::proto::lines::{Line, LineEnd};
+use crate::proto::lines::Line;
 
 /// Writing into a `Vec` never fails.
 const INFALLIBLE: &str = "a Vec takes everything";
@@ -68,14 +68,7 @@ pub(super) fn line(out: &mut Vec<u8>, line: Line<'_>) {
     if line.continues {
         out.extend_from_slice(b",\"continues\":true");
     }
-    let end: &[u8] = match line.end {
-        LineEnd::Newline => b"}\n",
-        LineEnd::CrLf => b",\"end\":\"crlf\"}\n",
-        LineEnd::Carriage => b",\"end\":\"cr\"}\n",
-        LineEnd::Cut => b",\"end\":\"cut\"}\n",
-        LineEnd::Partial => b",\"end\":\"partial\"}\n",
-    };
-    out.extend_from_slice(end);
+    out.extend_from_slice(line.end.json().as_bytes());
 }
 
 /// An event of the process or job `name`; of the manager itself where that is empty.

@@ -188,47 +188,34 @@ impl JobConfig {
     }
 }
 
-macro_rules! setters {
-    ($($field:ident: $type:ty => $value:expr;)*) => {
-        impl JobConfig {
-            $(
-                #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
-                #[must_use]
-                pub fn $field(mut self, $field: $type) -> Self {
-                    self.$field = $value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
 setters! {
-    shell: bool => shell;
-    os_env: bool => os_env;
-    port: u16 => Some(port);
-    ps: bool => ps;
-    cwd: impl Into<PathBuf> => Some(cwd.into());
-    uid: UserRef => Some(uid);
-    gid: UserRef => Some(gid);
-    umask: u32 => Some(umask);
-    numprocesses: u32 => numprocesses;
-    restart: Restart => restart;
-    flapping: Flapping => Some(flapping);
-    backoff: Backoff => backoff;
-    stdout_logfile: impl Into<PathBuf> => Some(stdout_logfile.into());
-    stderr_logfile: impl Into<PathBuf> => Some(stderr_logfile.into());
-    logfile_maxbytes: u64 => logfile_maxbytes;
-    logfile_backups: u32 => logfile_backups;
-    logfile_total: u64 => Some(logfile_total);
-    log_format: LogFormat => log_format;
-    redirect_input: bool => redirect_input;
-    tty: bool => tty;
-    stdio: Stdio => stdio;
-    graceful_timeout: Duration => graceful_timeout;
-    stop_signal: Signal => stop_signal;
-    detach: bool => detach;
-    log_history: u64 => Some(log_history);
+    JobConfig {
+        shell: bool,
+        os_env: bool,
+        port: u16 => Some(port),
+        ps: bool,
+        cwd: impl Into<PathBuf> => Some(cwd.into()),
+        uid: UserRef => Some(uid),
+        gid: UserRef => Some(gid),
+        umask: u32 => Some(umask),
+        numprocesses: u32,
+        restart: Restart,
+        flapping: Flapping => Some(flapping),
+        backoff: Backoff,
+        stdout_logfile: impl Into<PathBuf> => Some(stdout_logfile.into()),
+        stderr_logfile: impl Into<PathBuf> => Some(stderr_logfile.into()),
+        logfile_maxbytes: u64,
+        logfile_backups: u32,
+        logfile_total: u64 => Some(logfile_total),
+        log_format: LogFormat,
+        redirect_input: bool,
+        tty: bool,
+        stdio: Stdio,
+        graceful_timeout: Duration,
+        stop_signal: Signal,
+        detach: bool,
+        log_history: u64 => Some(log_history),
+    }
 }
 
 /// A user or group, by number or by name. A name of digits alone is a number.

@@ -45,7 +45,7 @@ impl HttpServer {
         #[cfg(feature = "tls")]
         let stream = match &self.config.tls {
             None => stream,
-            Some(tls) => match stream.secured(tls) {
+            Some(tls) => match stream.accepted(tls) {
                 Ok(stream) => stream,
                 // Out of memory or of randomness.
                 Err(_) => return,

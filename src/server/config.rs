@@ -174,34 +174,21 @@ impl Config {
     }
 }
 
-macro_rules! setters {
-    ($($name:ident: $type:ty,)*) => {
-        impl Config {
-            $(
-                #[doc = concat!("Sets [`", stringify!($name), "`](field@Self::", stringify!($name), ").")]
-                #[must_use]
-                pub fn $name(mut self, $name: $type) -> Self {
-                    self.$name = $name;
-                    self
-                }
-            )*
-        }
-    };
-}
-
 setters! {
-    insecure: bool,
-    limits: h1::Limits,
-    websocket: ws::Limits,
-    max_connections: usize,
-    backlog: i32,
-    head_timeout: Duration,
-    body_timeout: Duration,
-    answer_timeout: Duration,
-    idle_timeout: Duration,
-    stall_timeout: Duration,
-    ping_interval: Duration,
-    unsent: usize,
-    history: usize,
-    retry: Duration,
+    Config {
+        insecure: bool,
+        limits: h1::Limits,
+        websocket: ws::Limits,
+        max_connections: usize,
+        backlog: i32,
+        head_timeout: Duration,
+        body_timeout: Duration,
+        answer_timeout: Duration,
+        idle_timeout: Duration,
+        stall_timeout: Duration,
+        ping_interval: Duration,
+        unsent: usize,
+        history: usize,
+        retry: Duration,
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::call::Peer;
 use super::config::Endpoint;
-use crate::sys::socket;
-#[cfg(feature = "tls")]
-use crate::tls::Session;
+pub(super) use crate::stream::Stream;
+use crate::sys::{holder, socket};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a server listens.
@@ -136,15 +135,18 @@ fn bind_tcp(host: String, port: u16, insecure: bool) -> Result<Listener> {
         check_public(address, insecure)?;
     }
     let socket = TcpListener::bind(&addresses[..]).map_err(|e| match e.kind() {
-        io::ErrorKind::AddrInUse => in_use(format!("{host}:{port}")),
+        io::ErrorKind::AddrInUse => match holder::of_tcp_port(port) {
+            Some(who) => in_use(format!("{host}:{port}"), &format!(" by {who}")),
+            None => in_use(format!("{host}:{port}"), ""),
+        },
         _ => cannot(e),
     })?;
     let address = LocalAddr::Tcp(socket.local_addr().map_err(cannot)?);
     Ok(Listener { socket: Socket::Tcp(socket), address, host: Some(host), file: None, private: false })
 }
 
-fn in_use(what: impl fmt::Display) -> Error {
-    Error::new(ErrorKind::Conflict, format!("cannot listen at {what}: the address is in use"))
+fn in_use(what: impl fmt::Display, by: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("cannot listen at {what}: the address is in use{by}"))
 }
 
 /// Spec section 11: without keys only loopback and unix sockets.
@@ -166,7 +168,7 @@ fn bind_unix(path: PathBuf, mode: u32) -> Result<Listener> {
             let is_socket = fs::symlink_metadata(&path).map_err(cannot)?.file_type().is_socket();
             let refused = UnixStream::connect(&path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
             if !is_socket || !refused {
-                return Err(in_use(format!("unix:{}", path.display())));
+                return Err(in_use(format!("unix:{}", path.display()), ""));
             }
             fs::remove_file(&path).map_err(cannot)?;
             UnixListener::bind(&path)
@@ -182,89 +184,4 @@ fn bind_unix(path: PathBuf, mode: u32) -> Result<Listener> {
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
-}
-
-/// A connection.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    #[cfg(feature = "tls")]
-    Tls(Box<Session>),
-}
-
-impl Stream {
-    /// Under TLS, if this is TCP.
-    #[cfg(feature = "tls")]
-    pub(super) fn secured(self, tls: &crate::tls::Server) -> io::Result<Self> {
-        match self {
-            Self::Tcp(tcp) => Ok(Self::Tls(Box::new(Session::accepted(tcp, tls)?))),
-            other => Ok(other),
-        }
-    }
-
-    pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(bytes),
-            Self::Unix(stream) => stream.read(bytes),
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.read(bytes),
-        }
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.write(bytes),
-        }
-    }
-
-    pub(super) fn end(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.end(),
-        }
-    }
-
-    /// Whether it is still being agreed upon how to talk: nothing can be sent, and its time is that of a head.
-    pub(super) fn is_handshaking(&self) -> bool {
-        match self {
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.is_handshaking(),
-            _ => false,
-        }
-    }
-
-    /// Whether something was written that is not sent yet; [writing](Self::write) nothing sends it.
-    pub(super) fn is_pending(&self) -> bool {
-        match self {
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.is_pending(),
-            _ => false,
-        }
-    }
-
-    /// Tells a client that can be told that nothing was cut off.
-    pub(super) fn say_goodbye(&mut self) {
-        match self {
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.say_goodbye(),
-            _ => {}
-        }
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.as_fd(),
-        }
-    }
 }

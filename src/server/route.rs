@@ -107,6 +107,9 @@ impl Segment {
 struct Entry {
     method: Method,
     segments: Vec<Segment>,
+    /// How many of them are no tail, and whether there is one: most routes are told apart by that.
+    fixed: usize,
+    tail: bool,
     handler: BoxedHandler,
     body_limit: Option<usize>,
     needs: Needs,
@@ -159,7 +162,9 @@ impl Router {
                 _ => Segment::Literal(segment.into()),
             });
         }
-        let entry = Entry { method, segments, handler, body_limit, needs };
+        let tail = matches!(segments.last(), Some(Segment::Tail(_)));
+        let fixed = segments.len() - usize::from(tail);
+        let entry = Entry { method, segments, fixed, tail, handler, body_limit, needs };
         let group = match entry.segments.first() {
             Some(Segment::Literal(first)) => {
                 let at = self.literal.iter().position(|(literal, _)| literal == first).unwrap_or(self.literal.len());
@@ -239,9 +244,7 @@ impl Entry {
     }
 
     fn matches(&self, path: &[Cow<'_, str>]) -> bool {
-        let tail = matches!(self.segments.last(), Some(Segment::Tail(_)));
-        let fixed = self.segments.len() - usize::from(tail);
-        (if tail { path.len() >= fixed } else { path.len() == fixed })
+        (if self.tail { path.len() >= self.fixed } else { path.len() == self.fixed })
             && self.segments.iter().zip(path).all(|(segment, part)| match segment {
                 Segment::Literal(text) => **text == **part,
                 Segment::Name(name) if **name == *"pid" => is_number(part),

@@ -16,6 +16,17 @@ pub enum Message {
     Binary(Vec<u8>),
 }
 
+impl Message {
+    /// What it consists of, whichever of the two it is.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
 impl From<String> for Message {
     fn from(text: String) -> Self {
         Self::Text(text)

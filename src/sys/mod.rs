@@ -15,6 +15,8 @@ pub(crate) mod clock;
 pub mod daemon;
 pub mod exit;
 mod fork;
+#[cfg(feature = "server")]
+pub(crate) mod holder;
 pub mod limits;
 #[cfg(feature = "access")]
 pub(crate) mod lock;

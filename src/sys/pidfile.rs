@@ -142,11 +142,20 @@ fn refuse_if_alive(path: &Path, text: &str, ours: u32) -> Result<()> {
     if cvt(unsafe { libc::kill(pid, 0) }).is_err_and(|e| e.raw_os_error() == Some(libc::ESRCH)) {
         return Ok(());
     }
+    // It has ended and its parent has not noticed yet: in a container that may be never.
+    if fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| is_zombie(&stat)) {
+        return Ok(());
+    }
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = if name.is_empty() { String::new() } else { format!(" ({})", name.trim()) };
     let what =
         format!("already running on PID {pid}{name}, or the pid file '{}' is stale; then remove it", path.display());
     Err(Error::new(ErrorKind::Conflict, what))
+}
+
+/// proc_pid_stat(5): the state follows the name, which may hold parentheses and blanks itself.
+fn is_zombie(stat: &str) -> bool {
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]
@@ -205,6 +214,27 @@ mod tests {
             drop(file);
             assert!(folder.names().is_empty(), "{text:?}");
         }
+    }
+
+    /// As after `kill -9` where nobody reaps.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn that_of_a_zombie_is_taken_over() {
+        let folder = Folder::new("zombie");
+        let path = folder.0.join("pid");
+        let mut child = Command::new("true").spawn().expect("true");
+        let stat = format!("/proc/{}/stat", child.id());
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !is_zombie(&fs::read_to_string(&stat).expect("not reaped")) {
+            assert!(std::time::Instant::now() < end, "it does not end");
+            std::thread::yield_now();
+        }
+        fs::write(&path, format!("{}\n", child.id())).expect("write");
+        let file = Pidfile::create(&path);
+        child.wait().expect("it is reaped");
+        drop(file.expect("a pid file"));
+        assert!(is_zombie("7 (a) Z (b) Z 1 7 7") && !is_zombie("7 (Z) S 1 7 7"));
+        assert!(folder.names().is_empty());
     }
 
     #[test]

@@ -52,10 +52,9 @@ impl Parts for (&str, &str) {
 
 impl Hash for dyn Parts + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // Names that are the same but for where they are parted hash alike, which is rare and harmless.
         let (session, label) = self.parts();
         state.write(session.as_bytes());
-        // No session has it, so that no other name is the same bytes.
-        state.write_u8(b'.');
         state.write(label.as_bytes());
     }
 }

@@ -40,30 +40,17 @@ impl Default for Settings {
     }
 }
 
-macro_rules! setters {
-    ($($name:ident: $type:ty => $value:expr,)*) => {
-        impl Settings {
-            $(
-                #[doc = concat!("Sets [`", stringify!($name), "`](field@Self::", stringify!($name), ").")]
-                #[must_use]
-                pub fn $name(mut self, $name: $type) -> Self {
-                    self.$name = $value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
 setters! {
-    secret: impl Into<String> => Some(secret.into()),
-    tries: u32 => tries,
-    timeout: Duration => timeout,
-    pause: Duration => pause,
-    max_pause: Duration => max_pause,
-    queue: usize => queue,
-    max_hooks: usize => max_hooks,
-    stop_timeout: Duration => stop_timeout,
+    Settings {
+        secret: impl Into<String> => Some(secret.into()),
+        tries: u32,
+        timeout: Duration,
+        pause: Duration,
+        max_pause: Duration,
+        queue: usize,
+        max_hooks: usize,
+        stop_timeout: Duration,
+    }
 }
 
 impl Settings {

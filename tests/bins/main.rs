@@ -17,6 +17,7 @@ mod descriptors;
 mod examples;
 mod exits;
 mod export;
+mod first;
 mod flow;
 mod help;
 mod json;

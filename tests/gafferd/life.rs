@@ -175,6 +175,28 @@ fn the_log_is_opened_again() {
     assert!(gafferd.log().is_empty(), "{:?}", gafferd.log());
 }
 
+/// What would keep it from starting keeps a deploy from going on.
+#[test]
+fn check_fails_where_the_start_would() {
+    let folder = Folder::new();
+    let config = folder.write_text("c.ini", &ini(""));
+    let lost = folder.text("lost/x");
+    folder.write("access.json", "{\"x");
+    for (args, want) in [
+        (&["--require-key"][..], "access.json"),
+        (&["--pidfile", &lost], "lost' "),
+        (&["--error-log", &lost], "lost"),
+        (&["--access-log", &lost], "lost"),
+    ] {
+        let args = [&["-c", config.as_str()], args].concat();
+        let (code, out, err) = run(&[&args[..], &["--check"]].concat());
+        assert!(code == 1 && out.is_empty() && err.contains(want), "{args:?}: {out}{err}");
+        let (code, _, err) = run(&args);
+        assert!(code == 1 && err.contains("lost") != err.contains("access.json"), "{args:?}: {err}");
+    }
+    assert_eq!(run(&["-c", &config, "--check"]).0, 0);
+}
+
 #[test]
 fn check_says_what_would_run() {
     let folder = Folder::new();

@@ -21,6 +21,7 @@ mod receiver;
 mod reload;
 mod sites;
 mod surroundings;
+mod survivors;
 #[cfg(all(feature = "tls", feature = "gaffer", feature = "gafferctl"))]
 mod tls;
 mod util;

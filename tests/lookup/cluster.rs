@@ -184,9 +184,16 @@ impl Cluster {
     /// All keys of the registry.
     #[track_caller]
     pub(crate) fn keys(&self) -> Vec<String> {
+        self.keys_as("")
+    }
+
+    /// The same with a token.
+    #[track_caller]
+    pub(crate) fn keys_as(&self, token: &str) -> Vec<String> {
         let range =
             json!({"key": STANDARD.encode("/test/"), "range_end": STANDARD.encode("/test0"), "keys_only": true});
-        let answer = self.ask("kv/range", &range);
+        let ask = |at| self.try_ask_as(at, token, "kv/range", &range);
+        let answer = eventually("keys", || (0..self.members.len()).find_map(ask));
         let key = |kv: &Value| {
             String::from_utf8(STANDARD.decode(kv["key"].as_str().expect("a key")).expect("base64")).expect("text")
         };

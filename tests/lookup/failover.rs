@@ -55,7 +55,7 @@ fn whoever_is_killed_is_missed_and_comes_back() {
         assert_eq!((merged.lost.len(), merged.found[0].sources.len()), (1, 3));
         assert_eq!(merged.lost[0].0, servers[n].address());
         assert_eq!(both.nodes().expect("the other one answers").found.len(), 3);
-        lookups.insert(n, Daemon::lookupd_again(&binds[n]));
+        lookups.insert(n, Daemon::lookupd_again(&["--bind", &binds[n]]));
         converge("all three after a lookup server was killed", &nodes);
     }
     for n in 0..nodes.len() {
@@ -67,7 +67,7 @@ fn whoever_is_killed_is_missed_and_comes_back() {
     // Both at once.
     lookups.into_iter().for_each(Daemon::kill);
     assert!(both.nodes().is_err());
-    let _lookups: Vec<Daemon> = binds.iter().map(|bind| Daemon::lookupd_again(bind)).collect();
+    let _lookups: Vec<Daemon> = binds.iter().map(|bind| Daemon::lookupd_again(&["--bind", bind])).collect();
     converge("all three after both lookup servers were killed", &nodes);
     let web = gaffer::client::Server::new(&nodes[0].1).expect("an address");
     assert_eq!(web.status("shop.web").expect("it runs").running, 2);

@@ -5,9 +5,11 @@ mod cluster;
 #[path = "../common/daemon.rs"]
 mod daemon;
 mod etcd;
+mod etcd_access;
 mod failover;
 mod links;
 mod lost;
+mod names;
 mod node;
 mod outage;
 #[cfg(feature = "tls")]

@@ -153,6 +153,7 @@ fn a_stranger_is_not_shown_the_key() {
     for text in [
         format!(r#"{{"type": "IDENTIFY", "msgid": 0, "name": "n", "origin": "{origin}", "version": "0.1"}}"#),
         r#"{"type": "REGISTER_JOB", "msgid": 1, "job_name": "shop.web"}"#.to_owned(),
+        r#"{"type": "REGISTER_JOB", "msgid": 2, "job_name": "shop.worker"}"#.to_owned(),
     ] {
         assert_eq!(node.say(&text)["ok"], true);
     }
@@ -170,6 +171,14 @@ fn a_stranger_is_not_shown_the_key() {
     let ((code, _, err), head) = ps(&["--api-key", KEY, "--trust-nodes", "0.0.0.0"], &[]);
     assert!(code == 77 && !err.contains("is not shown"), "{code}: {err}");
     assert!(head.contains(KEY), "{head}");
+    // However many jobs it has, it is one node.
+    let line = ["--lookup", &lookup, "--api-key", KEY, "scale", "--app", "shop", "web=1", "worker=1"];
+    let (code, _, err) = gaffer(&line);
+    assert!(code == 77 && err.matches("is not shown").count() == 1, "{code}: {err}");
+    for _ in 0..2 {
+        let head = heads.recv_timeout(Duration::from_secs(30)).expect("it was asked");
+        assert!(head.contains("/numprocesses") && !head.contains(KEY), "{head}");
+    }
     // Without a key there is nothing to tell.
     let ((code, _, err), _) = ps(&[], &[]);
     assert!(code == 77 && !err.contains("is not shown"), "{code}: {err}");

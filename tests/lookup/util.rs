@@ -13,9 +13,9 @@ impl Daemon {
 
     /// The same at an address that was another's before: somebody may have got that port for a moment.
     #[track_caller]
-    pub(crate) fn lookupd_again(bind: &str) -> Self {
-        eventually(&format!("a lookup server at {bind}"), || {
-            let mut daemon = Self::run(env!("CARGO_BIN_EXE_gaffer_lookupd"), &["--bind", bind]);
+    pub(crate) fn lookupd_again(args: &[&str]) -> Self {
+        eventually(&format!("a lookup server with {args:?}"), || {
+            let mut daemon = Self::run(env!("CARGO_BIN_EXE_gaffer_lookupd"), args);
             let is_ready = eventually("it listens, or has ended", || {
                 let ended = daemon.child.try_wait().expect("it is a child").is_some();
                 let ready = daemon.log().iter().any(|line| line.contains("ready: listening on "));

@@ -1,5 +1,6 @@
 //! The web console in Chromium, driven by its debugging protocol from a script of node's that needs no package.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +19,7 @@ fn config() -> String {
          [process:idle]\ncmd = sleep 1000\nstart = false\n\
          [process:hostile]\ncmd = {HOSTILE}\nredirect_output = out, err\n\
          [process:shop:crash]\ncmd = false\nflapping = 2, 30, 1000, 5\n\
+         [process:shop:loop]\ncmd = sh -c 'exit 3'\n\
          [process:shop:gone]\ncmd = /nonexistent/program\nflapping = 1, 30, 0.1, 1\n"
     )
 }
@@ -31,12 +33,15 @@ fn player(name: &str) -> Option<&'static str> {
         skip(name, "there is no chromium");
         return None;
     };
-    let has_node = Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
-    if !has_node {
+    has_node(name).then_some(chromium)
+}
+
+fn has_node(name: &str) -> bool {
+    let there = Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
+    if !there {
         skip(name, "there is no node");
-        return None;
     }
-    Some(chromium)
+    there
 }
 
 /// Runs one scene of the script against a node.
@@ -76,6 +81,32 @@ fn narrow_and_wide_light_and_dark() {
 #[test]
 fn a_node_that_goes_away_and_comes_back() {
     scene("gone");
+}
+
+/// Nobody waits for a browser that has died: the script says so, and why.
+#[test]
+fn a_browser_that_dies_is_told_at_once() {
+    if !has_node("a browser that dies") {
+        return;
+    }
+    let mut node = Node::new("");
+    let browser = node.path("browser");
+    std::fs::write(&browser, "#!/bin/sh\nhead -c 1 <&3 >/dev/null\necho out of memory >&2\nkill -KILL $$\n")
+        .expect("a file");
+    std::fs::set_permissions(&browser, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    for (program, says) in
+        [(browser, "ended: SIGKILL; its last words:\nout of memory"), (node.path("none"), "cannot be started")]
+    {
+        let mut command = Command::new("node");
+        let out =
+            command.arg(script("console.mjs")).arg("control").arg(&program).arg(&node.address).arg(node.path("p"));
+        let out = out.stdin(Stdio::null()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(1) && said.contains(says), "{program:?}: {}: {said}", out.status);
+        // Its own patience did not run out.
+        assert!(!said.contains("in vain waited for"), "{said}");
+    }
+    node.stop();
 }
 
 #[test]

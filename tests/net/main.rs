@@ -9,6 +9,8 @@ mod access;
 mod browser;
 mod clients;
 mod console;
+#[path = "../common/daemon.rs"]
+mod daemon;
 mod documented;
 mod feeds;
 mod jobs;

@@ -2,43 +2,28 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gaffer::process::{OsPid, Signal};
-use gaffer::sys;
+use gaffer::process::Signal;
 use serde_json::{Value, json};
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
-
-/// Waits until `f` has an answer.
-#[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = f() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "in vain waited for: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
+pub(crate) use crate::daemon::{DEADLINE, eventually, signal as kill};
+use crate::daemon::{Daemon, Folder};
 
 pub(crate) fn ok() -> Value {
     json!({"ok": true})
 }
 
-/// A gafferd, its folder, and where it listens. It is killed by its number when this is dropped.
+/// A gafferd, its folder, and where it listens.
 pub(crate) struct Node {
-    child: Child,
-    folder: PathBuf,
-    log: Arc<Mutex<Vec<String>>>,
+    daemon: Daemon,
+    folder: Folder,
     /// `127.0.0.1:PORT`, or the path of a socket after `unix:`.
     pub(crate) address: String,
 }
@@ -92,57 +77,36 @@ impl Node {
 
     /// The same, listening at these addresses, of which the first one is its [`address`](Self::address).
     pub(crate) fn at(bind: &str, config: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = crate::place::place().join(format!("gaffer-net-{}-{n}", std::process::id()));
-        fs::create_dir(&folder).expect("a folder");
-        let file = folder.join("gafferd.ini");
-        fs::write(&file, format!("[gaffer]\n{config}")).expect("a configuration");
-        let bind = bind.replace("FOLDER", &folder.display().to_string());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gafferd"))
-            .args(bind.split(' ').flat_map(|address| ["--bind", address]))
-            .arg("-c")
-            .arg(&file)
-            .env_remove("NOTIFY_SOCKET")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("gafferd");
-        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        let log = Arc::new(Mutex::new(Vec::<String>::new()));
-        let lines = Arc::clone(&log);
-        thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line)));
-        let mut node = Self { child, folder, log, address: String::new() };
-        let end = Instant::now() + DEADLINE;
-        while node.address.is_empty() {
-            assert!(Instant::now() < end, "it does not listen: {:#?}", node.log());
-            let log = node.log();
-            let found = log.iter().find_map(|line| line.split("listening on ").nth(1)?.split([',', ' ']).next());
-            node.address = found.unwrap_or_default().to_owned();
-            thread::sleep(Duration::from_millis(5));
-        }
-        node
+        let folder = Folder::new();
+        let file = folder.write("gafferd.ini", &format!("[gaffer]\n{config}"));
+        let bind = bind.replace("FOLDER", &folder.0.display().to_string());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gafferd"));
+        command.args(bind.split(' ').flat_map(|address| ["--bind", address])).arg("-c").arg(&file);
+        command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+        let mut daemon = Daemon::spawn(command);
+        let all = daemon.address();
+        let address = all.split([',', ' ']).next().unwrap_or_default().to_owned();
+        Self { daemon, folder, address }
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
+        self.daemon.log()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.folder.path(name)
     }
 
     pub(crate) fn configure(&self, config: &str) {
-        fs::write(self.path("gafferd.ini"), format!("[gaffer]\n{config}")).expect("a configuration");
+        self.folder.write("gafferd.ini", &format!("[gaffer]\n{config}"));
     }
 
     pub(crate) fn os_pid(&self) -> i32 {
-        i32::try_from(self.child.id()).expect("a number of the system")
+        self.daemon.pid()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(self.os_pid(), signal);
+        self.daemon.signal(signal);
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -294,9 +258,7 @@ impl Node {
     /// Waits for its end after SIGTERM.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
-        self.signal(Signal::TERM);
-        let status = eventually("its end", || self.child.try_wait().expect("it is a child"));
-        assert_eq!(status.code(), Some(0), "{:#?}", self.log());
+        self.daemon.stop();
     }
 }
 
@@ -307,19 +269,6 @@ impl Drop for Node {
             let tail = &log[log.len().saturating_sub(30)..];
             eprintln!("the end of its log:\n{}", tail.join("\n"));
         }
-        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            // The second one kills what is left.
-            for _ in 0..2 {
-                let _ = sys::signal_process(OsPid(self.os_pid()), Signal::TERM);
-            }
-            let end = Instant::now() + DEADLINE;
-            while self.child.try_wait().is_ok_and(|status| status.is_none()) && Instant::now() < end {
-                thread::sleep(Duration::from_millis(5));
-            }
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -330,11 +279,6 @@ pub(crate) fn assert_refused(answer: &Answer, status: u16, word: &str, about: &s
     let error = answer.json();
     assert_eq!((&error["errno"], &error["error"]), (&json!(status), &json!(word)), "{about}: {error}");
     assert!(error["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{about}: {error}");
-}
-
-/// SIGNAL to a process of the system that this test has started.
-pub(crate) fn kill(os_pid: i32, signal: Signal) {
-    assert_eq!(sys::signal_process(OsPid(os_pid), signal).expect("a signal"), sys::Sent::Sent);
 }
 
 /// What curl prints, as it comes.

@@ -1,5 +1,8 @@
 //! `gaffer load`: the ports of several applications on one node.
 
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+
 use crate::node::Node;
 use crate::support::Room;
 
@@ -58,6 +61,31 @@ fn each_application_has_its_own_and_keeps_them() {
     assert_eq!((node.loads("-d shop -p 6200"), node.port("shop.web")), (same.to_owned(), Some(6200)));
     assert_eq!((node.loads("-d shop --replace"), node.port("shop.web")), (same.to_owned(), Some(6200)), "it stays so");
     assert_eq!(node.loads("-d shop -p 5000 --replace"), "");
+}
+
+/// However many jobs there are, the node is asked once what they have.
+#[test]
+fn one_request_for_all_jobs() {
+    let many: String = (0..20).map(|n| format!("t{n}: sleep 1000\n")).collect();
+    let node = Node::beside(Room::empty().file("many/Procfile", &many).file("shop/Procfile", "web: sleep 1000\n"));
+    let requests = || {
+        let mut stream = UnixStream::connect(node.room.path("node.sock")).expect("the node");
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it reads");
+        let text = io::read_to_string(stream).expect("text");
+        let n = text.lines().find_map(|line| line.strip_prefix("gaffer_requests_total ")).expect("a figure");
+        n.parse::<u32>().expect("a number")
+    };
+    node.loads("-d shop");
+    node.run("unload --app shop --no-input").expect(0);
+    let before = requests();
+    node.loads("-d shop");
+    let alone = requests() - before;
+    node.run("unload --app shop --no-input").expect(0);
+    node.loads("-d many");
+    let before = requests();
+    assert_eq!(node.loads("-d shop -p 8000"), "");
+    assert_eq!(requests() - before, alone);
+    assert_eq!(node.server().infos().expect("an answer").len(), 21);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Requests and answers.
 
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use crate::node::{Client, Node, PATIENCE};
@@ -27,6 +28,40 @@ fn keep_alive_and_pipelining() {
     let last = client.answer();
     assert_eq!((last.status, last.field("connection")), (200, Some("close")));
     assert_eq!(client.rest(), b"");
+}
+
+/// What many have asked is found ready in one turn, in which some answers wait for others.
+#[test]
+fn all_that_ask_at_once_are_answered() {
+    const GET: &str = "HTTP/1.1\r\nHost: localhost\r\n";
+    let node = Node::new();
+    let mut clients: Vec<Client> = (0..21).map(|_| node.connect()).collect();
+    node.wait_connections(21);
+    let (asked, wait) = channel();
+    node.handle.post(move |_| wait.recv_timeout(PATIENCE).expect("they have asked")).expect("it runs");
+    for (n, client) in clients.iter_mut().enumerate() {
+        match n {
+            4 => client.send("rubbish\r\n\r\n"),
+            8 => client.send(&format!("GET /events/create {GET}\r\n")),
+            12 => client.send(&format!("GET /hello/12 {GET}Connection: close\r\n\r\n")),
+            16 => client.send(&format!("GET /hello/{n} {GET}\r\n").repeat(3)),
+            _ => client.send(&format!("GET /hello/{n} {GET}\r\n")),
+        }
+    }
+    asked.send(()).expect("it waits");
+    for (n, client) in clients.iter_mut().enumerate().filter(|(n, _)| ![4, 8].contains(n)) {
+        for _ in 0..if n == 16 { 3 } else { 1 } {
+            assert_eq!(client.answer().text(), format!("{n} -"));
+        }
+    }
+    assert_eq!(clients[4].answer().status, 400);
+    assert_eq!(clients[12].rest(), b"");
+    // Nobody is forgotten after that.
+    clients[8].until(b"\r\n\r\n");
+    node.load("one", "true");
+    clients[8].until(b"create");
+    clients[20].send(&format!("GET /hello/again {GET}\r\n"));
+    assert_eq!(clients[20].answer().text(), "again -");
 }
 
 #[test]

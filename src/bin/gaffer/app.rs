@@ -137,6 +137,8 @@ pub(crate) fn variables<T: AsMut<App>>(command: Command<T>) -> Command<T> {
 pub(crate) fn concurrency() -> Opt {
     Opt::value("concurrency", "NAME=N,...", "So many processes of these types; `all` is all that are not named.")
         .short('c')
+        // foreman's and overmind's.
+        .aliases(&["m", "formation"])
         .default("all=1")
 }
 

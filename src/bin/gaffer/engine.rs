@@ -8,6 +8,7 @@ use gaffer::cli::{self, Code, Failure};
 use gaffer::console::ConsoleOutput;
 use gaffer::manager::{App, Cx};
 use gaffer::process::{JobConfig, Restart, Signal};
+use gaffer::reaper::{Look, Orphan, Reaper};
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::suggest::hint;
 use gaffer::sys::{give_back, limits, tty};
@@ -61,7 +62,16 @@ pub(crate) fn start(start: &Start) -> Result<Code, Failure> {
         manager.add_app(recorder);
         manager.add_app(server);
     }
-    let signals = SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend);
+    let mut signals = SigHandler::default().on(Signal::HUP, SignalAction::Stop).on(Signal::TSTP, SignalAction::Suspend);
+    // In a container nobody else reaps what loses its parent there.
+    if std::process::id() == 1 {
+        let reaper = manager.add_app(Reaper::new(|orphan| {
+            if let Orphan::Fault(what) = orphan {
+                cli::complain("gaffer", what);
+            }
+        })?);
+        signals = signals.on("CHLD".parse()?, SignalAction::Call(Box::new(move |cx, _| cx.mail(reaper, Look))));
+    }
     manager.add_app(signals.default_at_end());
     manager.add_app(Terminal(tty::Modes::of_stdin()));
     manager.on_rest(QUIET, give_back);

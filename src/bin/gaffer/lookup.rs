@@ -73,36 +73,48 @@ impl Servers {
     /// The nodes that have a job of the application, each with the address by which it is known.
     pub(crate) fn nodes_of(&self, node: &Node, session: &str) -> Result<Vec<(String, Server)>, Failure> {
         let jobs = warned(self.open(node)?.find_session(session))?;
-        self.reach(node, session, jobs.into_iter().flat_map(|job| job.sources))
+        let sources = jobs.into_iter().flat_map(|job| job.sources).collect();
+        Ok(self.reach(node, vec![(session, sources)])?.concat())
     }
 
-    /// The nodes that have a job.
-    pub(crate) fn nodes_with(&self, node: &Node, job: &JobName) -> Result<Vec<(String, Server)>, Failure> {
-        let sources = warned(self.open(node)?.find_job(job.as_str()))?;
-        self.reach(node, job.as_str(), sources)
+    /// The nodes that have each of these jobs. What there is to say of a lookup server, or of a node, is said once.
+    pub(crate) fn nodes_with(&self, node: &Node, jobs: &[&JobName]) -> Result<Vec<Vec<(String, Server)>>, Failure> {
+        let servers = self.open(node)?;
+        let (mut found, mut silent): (Vec<(&str, Vec<LookupSource>)>, Vec<String>) = Default::default();
+        for job in jobs {
+            let mut merged = servers.find_job(job.as_str()).map_err(lost)?;
+            merged.lost.retain(|(address, _)| !silent.contains(address));
+            silent.extend(merged.lost.iter().map(|(address, _)| address.clone()));
+            found.push((job.as_str(), warned(Ok(merged))?));
+        }
+        self.reach(node, found)
     }
 
-    /// The nodes of these, each once.
+    /// The nodes of each of these, each of them once.
     fn reach(
         &self,
         node: &Node,
-        what: &str,
-        sources: impl IntoIterator<Item = LookupSource>,
-    ) -> Result<Vec<(String, Server)>, Failure> {
-        let mut origins: Vec<String> = Vec::new();
-        for source in sources {
-            if !origins.contains(&source.node.origin) {
-                origins.push(source.node.origin);
+        wanted: Vec<(&str, Vec<LookupSource>)>,
+    ) -> Result<Vec<Vec<(String, Server)>>, Failure> {
+        let (mut all, mut withheld) = (Vec::new(), Vec::new());
+        let mut servers: Vec<(String, Server)> = Vec::new();
+        for (what, sources) in wanted {
+            let mut nodes: Vec<(String, Server)> = Vec::new();
+            for origin in sources.into_iter().map(|source| source.node.origin) {
+                if nodes.iter().any(|(known, _)| *known == origin) {
+                    continue;
+                }
+                if !servers.iter().any(|(known, _)| *known == origin) {
+                    let (server, is_withheld) = node.named(&origin, &self.trusted)?;
+                    withheld.extend(is_withheld.then(|| origin.clone()));
+                    servers.push((origin.clone(), server));
+                }
+                nodes.extend(servers.iter().find(|(known, _)| *known == origin).cloned());
             }
-        }
-        if origins.is_empty() {
-            return Err(Failure::new(Code::NoSuch, format!("no node has '{what}'")));
-        }
-        let (mut servers, mut withheld) = (Vec::new(), Vec::new());
-        for origin in origins {
-            let (server, is_withheld) = node.named(&origin, &self.trusted)?;
-            withheld.extend(is_withheld.then(|| origin.clone()));
-            servers.push((origin, server));
+            if nodes.is_empty() {
+                return Err(Failure::new(Code::NoSuch, format!("no node has '{what}'")));
+            }
+            all.push(nodes);
         }
         if let Some(first) = withheld.first() {
             let who = match withheld.len() {
@@ -115,7 +127,7 @@ impl Servers {
             );
             cli::complain(NAME, what);
         }
-        Ok(servers)
+        Ok(all)
     }
 }
 

@@ -49,13 +49,12 @@ fn meet(a: &Range<u32>, b: &Range<u32>) -> bool {
 }
 
 impl Ports {
-    /// Asks the node. Jobs that may not be read, or are gone meanwhile, are as if they had no ports: so it was before anybody asked.
+    /// Asks the node. If it does not tell, it is as if nobody had ports: so it was before anybody asked.
     pub(crate) fn of(server: &Server) -> Self {
         let itself = port_of(&server.address()).map(|first| Taken { name: None, first, processes: 1 });
-        let jobs = server.jobs_walk(None).into_iter().flatten().filter_map(|job| {
-            let info = job.info().ok()?;
-            let first = u16::try_from(info.config["port"].as_u64()?).ok()?;
-            Some(Taken { name: Some(job.name().clone()), first, processes: info.status.numprocesses })
+        let jobs = server.infos().into_iter().flatten().filter_map(|job| {
+            let first = u16::try_from(job.config["port"].as_u64()?).ok()?;
+            Some(Taken { name: Some(job.status.name), first, processes: job.status.numprocesses })
         });
         Self(jobs.chain(itself).collect())
     }

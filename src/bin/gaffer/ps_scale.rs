@@ -98,8 +98,10 @@ pub(crate) fn run(asked: &Scale) -> Result<Code, Failure> {
     // With --lookup each change is one for every node that has the job.
     let mut targets: Vec<Target<'_>> = Vec::new();
     if asked.remote.lookup.any() {
-        for (name, by) in &changes {
-            for (origin, server) in asked.remote.lookup.nodes_with(&asked.remote.node, name)? {
+        let names: Vec<&JobName> = changes.iter().map(|(name, _)| name).collect();
+        let nodes = asked.remote.lookup.nodes_with(&asked.remote.node, &names)?;
+        for ((name, by), nodes) in changes.iter().zip(nodes) {
+            for (origin, server) in nodes {
                 targets.push(Target { name, by, server, origin: Some(origin) });
             }
         }

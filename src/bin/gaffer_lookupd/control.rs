@@ -10,6 +10,7 @@ use gaffer::lookup::server::{Doors, Keys};
 use gaffer::server::Tls;
 
 use crate::args::Args;
+use crate::registry;
 
 /// The keys in the files of a configuration.
 pub(crate) fn keys(config: &LookupdConfig) -> Result<Keys> {
@@ -63,6 +64,8 @@ impl Control {
     fn try_reload(&mut self) -> Result<()> {
         let new = self.args.load()?;
         let keys = keys(&new)?;
+        // It is read again when etcd refuses the old one; that it can be is better known now.
+        registry::login(&new)?;
         let old = &self.config;
         // Whether there is TLS, and whether it is public, is decided at the start.
         let keeps_tls = old.ssl.is_secure() == new.ssl.is_secure();
@@ -73,7 +76,7 @@ impl Control {
         if keeps_keys {
             self.doors.set(keys);
         }
-        let registry = |of: &LookupdConfig| {
+        let shared = |of: &LookupdConfig| {
             let login = (of.registry_user.clone(), of.registry_password_file.clone());
             (of.registry.clone(), of.registry_ttl, of.etcd.clone(), login)
         };
@@ -83,7 +86,7 @@ impl Control {
             ("bind", old.bind != new.bind),
             ("backlog", old.backlog != new.backlog),
             ("ping_interval", old.ping_interval != new.ping_interval),
-            ("registry", registry(old) != registry(&new)),
+            ("registry", shared(old) != shared(&new)),
             ("allow_hosts", old.allow_hosts != new.allow_hosts),
             ("allow_origins", old.allow_origins != new.allow_origins),
             ("daemonize", old.daemonize != new.daemonize),

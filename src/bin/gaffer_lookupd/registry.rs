@@ -72,6 +72,10 @@ pub(crate) fn share(config: &LookupdConfig, directory: &Directory, manager: &mut
         notice => log.info(notice),
     };
     let app = Etcd::new(settings.ttl(config.registry_ttl), directory, manager.handle(), listener);
+    let app = match config.registry_password_file.clone() {
+        Some(file) => app.password(move || load_password(&file)),
+        None => app,
+    };
     #[cfg(feature = "tls")]
     let app = match tls(config)? {
         Some(tls) => app.tls(tls),

@@ -34,6 +34,14 @@ pub(crate) fn file(args: &Args, config: &GafferdConfig) -> Result<PathBuf> {
     }
 }
 
+/// Why the keys that are asked for cannot be read.
+pub(crate) fn unreadable(args: &Args, config: &GafferdConfig) -> Option<Error> {
+    if !config.require_key {
+        return None;
+    }
+    file(args, config).and_then(Access::open).err()
+}
+
 /// What asks for keys, if they are asked for.
 pub(crate) fn guard(args: &Args, config: &GafferdConfig, log: &Log) -> Result<Option<Guard>> {
     if !config.require_key {

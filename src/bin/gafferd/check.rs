@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use gaffer::cli::{self, Code, Failure};
 use gaffer::config::GafferdConfig;
+use gaffer::config::gafferd::AccessLog;
 use gaffer::manager::Supervisor;
 use gaffer::process::{JobConfig, LogFormat};
 use gaffer::server::Tls;
-use gaffer::{Error, Result, words};
+use gaffer::{Error, ErrorKind, Result, words};
 
+use crate::args::Args;
 use crate::{access, lookup, plugins, webhooks};
 
 /// All that keeps a well-formed configuration from running: nothing of it is started then.
@@ -39,13 +41,31 @@ pub(crate) fn preflight(config: &GafferdConfig) -> Result<()> {
 }
 
 /// `gafferd --check`.
-pub(crate) fn check(config: &GafferdConfig) -> std::result::Result<Code, Failure> {
-    let faults = faults(config);
+pub(crate) fn check(args: &Args, config: &GafferdConfig) -> std::result::Result<Code, Failure> {
+    let mut faults = faults(config);
+    faults.extend(access::unreadable(args, config));
+    faults.extend(homeless(config));
     if !faults.is_empty() {
         let faults: Vec<String> = faults.iter().map(Error::to_string).collect();
         return Err(Failure::new(Code::Failed, faults.join("\n")));
     }
     cli::print(summary(config)).map(|()| Code::Ok)
+}
+
+/// Files of our own that no folder is there for.
+fn homeless(config: &GafferdConfig) -> impl Iterator<Item = Error> {
+    let access_log = match &config.access_log {
+        AccessLog::File(path) => Some(path),
+        _ => None,
+    };
+    let files =
+        [("pidfile", config.pidfile.as_ref()), ("error_log", config.error_log.as_ref()), ("access_log", access_log)];
+    files.into_iter().filter_map(|(key, path)| {
+        let path = path?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+        let what = format!("{key}: there is no folder '{}' for '{}'", folder.display(), path.display());
+        (!folder.is_dir()).then(|| Error::new(ErrorKind::NotFound, what))
+    })
 }
 
 fn summary(config: &GafferdConfig) -> String {

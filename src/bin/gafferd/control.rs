@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gaffer::Result;
 use gaffer::cli::daemon;
 use gaffer::config::{GafferdConfig, Job, Plan};
 use gaffer::event_loop::TimerId;
@@ -15,6 +14,7 @@ use gaffer::process::{Event, JobName, JobState, Signal, What};
 use gaffer::server::site::Sites;
 use gaffer::sys::notify::Notifier;
 use gaffer::webhooks::Hooks;
+use gaffer::{Error, Result};
 
 use crate::args::Args;
 use crate::check;
@@ -134,7 +134,7 @@ impl Control {
         let status = match self.try_reload(cx) {
             Ok(()) => self.status(cx),
             Err(e) => {
-                self.log.error(format_args!("reload refused, everything stays as it was: {e}"));
+                self.log.error(format_args!("reload refused, everything stays as it was: {}", on_a_line(&e)));
                 format!("{}; the last reload was refused: {e}", self.status(cx))
             }
         };
@@ -239,6 +239,11 @@ impl Control {
         }
         outcome.is_ok()
     }
+}
+
+/// Faults of a configuration are a line each.
+fn on_a_line(e: &Error) -> String {
+    e.to_string().replace('\n', "; ")
 }
 
 /// `1 job`, `2 jobs`.

@@ -9,10 +9,10 @@ mod control;
 mod endpoints;
 mod lookup;
 mod plugins;
-mod reaper;
 mod remembered;
 mod secure;
 mod server;
+mod survivors;
 mod webhooks;
 
 use std::io;
@@ -30,6 +30,7 @@ use gaffer::history::History;
 use gaffer::log::{Log, LogLevel, Logger};
 use gaffer::manager::Cx;
 use gaffer::process::Signal;
+use gaffer::reaper::{Look, Orphan, Reaper};
 use gaffer::server::site::Sites;
 use gaffer::signals::{SigHandler, SignalAction};
 use gaffer::sys::notify::{self, Passed};
@@ -39,9 +40,9 @@ use gaffer::{Error, Manager, Result};
 use args::Args;
 use control::{Control, Guests, Message};
 use endpoints::Endpoints;
-use reaper::{Look, Reaper};
 use remembered::Remembered;
 use server::Surroundings;
+use survivors::Survivors;
 
 /// After so long without anything to do, memory that is not needed for that is given back.
 const QUIET: Duration = Duration::from_millis(500);
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
                 return access::list_admins(&args, &config).map_err(failed);
             }
             if args.check {
-                return check::check(&config);
+                return check::check(&args, &config);
             }
             check::preflight(&config).map_err(failed)?;
             let passed = passed.map_err(|e| failed(Error::io("the service manager's variables", e)))?;
@@ -89,6 +90,9 @@ impl Running {
         let mut manager = Manager::new()?;
         if let Some(before) = daemon::settle("gafferd", &log) {
             manager.set_child_nofile(before);
+        }
+        if let Some(survivors) = config.pidfile.as_deref().and_then(|pidfile| Survivors::open(pidfile, &log)) {
+            manager.add_app(survivors);
         }
         let access_log = match &config.access_log {
             AccessLog::Off => None,
@@ -124,7 +128,13 @@ impl Running {
             manager.add_app(Logger::new(log.clone()));
         }
         let reaper = if args.subreaper || std::process::id() == 1 {
-            Some(manager.add_app(Reaper::new(log.clone())?))
+            let log = log.clone();
+            let say = move |orphan| match orphan {
+                Orphan::Reaped(os_pid) => log.line(LogLevel::Debug, format_args!("reaped the orphan {os_pid}")),
+                Orphan::Fault(what) => log.error(what),
+                _ => {}
+            };
+            Some(manager.add_app(Reaper::new(say)?))
         } else {
             None
         };

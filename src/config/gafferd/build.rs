@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::faults::Faults;
 use super::load::{Files, Group, Item, Kind, Owned, Place};
 use super::tables::{AUTH, ENDPOINT, EndpointDraft, GAFFER, Gaffer, LIMITS, SSL, WEBHOOKS, urls};
 use super::{Endpoint, GafferdConfig, PluginSettings, Ssl, Webhook, Webhooks};
+use crate::config::foreign;
 use crate::config::job::{self, Draft, about, parse_name};
 use crate::config::keys::{self, Fault, Given, Key};
 use crate::process::{FIRST_WORDS, JobName};
@@ -131,10 +133,11 @@ impl Builder {
     }
 
     fn all<T>(&mut self, table: &[Key<T>], target: &mut T, group: &Group) -> Result<()> {
-        group.items.iter().try_for_each(|item| self.one(table, target, group, item))?;
+        let mut faults = Faults::default();
+        group.items.iter().for_each(|item| faults.note(self.one(table, target, group, item)));
         // The keys of hundreds of sections are not kept: no other section can repeat them.
         self.keys.clear();
-        Ok(())
+        faults.end()
     }
 
     fn one<T>(&mut self, table: &[Key<T>], target: &mut T, group: &Group, item: &Item) -> Result<()> {
@@ -164,7 +167,12 @@ impl Builder {
                 return Err(self.files.error(&item.value_at, &what));
             }
         }
-        keys::set(table, target, &group.shown, &item.key, item.value.given()).map_err(|fault| match fault {
+        let foreign = match group.kind {
+            Kind::Job(_) => foreign::of_job,
+            Kind::Gaffer => foreign::of_gaffer,
+            _ => |_: &str| None,
+        };
+        keys::set(table, foreign, target, &group.shown, &item.key, item.value.given()).map_err(|fault| match fault {
             Fault::Unknown(what) => self.files.error(&item.at, &what),
             Fault::Value(what) => self.files.error(&item.value_at, &about(&item.shown, &what)),
         })

@@ -6,7 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::Value;
 
 use super::build::Builder;
+use super::faults::Faults;
 use super::{GafferdConfig, MAX_DEPTH, MAX_FILES, MAX_TOTAL, Sources};
+use crate::config::foreign;
 use crate::config::ini::{Ini, Section};
 use crate::config::interpolate::Scope;
 use crate::config::keys::Given;
@@ -118,8 +120,11 @@ impl Files {
 }
 
 pub(super) fn read(path: &Path, sources: &Sources<'_>) -> Result<GafferdConfig> {
-    let mut loader = Loader { sources, builder: Builder::default(), seen: HashSet::new(), total: 0 };
-    loader.file(path, 0)?;
+    let (builder, faults) = (Builder::default(), Faults::default());
+    let mut loader = Loader { sources, builder, seen: HashSet::new(), total: 0, faults };
+    let outcome = loader.file(path, 0);
+    // What follows from a fault is none of its own: the whole is looked at when its parts are right.
+    loader.faults.and(outcome)?;
     loader.builder.finish()
 }
 
@@ -129,6 +134,8 @@ struct Loader<'a> {
     /// The files that were read, without `.` in their paths.
     seen: HashSet<PathBuf>,
     total: usize,
+    /// What is wrong with sections that were read.
+    faults: Faults,
 }
 
 impl Loader<'_> {
@@ -157,7 +164,8 @@ impl Loader<'_> {
             let (value, places) = parse_json(text, Origin(&origin))?;
             self.builder.files.places[file] = Some(places);
             for group in json_groups(value, file, &self.builder.files)? {
-                self.builder.add(group, &mut includes)?;
+                let outcome = self.builder.add(group, &mut includes);
+                self.faults.note(outcome);
             }
         } else {
             self.builder.files.places.push(None);
@@ -168,9 +176,10 @@ impl Loader<'_> {
             let here = here.display().to_string();
             // One after the other, and each gone before the next: there may be hundreds.
             for section in ini.sections {
-                let group = self.ini_group(&section, file, &here)?;
+                let group = self.ini_group(&section, file, &here);
                 drop(section);
-                self.builder.add(group, &mut includes)?;
+                let outcome = group.and_then(|group| self.builder.add(group, &mut includes));
+                self.faults.note(outcome);
             }
         }
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -222,7 +231,21 @@ impl Loader<'_> {
         let files = &self.builder.files;
         let place = |line, column| Place { file, spot: Spot::At(line, column) };
         let at = place(section.line, section.column);
-        let kind = ini_kind(&section.name).map_err(|what| files.error(&at, &what))?;
+        let kind = ini_kind(&section.name).map_err(|what| {
+            let mut faults = Faults::default();
+            faults.note(Err(files.error(&at, &what)));
+            // Another program's: its keys as well, or there would be a next time.
+            let prefix = section.name.split(':').next().unwrap_or_default();
+            if let Some(answer) = foreign::keys_of(prefix) {
+                for entry in &section.entries {
+                    if let Some(hint) = answer(&entry.key) {
+                        let what = format!("[{}] has `{}`{hint}", section.name, entry.key);
+                        faults.note(Err(files.error(&place(entry.line, entry.column), &what)));
+                    }
+                }
+            }
+            faults.error()
+        })?;
         let mut items = Vec::new();
         for entry in &section.entries {
             let key = match &kind {
@@ -270,6 +293,11 @@ const NAMED: &[(&str, fn(String) -> Kind)] = &[
     ("plugin", Kind::Plugin),
 ];
 
+/// What a section begins with.
+pub(in crate::config) fn section_names() -> Vec<&'static str> {
+    ALONE.iter().map(|(name, _)| *name).chain(NAMED.iter().map(|(prefix, _)| *prefix)).collect()
+}
+
 fn ini_kind(section: &str) -> Result<Kind, String> {
     if let Some((_, kind)) = ALONE.iter().find(|(name, _)| *name == section) {
         return Ok(kind.clone());
@@ -280,11 +308,13 @@ fn ini_kind(section: &str) -> Result<Kind, String> {
         (Some((_, kind)), Some(name)) if !name.trim().is_empty() => Ok(kind(name.to_owned())),
         (Some(_), _) => Err(format!("[{section}] has no name: expected [{prefix}:NAME]")),
         (None, Some(name)) => {
-            let hint = nearest(prefix, prefixes()).map(|found| format!("; did you mean `{found}:{name}`?"));
+            let near = || nearest(prefix, prefixes()).map(|found| format!("; did you mean `{found}:{name}`?"));
+            let hint = foreign::of_section(prefix).or_else(near);
             Err(format!("there is no section [{section}]{}", hint.unwrap_or_default()))
         }
         (None, None) => {
-            let hint = hint(section, ALONE.iter().map(|(name, _)| *name).chain(prefixes()));
+            let near = || hint(section, section_names());
+            let hint = foreign::of_section(section).unwrap_or_else(near);
             Err(format!("there is no section [{section}]{hint}"))
         }
     }

@@ -1,9 +1,10 @@
 mod files;
+mod foreign;
 mod jobs;
 
 use super::*;
 use crate::config::MAX_FILE;
-use crate::process::{Flapping, JobConfig, Restart, Signal};
+use crate::process::{Flapping, JobConfig, Restart, Signal, UserRef};
 use crate::words::tests::Rng;
 use serde_json::json;
 
@@ -334,7 +335,7 @@ fn faults_have_a_place_and_a_reason() {
         ("[ gaffer ]\n", "g.ini:1:2: there is no section [ gaffer ]; did you mean `gaffer`?"),
         ("[proces:web]\n", "g.ini:1:2: there is no section [proces:web]; did you mean `process:web`?"),
         ("[DEFAULT]\n", "g.ini:1:2: there is no section [DEFAULT]"),
-        ("[watcher:web]\n", "g.ini:1:2: there is no section [watcher:web]"),
+        ("[watcher:web]\n", "g.ini:1:2: there is no section [watcher:web]; it is [job:NAME] here"),
         ("[gaffer]\nbnid = x", "g.ini:2:1: [gaffer] has no key `bnid`; did you mean `bind`?"),
         (
             "[gaffer]\nbind = 5000",

@@ -1,15 +1,9 @@
-//! Where a lookup server is, and the way there.
+//! Where a lookup server is.
 
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::sys::socket;
-#[cfg(feature = "tls")]
-use crate::tls::{Client, Session};
 use crate::{Error, ErrorKind, Result};
 
 /// The address of a lookup server: `http://HOST[:PORT][/PREFIX]`, the same with `https`, `ws` or `wss`, `HOST:PORT`, or `unix:/PATH`.
@@ -100,127 +94,6 @@ impl Address {
             Err(_) => return None,
         };
         Some(ips.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect())
-    }
-}
-
-/// A connection that does not block.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    #[cfg(feature = "tls")]
-    Tls(Box<Session>),
-}
-
-impl Stream {
-    pub(super) fn connect_tcp(address: SocketAddr) -> io::Result<Self> {
-        let stream = socket::connect_tcp(address)?;
-        // Small messages must not wait for each other. If it cannot be set they do, and that is all.
-        let _ = stream.set_nodelay(true);
-        Ok(Self::Tcp(stream))
-    }
-
-    pub(super) fn connect_unix(path: &std::path::Path) -> io::Result<Self> {
-        socket::connect_unix(path).map(Self::Unix)
-    }
-
-    /// Under TLS with a server of this name or address; nothing is sent yet.
-    #[cfg(feature = "tls")]
-    pub(super) fn secured(self, client: &Client, host: &str) -> io::Result<Self> {
-        match self {
-            Self::Tcp(tcp) => Ok(Self::Tls(Box::new(Session::connected(tcp, client, host)?))),
-            other => Ok(other),
-        }
-    }
-
-    /// Goes on with the handshake of TLS; whether it is over.
-    pub(super) fn shake(&mut self) -> io::Result<bool> {
-        match self {
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => match session.shake() {
-                Ok(()) => Ok(true),
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(false),
-                Err(e) => Err(e),
-            },
-            _ => Ok(true),
-        }
-    }
-
-    /// Whether something was taken that is not sent yet; writing nothing sends it.
-    pub(super) fn is_pending(&self) -> bool {
-        match self {
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.is_pending(),
-            _ => false,
-        }
-    }
-
-    /// Tells the server that what it got is all there is.
-    pub(super) fn say_goodbye(&mut self) {
-        match self {
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.say_goodbye(),
-            _ => {}
-        }
-    }
-
-    /// The connection of TCP, if it is one.
-    fn tcp(&self) -> Option<&TcpStream> {
-        match self {
-            Self::Tcp(stream) => Some(stream),
-            Self::Unix(_) => None,
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => Some(session.tcp()),
-        }
-    }
-
-    /// When it is closed, what was not sent is forgotten, instead of being sent for minutes to come.
-    pub(super) fn abort_on_close(&self) {
-        // Without it the system tries in vain for a while, and that is all.
-        let _ = self.tcp().map(socket::abort_on_close);
-    }
-
-    /// Whether the connection stands; an error if it has failed.
-    pub(super) fn is_connected(&self) -> io::Result<bool> {
-        let Some(stream) = self.tcp() else { return Ok(true) };
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
-        match stream.peer_addr() {
-            Ok(_) => Ok(true),
-            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Reads what is there; nothing of it stays here if there is room for 32 KiB.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.read(buffer),
-        }
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.write(bytes),
-        }
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-            #[cfg(feature = "tls")]
-            Self::Tls(session) => session.as_fd(),
-        }
     }
 }
 

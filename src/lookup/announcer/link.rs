@@ -1,24 +1,26 @@
 //! The connection to one lookup server, and its next one.
 
+mod talk;
+mod way;
+
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::io;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::address::{Address, Stream};
-use super::resolver::{read_all, resolve, resolved};
+use super::address::Address;
+use super::resolver::Names;
 use super::wire::{Wire, words};
-use super::{ANSWER, CONNECT, MAX_PAUSE, MAX_UNSENT, Notice, PATIENCE, Terms};
+use super::{ANSWER, CONNECT, MAX_PAUSE, Notice, PATIENCE, Terms};
 use crate::access::secret;
-use crate::event_loop::{Interest, Source, SourceId, TimerId};
+use crate::event_loop::{Source, SourceId, TimerId};
 use crate::lookup::registry::MISSED_PINGS;
 use crate::manager::Cx;
-use crate::proto::lookup::{Instance, MAX_MESSAGE, Message, NodeInfo, Refused, Reply, Request};
+use crate::proto::lookup::{Instance, NodeInfo, Request};
 use crate::proto::ws::client::Handshake;
-use crate::proto::ws::{self, CloseCode, Connection, Event, Masks};
-use crate::{Error, ErrorKind};
+use crate::proto::ws::{CloseCode, Connection};
+use crate::stream::Stream;
+use way::refusal;
 
 /// The pause after the first failure; it doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -37,6 +39,7 @@ pub(super) struct Link {
     address: Address,
     terms: Terms,
     state: State,
+    names: Names,
     /// When the state is to be looked at.
     timer: Option<TimerId>,
     /// Failures in a row.
@@ -55,11 +58,8 @@ pub(super) struct Link {
 enum State {
     /// Nothing is done before the timer rings.
     Pausing,
-    /// A thread asks for the addresses of a name and writes them, one a line.
-    Resolving {
-        source: Source<UnixStream>,
-        text: Vec<u8>,
-    },
+    /// What its name means is asked for; where that takes long, it means what it meant last.
+    Resolving,
     /// These are to be tried if this one fails.
     Connecting {
         source: Source<Stream>,
@@ -120,6 +120,7 @@ impl Link {
             address,
             terms,
             state: State::Pausing,
+            names: Names::default(),
             timer: None,
             failures: 0,
             random,
@@ -132,8 +133,8 @@ impl Link {
     /// Whether this is its source.
     pub(super) fn has_source(&self, id: SourceId) -> bool {
         match &self.state {
-            State::Pausing => false,
-            State::Resolving { source, .. } => source.id() == id,
+            _ if self.names.has_source(id) => true,
+            State::Pausing | State::Resolving => false,
             State::Connecting { source, .. } | State::Securing { source } => source.id() == id,
             State::Handshaking { wire, .. } | State::Open { wire, .. } => wire.source.id() == id,
         }
@@ -177,74 +178,17 @@ impl Link {
         self.timer = Some(cx.set_timer(at));
     }
 
-    /// Of an open connection: looks when the next ping is due, or an answer is overdue.
-    fn watch(&mut self, cx: &mut Cx<'_>) {
-        if let State::Open { next_ping, owes, .. } = &self.state {
-            let at = owes.map_or(*next_ping, |since| (since + ANSWER).min(*next_ping));
-            self.set_timer_at(cx, at);
-        }
-    }
-
     /// A number of 64 random bits, good against those who guess without looking.
     fn draw(&mut self) -> u64 {
         self.draws += 1;
         self.random.hash_one(self.draws)
     }
 
-    /// Begins a connection.
-    pub(super) fn connect(&mut self, cx: &mut Cx<'_>, tell: Tell<'_>) {
-        let step = match (&self.address, self.address.known()) {
-            (Address::Unix(path), _) => Stream::connect_unix(path)
-                .map_err(|e| words(&e))
-                .and_then(|stream| self.connecting(cx, stream, Vec::new())),
-            (Address::Tcp { .. }, Some(known)) => self.try_next(cx, known, String::new()),
-            (Address::Tcp { host, port, .. }, None) => {
-                resolve(host.clone(), *port).and_then(|answer| {
-                    let source = cx.register(answer, Interest::READ).map_err(|e| e.to_string())?;
-                    self.state = State::Resolving { source, text: Vec::new() };
-                    // The system's resolver has limits of its own, and always answers.
-                    self.timer = None;
-                    Ok(())
-                })
-            }
-        };
-        if let Err(why) = step {
-            self.failed(cx, why, tell);
-        }
-    }
-
-    /// Tries the addresses in order.
-    fn try_next(&mut self, cx: &mut Cx<'_>, addresses: Vec<SocketAddr>, why: String) -> Result<(), String> {
-        let mut last = if why.is_empty() { "the name has no address".to_owned() } else { why };
-        let mut rest = addresses.into_iter();
-        while let Some(address) = rest.next() {
-            match self.dial(address) {
-                Ok(stream) => return self.connecting(cx, stream, rest.collect()),
-                Err(e) => last = words(&e),
-            }
-        }
-        Err(last)
-    }
-
-    fn dial(&self, address: SocketAddr) -> io::Result<Stream> {
-        let stream = Stream::connect_tcp(address)?;
-        #[cfg(feature = "tls")]
-        if let (Address::Tcp { tls: true, host, .. }, Some(client)) = (&self.address, &self.terms.tls) {
-            return stream.secured(client, host);
-        }
-        Ok(stream)
-    }
-
-    fn connecting(&mut self, cx: &mut Cx<'_>, stream: Stream, rest: Vec<SocketAddr>) -> Result<(), String> {
-        let source = cx.register(stream, Interest::WRITE).map_err(|e| e.to_string())?;
-        self.state = State::Connecting { source, rest };
-        self.set_timer(cx, CONNECT);
-        Ok(())
-    }
-
     /// Its source is ready.
-    pub(super) fn ready(&mut self, cx: &mut Cx<'_>, node: &NodeInfo, tell: Tell<'_>) -> Outcome {
-        match self.step(cx, node, tell) {
+    pub(super) fn ready(&mut self, cx: &mut Cx<'_>, id: SourceId, node: &NodeInfo, tell: Tell<'_>) -> Outcome {
+        let step =
+            if self.names.has_source(id) { self.named(cx).map(|()| Outcome::Quiet) } else { self.step(cx, node, tell) };
+        match step {
             Ok(outcome) => outcome,
             Err(why) => {
                 self.failed(cx, why, tell);
@@ -255,13 +199,7 @@ impl Link {
 
     fn step(&mut self, cx: &mut Cx<'_>, node: &NodeInfo, tell: Tell<'_>) -> Result<Outcome, String> {
         match &mut self.state {
-            State::Pausing => {}
-            State::Resolving { source, text } => {
-                if read_all(source, text)? {
-                    let addresses = resolved(text)?;
-                    self.try_next(cx, addresses, String::new())?;
-                }
-            }
+            State::Pausing | State::Resolving => {}
             State::Connecting { source, rest } => match source.is_connected() {
                 Ok(false) => {}
                 Ok(true) => self.secure(cx)?,
@@ -295,154 +233,6 @@ impl Link {
         Ok(Outcome::Quiet)
     }
 
-    /// Agrees upon TLS, if that is spoken; then opens the websocket.
-    fn secure(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
-        let (State::Connecting { source, .. } | State::Securing { source }) = &mut self.state else { return Ok(()) };
-        if source.get_mut().shake().map_err(|e| words(&e))? {
-            return self.shake_hands(cx);
-        }
-        let interest = if source.is_pending() { Interest::BOTH } else { Interest::READ };
-        source.set_interest(interest).map_err(|e| e.to_string())?;
-        if let State::Connecting { source, .. } = std::mem::replace(&mut self.state, State::Pausing) {
-            self.state = State::Securing { source };
-            self.set_timer(cx, PATIENCE);
-        }
-        Ok(())
-    }
-
-    fn shake_hands(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
-        let (a, b) = (self.draw(), self.draw());
-        let (host, target) = self.address.request();
-        let key = (u128::from(a) << 64 | u128::from(b)).to_ne_bytes();
-        let mut handshake = Handshake::new(host, target, key).map_err(|e| e.to_string())?;
-        if let Some(key) = &self.terms.key {
-            handshake = handshake.header("X-Api-Key", key.as_str()).map_err(|e| e.to_string())?;
-        }
-        let mut out = Vec::new();
-        handshake.write(&mut out);
-        let (State::Connecting { source, .. } | State::Securing { source }) =
-            std::mem::replace(&mut self.state, State::Pausing)
-        else {
-            return Ok(());
-        };
-        let mut wire = Wire { source, input: Vec::new(), out };
-        wire.write()?;
-        self.state = State::Handshaking { wire, handshake };
-        self.set_timer(cx, PATIENCE);
-        Ok(())
-    }
-
-    /// The websocket stands: the node says who it is.
-    fn open(&mut self, cx: &mut Cx<'_>, node: &NodeInfo) -> Result<(), String> {
-        let State::Handshaking { wire, .. } = std::mem::replace(&mut self.state, State::Pausing) else {
-            return Ok(());
-        };
-        let limits = ws::Limits::default().max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE);
-        let connection = Connection::client(limits, Masks::seeded(self.draw()));
-        self.state = State::Open {
-            wire,
-            connection,
-            phase: Phase::Identifying,
-            last_id: IDENTIFY,
-            answered: None,
-            owes: None,
-            next_ping: Instant::now() + self.terms.ping_interval,
-            unanswered: 0,
-        };
-        let (NodeInfo { name, origin, version }, instance) = (node.clone(), self.instance);
-        self.put([(IDENTIFY, Request::Identify { name, origin, version, instance })])?;
-        self.watch(cx);
-        Ok(())
-    }
-
-    /// Takes up what the server has sent.
-    fn take_in(&mut self, tell: Tell<'_>) -> Result<Outcome, String> {
-        let State::Open { wire, connection, phase, unanswered, last_id, answered, owes, .. } = &mut self.state else {
-            return Ok(Outcome::Quiet);
-        };
-        let mut outcome = Outcome::Quiet;
-        let mut used = 0;
-        loop {
-            let fed = connection.feed(&wire.input[used..]);
-            used += fed.used;
-            let text = match fed.out {
-                Err(e) => return Err(format!("it breaks the protocol: {e}")),
-                Ok(None) => break,
-                Ok(Some(Event::Text(text))) => text,
-                Ok(Some(Event::Close(close))) => {
-                    let code = close.code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
-                    return Err(format!("it has said goodbye ({code}) {}", close.reason).trim_end().to_owned());
-                }
-                Ok(Some(_)) => {
-                    *unanswered = 0;
-                    continue;
-                }
-            };
-            *unanswered = 0;
-            let Some(reply) = Reply::read(&text) else { return Err("it is no lookup server".to_owned()) };
-            *answered = reply.id.as_u64().or(*answered);
-            match (reply.outcome, *phase) {
-                (Ok(()), Phase::Identifying) if reply.id == IDENTIFY => {
-                    *phase = Phase::Registered { complained: false };
-                    self.parked.clear();
-                    outcome = Outcome::Identified;
-                }
-                (Err(Refused { reason, .. }), Phase::Identifying) => {
-                    // A server that does not know instances waits for their end.
-                    self.parked.clear();
-                    return Err(format!("it refuses this node: {reason}"));
-                }
-                (Err(Refused { reason, .. }), Phase::Registered { complained: false }) => {
-                    *phase = Phase::Registered { complained: true };
-                    tell(Notice::Refused { address: self.text.clone(), reason: reason.into_owned() });
-                }
-                _ => {}
-            }
-        }
-        wire.input.drain(..used);
-        if used > 0 {
-            // It is at it.
-            *owes = (*answered != Some(*last_id)).then(Instant::now);
-        }
-        // The pongs.
-        connection.flush(&mut wire.out);
-        wire.write()?;
-        Ok(outcome)
-    }
-
-    /// Sends requests.
-    pub(super) fn send(&mut self, cx: &mut Cx<'_>, requests: impl IntoIterator<Item = Request>, tell: Tell<'_>) {
-        let owed = self.owes();
-        match self.put(requests.into_iter().map(|request| (u64::MAX, request))) {
-            Err(why) => {
-                self.park();
-                self.failed(cx, why, tell);
-            }
-            Ok(()) if !owed && self.owes() => self.watch(cx),
-            Ok(()) => {}
-        }
-    }
-
-    fn owes(&self) -> bool {
-        matches!(self.state, State::Open { owes: Some(_), .. })
-    }
-
-    /// Requests with their ids; the next one in place of the greatest.
-    fn put(&mut self, requests: impl IntoIterator<Item = (u64, Request)>) -> Result<(), String> {
-        let State::Open { wire, connection, last_id, owes, .. } = &mut self.state else { return Ok(()) };
-        for (id, request) in requests {
-            owes.get_or_insert_with(Instant::now);
-            let id = if id == u64::MAX { *last_id + 1 } else { id };
-            *last_id = id;
-            let message = Message { id: id.into(), request };
-            connection.text(&message.to_json(), &mut wire.out).map_err(|e| e.to_string())?;
-            if wire.out.len() > MAX_UNSENT {
-                return Err(format!("it has not taken {MAX_UNSENT} bytes"));
-            }
-        }
-        wire.write()
-    }
-
     /// Its timer has rung.
     pub(super) fn timeout(&mut self, cx: &mut Cx<'_>, tell: Tell<'_>) {
         self.timer = None;
@@ -455,7 +245,8 @@ impl Link {
                 let rest = std::mem::take(rest);
                 self.try_next(cx, rest, format!("no connection within {} s", CONNECT.as_secs()))
             }
-            State::Resolving { .. } | State::Securing { .. } | State::Handshaking { .. } => {
+            State::Resolving => self.try_next(cx, self.names.known().to_vec(), String::new()),
+            State::Securing { .. } | State::Handshaking { .. } => {
                 Err(format!("no answer within {} s", PATIENCE.as_secs()))
             }
             State::Open { unanswered, phase, owes, next_ping, .. } => {
@@ -486,21 +277,6 @@ impl Link {
         }
     }
 
-    /// Keeps an open connection on which the server is silent.
-    fn park(&mut self) {
-        match std::mem::replace(&mut self.state, State::Pausing) {
-            State::Open { wire, .. } => {
-                let stream = wire.source.into_inner();
-                stream.abort_on_close();
-                if self.parked.len() >= MAX_PARKED {
-                    self.parked.remove(0);
-                }
-                self.parked.push(stream);
-            }
-            other => self.state = other,
-        }
-    }
-
     /// Gives the connection up and waits, longer from time to time and never as long as others do that failed with it.
     fn failed(&mut self, cx: &mut Cx<'_>, why: String, tell: Tell<'_>) {
         self.state = State::Pausing;
@@ -523,6 +299,7 @@ impl Link {
             }
         }
         self.state = State::Pausing;
+        self.names.give_up();
         self.parked.clear();
         if let Some(timer) = self.timer.take() {
             cx.cancel_timer(timer);
@@ -534,18 +311,6 @@ impl Link {
 pub(in crate::lookup) fn pause(failures: u32, random: u64) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(MAX_PAUSE);
     whole.mul_f64(0.5 + (random >> 11) as f64 / (1_u64 << 53) as f64 / 2.0)
-}
-
-/// Why there is no websocket: the server's own sentence, as far as it has come.
-fn refusal(input: &[u8], error: &Error) -> String {
-    let content = input.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|end| &input[end + 4..]);
-    let content: Option<serde_json::Value> = content.and_then(|content| serde_json::from_slice(content).ok());
-    let reason = content.as_ref().and_then(|content| content["reason"].as_str());
-    match (reason, error.kind()) {
-        (Some(reason), ErrorKind::Forbidden) => format!("it refuses this node: {reason} (`lookup_key_file`)"),
-        (Some(reason), _) => format!("it refuses this node: {reason}"),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

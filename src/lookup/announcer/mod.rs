@@ -29,7 +29,8 @@
 //! [`overheard`] for those where others could listen.
 //!
 //! It lives in the manager's loop and never blocks. Only where an address has a name that is neither a number nor `localhost`, a thread asks for its
-//! addresses before each connection, and ends.
+//! addresses before each connection, and ends; there is one for each server at most. Where the resolver fails, or says nothing for 1 s, the addresses that it
+//! gave last are tried.
 //!
 //! To change the settings of one that runs, send it new [`Settings`] as [mail](crate::manager::Cx::mail): connections to servers that stay are not touched,
 //! unless the node itself is called otherwise or has another key. Files of TLS are read again and hold for the next connection; what was not
@@ -65,6 +66,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest pause between two tries of one server.
 pub const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long the resolver may take, where it is known what a name meant last.
+const RESOLVER: Duration = Duration::from_secs(1);
 
 /// How long TCP may take to connect: it asks again after 1 and 3 s (RFC 6298, 5), and after a cut the next try is better soon.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -377,7 +381,7 @@ impl App for Announcer {
 
     fn ready(&mut self, cx: &mut Cx<'_>, id: SourceId, _: Readiness) {
         let Some(link) = self.links.iter_mut().find(|link| link.has_source(id)) else { return };
-        if let Outcome::Identified = link.ready(cx, &self.node, &mut self.listener) {
+        if let Outcome::Identified = link.ready(cx, id, &self.node, &mut self.listener) {
             (self.listener)(Notice::Registered { address: link.text.clone() });
             // By the ping the server knows that this was all.
             link.send(cx, self.model.register().chain([Request::Ping]), &mut self.listener);

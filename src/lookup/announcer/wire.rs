@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::address::Stream;
 use crate::event_loop::{Interest, Source};
+use crate::stream::Stream;
 
 /// How much is read at a time; a record of TLS finds room.
 const CHUNK: usize = 32 << 10;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -79,7 +80,18 @@ pub(super) struct Gateway {
     timeout: Duration,
     silence: Duration,
     login: Option<Login>,
+    password: Option<Password>,
     token: Option<Token>,
+}
+
+/// What reads the password anew.
+#[derive(Clone)]
+pub(super) struct Password(pub(super) Arc<dyn Fn() -> crate::Result<String> + Send + Sync>);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a password")
+    }
 }
 
 /// What etcd has given for a name and a password; empty where it asks nobody.
@@ -110,12 +122,16 @@ pub(super) fn agent(#[cfg(feature = "tls")] tls: Option<crate::tls::Client>) -> 
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
+fn refused(why: String) -> Fault {
+    Fault::Refused { code: api::UNAUTHENTICATED, why }
+}
+
 impl Gateway {
-    pub(super) fn new(settings: &Settings, agent: Agent) -> Self {
+    pub(super) fn new(settings: &Settings, agent: Agent, password: Option<Password>) -> Self {
         let scheme = if settings.tls { "https" } else { "http" };
         let members = settings.members.iter().map(|member| format!("{scheme}://{member}/v3/")).collect();
         let Settings { timeout, silence, login, .. } = settings.clone();
-        Self { agent, members, at: 0, timeout, silence, login, token: None }
+        Self { agent, members, at: 0, timeout, silence, login, password, token: None }
     }
 
     /// The member that is asked.
@@ -180,9 +196,26 @@ impl Gateway {
         self.answer(status, &text)
     }
 
-    /// Gets a token, where one is needed and there is none.
+    /// Gets a token, where one is needed and there is none. A password that is refused may have been changed.
     fn log_in(&mut self) -> Result<(), Fault> {
-        let Some(login) = self.login.as_ref().filter(|_| self.token.is_none()) else { return Ok(()) };
+        let Some(login) = self.login.clone().filter(|_| self.token.is_none()) else { return Ok(()) };
+        let token = match self.authenticate(&login) {
+            Err(Fault::Refused { code: api::UNAUTHENTICATED, why }) => {
+                let password = self.password.as_ref().map(|Password(read)| read()).transpose();
+                let password = password.map_err(|e| refused(format!("{why}; {e}")))?;
+                let Some(password) = password.filter(|new| *new != login.password) else { return Err(refused(why)) };
+                let login = Login { password, ..login };
+                let token = self.authenticate(&login)?;
+                self.login = Some(login);
+                token
+            }
+            outcome => outcome?,
+        };
+        self.token = Some(token);
+        Ok(())
+    }
+
+    fn authenticate(&self, login: &Login) -> Result<Token, Fault> {
         let asked = self.exchange("auth/authenticate", &api::authenticate(&login.user, &login.password));
         let token = match asked {
             Ok(answer) => api::token(&answer)
@@ -190,11 +223,10 @@ impl Gateway {
             // As etcd's own clients have it: who asks nobody lets everybody in.
             Err(Fault::Refused { code: api::FAILED_PRECONDITION, .. }) => String::new(),
             // Whatever it is, the request itself has not left, and smaller ones would not do better.
-            Err(Fault::Refused { why, .. }) => return Err(Fault::Refused { code: api::UNAUTHENTICATED, why }),
+            Err(Fault::Refused { why, .. }) => return Err(refused(why)),
             Err(Fault::Unknown(why) | Fault::NotSent(why)) => return Err(Fault::NotSent(why)),
         };
-        self.token = Some(Token(token));
-        Ok(())
+        Ok(Token(token))
     }
 
     /// The next request gets a new token. Returns whether there was an old one.

@@ -61,7 +61,7 @@
 //! # Users
 //!
 //! Where etcd asks for users, a server shows [a name and a password](Settings::login) and gets a token for them, which it shows with each request. When that has ended, or
-//! users were changed, it gets another one. The user needs to read and write the keys of the prefix:
+//! users were changed, it gets another one; a password that is refused then is [read again](Etcd::password). The user needs to read and write the keys of the prefix:
 //!
 //! ```text
 //! etcdctl role add lookup
@@ -92,7 +92,7 @@ pub use link::Status;
 pub use settings::{Login, Settings};
 
 use api::KeyEvent;
-use gateway::Gateway;
+use gateway::{Gateway, Password};
 use keys::Layout;
 use link::{Side, Work};
 use watcher::Watcher;
@@ -147,6 +147,7 @@ pub struct Etcd {
     shared: Arc<Shared>,
     settings: Settings,
     agent: ureq::Agent,
+    password: Option<Password>,
 }
 
 /// What the loop and the two threads share.
@@ -173,7 +174,15 @@ impl Etcd {
         let agent = gateway::agent(None);
         #[cfg(not(feature = "tls"))]
         let agent = gateway::agent();
-        Self { shared, settings, agent }
+        Self { shared, settings, agent, password: None }
+    }
+
+    /// Where the password is read again when etcd refuses the last one: once for each try, which are seconds apart. `read` is called by both threads.
+    /// What it says when it fails is told with etcd's refusal. Default: the password of the [settings](Settings::login), for good.
+    #[must_use]
+    pub fn password(mut self, read: impl Fn() -> Result<String> + Send + Sync + 'static) -> Self {
+        self.password = Some(Password(Arc::new(read)));
+        self
     }
 
     /// Whom it believes, and which certificate it shows, where the URL is `etcds`. Default: the system's authorities, and none.
@@ -195,9 +204,9 @@ impl App for Etcd {
         // A member that hangs must not cost the lease.
         let mut quick = self.settings.clone();
         quick.timeout = quick.timeout.min(quick.ttl / 3);
-        let writes = Gateway::new(&quick, self.agent.clone());
+        let writes = Gateway::new(&quick, self.agent.clone(), self.password.clone());
         let writer = Writer::new(Arc::clone(&self.shared), writes, layout.clone(), self.settings.ttl);
-        let reads = Gateway::new(&self.settings, self.agent.clone());
+        let reads = Gateway::new(&self.settings, self.agent.clone(), self.password.clone());
         let watcher = Watcher::new(Arc::clone(&self.shared), reads, layout, self.settings.reread);
         let failed = |e| Error::io("cannot start a thread of the registry", e);
         thread::Builder::new().name("etcd writer".to_owned()).spawn(move || writer.run()).map_err(failed)?;

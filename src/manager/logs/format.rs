@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::manager::StreamOrigin;
 use crate::process::LogFormat;
-use crate::proto::lines::{Line, LineEnd};
+use crate::proto::lines::Line;
 
 /// Writing into a `Vec` never fails.
 const INFALLIBLE: &str = "a Vec takes everything";
@@ -58,14 +58,7 @@ impl Head {
                 if line.continues {
                     out.extend_from_slice(b",\"continues\":true");
                 }
-                let end: &[u8] = match line.end {
-                    LineEnd::Newline => b"}\n",
-                    LineEnd::CrLf => b",\"end\":\"crlf\"}\n",
-                    LineEnd::Carriage => b",\"end\":\"cr\"}\n",
-                    LineEnd::Cut => b",\"end\":\"cut\"}\n",
-                    LineEnd::Partial => b",\"end\":\"partial\"}\n",
-                };
-                out.extend_from_slice(end);
+                out.extend_from_slice(line.end.json().as_bytes());
             }
         }
     }

@@ -111,11 +111,15 @@ impl ResponseHead {
         let keep_alive = exchange.keep_alive && (bodiless || exchange.head || chunked || body != Body::Stream);
 
         out.reserve(128 + self.fields.len());
-        out.extend_from_slice(b"HTTP/1.1 ");
-        decimal(u64::from(self.status), out);
-        out.push(b' ');
-        out.extend_from_slice(reason(self.status).as_bytes());
-        out.extend_from_slice(b"\r\nDate: ");
+        if self.status == 200 {
+            out.extend_from_slice(b"HTTP/1.1 200 OK\r\nDate: ");
+        } else {
+            out.extend_from_slice(b"HTTP/1.1 ");
+            decimal(u64::from(self.status), out);
+            out.push(b' ');
+            out.extend_from_slice(reason(self.status).as_bytes());
+            out.extend_from_slice(b"\r\nDate: ");
+        }
         out.extend_from_slice(date.as_bytes());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.fields);

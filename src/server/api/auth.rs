@@ -94,15 +94,6 @@ pub(super) fn work(
     Ok(Reply::Later(Box::new(|_| {})))
 }
 
-/// Whether a parameter of the query says yes.
-pub(super) fn flag(call: &Call<'_, '_>, name: &str) -> Result<bool, Refusal> {
-    match call.query(name) {
-        None | Some("false" | "0") => Ok(false),
-        Some("true" | "1" | "") => Ok(true),
-        Some(text) => Err(bad(format!("{name}: expected true or false, found {text:?}"))),
-    }
-}
-
 /// A member that is a text.
 pub(super) fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
     match members.get(name) {

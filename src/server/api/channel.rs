@@ -183,10 +183,7 @@ impl Socket for IoChannel {
     }
 
     fn message(&mut self, cx: &mut Cx<'_>, message: Message, out: &mut SocketOut<'_>) {
-        let bytes = match message {
-            Message::Text(text) => text.into_bytes(),
-            Message::Binary(bytes) => bytes,
-        };
+        let bytes = message.into_bytes();
         let is_first = std::mem::replace(&mut self.is_first, false);
         if self.lock.as_ref().is_some_and(|lock| !lock.is_open()) {
             return self.unlock(cx, &bytes, out);

@@ -2,15 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::params::{bad, done, job, object, signal as signal_of};
+use super::params::{bad, done, flag, job, object, signal as signal_of};
 use super::shapes;
 use crate::config::job_from_json;
 use crate::controller::values;
 use crate::server::{Call, Refusal, Reply};
+use crate::table::JobView;
 
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
     let mut text = b"{\"jobs\":".to_vec();
-    shapes::names_text(call.cx.job_names(), &mut text);
+    if flag(call, "details")? {
+        for (nth, job) in call.cx.views().enumerate() {
+            text.push(if nth == 0 { b'[' } else { b',' });
+            text.extend(job_text(call, job));
+        }
+        text.extend_from_slice(if text.ends_with(b":") { b"[]" } else { b"]" });
+    } else {
+        shapes::names_text(call.cx.job_names(), &mut text);
+    }
     text.push(b'}');
     Ok(Reply::JsonText(200, text))
 }
@@ -28,8 +37,11 @@ pub(super) fn load(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
 }
 
 pub(super) fn info(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let job = call.cx.view(call.param("session"), call.param("name"))?;
-    Ok(Reply::JsonText(200, shapes::job_text(job, call.cx.started_of(job), &call.cx.logs_of(job.name()))))
+    Ok(Reply::JsonText(200, job_text(call, call.cx.view(call.param("session"), call.param("name"))?)))
+}
+
+fn job_text(call: &Call<'_, '_>, job: JobView<'_>) -> Vec<u8> {
+    shapes::job_text(job, call.cx.started_of(job), &call.cx.logs_of(job.name()))
 }
 
 pub(super) fn update(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::auth::{flag, guard, of_change, text, work};
-use super::params::{done, object};
+use super::auth::{guard, of_change, text, work};
+use super::params::{done, flag, object};
 use crate::access::Permissions;
 use crate::server::{Call, Refusal, Reply};
 

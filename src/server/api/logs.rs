@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::params::{bad, feed, heartbeat, refuse};
+use super::params::{bad, feed, heartbeat, refuse, truth};
 use crate::history::{History, JobPattern, Query};
 use crate::process::Pid;
 use crate::server::logs::record_json;
@@ -43,11 +43,7 @@ fn query(call: &Call<'_, '_>) -> Result<Query, Refusal> {
             "job" => query.jobs.push(JobPattern::new(value)?),
             "pid" => query.pid = Some(Pid(whole("the number of a process")?)),
             "label" => query.label = Some(value.to_owned()),
-            "stderr" => match value {
-                "true" | "" => query.stderr = Some(true),
-                "false" => query.stderr = Some(false),
-                _ => return Err(bad(format!("stderr: expected true or false, found {value:?}"))),
-            },
+            "stderr" => query.stderr = Some(truth(name, value)?),
             "n" => query.lines = usize::try_from(whole("a number of lines")?).unwrap_or(usize::MAX),
             "since" => query.since = Some(since(value)?),
             _ => {}

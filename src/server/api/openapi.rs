@@ -39,6 +39,7 @@ enum Query {
     Lines,
     Pid,
     Running,
+    Details,
     Mode,
     Since,
     Stderr,
@@ -108,7 +109,7 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/pids", &[], Body::No, 200, Gives::Json("Pids"), &[]),
     op("GET", "/sessions", &[], Body::No, 200, Gives::Json("Sessions"), &[]),
 
-    op("GET", "/jobs", &[], Body::No, 200, Gives::Json("Jobs"), &[]),
+    op("GET", "/jobs", &[Query::Details], Body::No, 200, Gives::Json("Jobs"), &[400]),
     op("GET", "/jobs/:session", &[], Body::No, 200, Gives::Json("SessionJobs"), &[404]),
     op("POST", "/jobs/:session", &[], Body::Json("Definition"), 200, OK, &[400, 404, 409, 503]),
     op("GET", "/jobs/:session/:name", &[], Body::No, 200, Gives::Json("Job"), &[400, 404]),
@@ -383,6 +384,7 @@ fn query_parameter(query: Query) -> Value {
             json!({"type": "boolean"}),
         ),
         Query::IncludeUser => ("include_user", "The users instead of their names", json!({"type": "boolean"})),
+        Query::Details => ("details", "The jobs as they stand instead of their names", json!({"type": "boolean"})),
         Query::Running => ("running", "Numbers of processes instead of names", json!({"type": "boolean"})),
     };
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})

@@ -27,6 +27,20 @@ pub(super) fn refuse(status: u16, error: &'static str, reason: impl Into<String>
     Refusal::new(status, error, reason)
 }
 
+/// Whether a parameter of the query says yes.
+pub(super) fn flag(call: &Call<'_, '_>, name: &str) -> Result<bool, Refusal> {
+    call.query(name).map_or(Ok(false), |value| truth(name, value))
+}
+
+/// Whether the value of a parameter says yes.
+pub(super) fn truth(name: &str, value: &str) -> Result<bool, Refusal> {
+    match value {
+        "false" | "0" => Ok(false),
+        "true" | "1" | "" => Ok(true),
+        _ => Err(bad(format!("{name}: expected true or false, found {value:?}"))),
+    }
+}
+
 /// What commands answer.
 pub(super) fn done(status: u16) -> Result<Reply, Refusal> {
     Ok(Reply::Json(status, serde_json::json!({"ok": true})))

@@ -3,19 +3,17 @@
 use serde_json::json;
 
 use super::jobs::named_like;
-use super::params::{Named, bad, done, job_name, named, signal as signal_of};
+use super::params::{Named, bad, done, flag, job_name, named, signal as signal_of};
 use super::shapes;
 use crate::config::job_from_json;
 use crate::process::{JobName, Pid, Scale, Signal};
 use crate::server::{Call, Refusal, Reply};
 
 pub(super) fn all(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {
-    let running = match call.query("running") {
-        None | Some("false" | "0") => false,
-        Some("true" | "1" | "") => true,
-        Some(text) => return Err(bad(format!("running: expected true or false, found {text:?}"))),
-    };
-    Ok(Reply::Json(200, if running { shapes::pids(&call.cx.list()) } else { shapes::names_0_4(&call.cx.jobs()) }))
+    Ok(Reply::Json(
+        200,
+        if flag(call, "running")? { shapes::pids(&call.cx.list()) } else { shapes::names_0_4(&call.cx.jobs()) },
+    ))
 }
 
 pub(super) fn load(call: &mut Call<'_, '_>) -> Result<Reply, Refusal> {

@@ -69,7 +69,7 @@ pub(super) fn schemas() -> Value {
         ("Numprocesses", exact(json!({"numprocesses": whole}))),
         ("OkNumprocesses", exact(json!({"ok": ok, "numprocesses": whole}))),
         ("Sessions", exact(json!({"sessions": texts}))),
-        ("Jobs", exact(json!({"jobs": texts}))),
+        ("Jobs", exact(json!({"jobs": {"anyOf": [texts, list(reference("Job"))]}}))),
         ("SessionJobs", exact(json!({"sessionid": text, "jobs": texts}))),
         ("Status", exact(json!({
             "name": text, "active": truth, "state": state, "health": health, "running": whole, "numprocesses": whole,

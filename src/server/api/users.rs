@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::auth::{flag, guard, of_change, required, text, work};
-use super::params::{bad, done, object};
+use super::auth::{guard, of_change, required, text, work};
+use super::params::{bad, done, flag, object};
 use crate::access::NewUser;
 use crate::server::{Call, Refusal, Reply};
 

@@ -66,10 +66,7 @@ impl Socket for Console {
     }
 
     fn message(&mut self, cx: &mut Cx<'_>, message: Message, out: &mut SocketOut<'_>) {
-        let bytes = match message {
-            Message::Text(text) => text.into_bytes(),
-            Message::Binary(bytes) => bytes,
-        };
+        let bytes = message.into_bytes();
         let is_first = std::mem::replace(&mut self.is_first, false);
         let key = key_of(&bytes).filter(|_| is_first && self.lock.is_some());
         if key.is_some() || self.pipe.is_none() {

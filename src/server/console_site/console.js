@@ -319,7 +319,6 @@ function setUp() {
   setInterval(() => {
     if (document.hidden) return;
     countdown();
-    store.grow(Date.now() / 1000);
     // Ages grow.
     table.render();
     totals();

@@ -39,3 +39,9 @@ export const shortName = (name) => (name.startsWith('default.') ? name.slice('de
 const SIGNALS = { 1: 'HUP', 2: 'INT', 3: 'QUIT', 6: 'ABRT', 9: 'KILL', 10: 'USR1', 11: 'SEGV', 12: 'USR2', 13: 'PIPE', 14: 'ALRM', 15: 'TERM' };
 
 export const signalName = (number) => (SIGNALS[number] ? `SIG${SIGNALS[number]}` : `signal ${number}`);
+
+/** How a process has ended, in few words. */
+export function exit({ exit_code, term_signal, reason }) {
+  if (reason) return reason;
+  return term_signal === null ? `code ${exit_code}` : signalName(term_signal);
+}

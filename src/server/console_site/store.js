@@ -6,8 +6,8 @@ export const WINDOW = 120;
 /** So many samples are kept of each. */
 const SAMPLES = 64;
 
-/** So many ends by themselves within a minute are a crash loop. */
-const LOOP = 3;
+/** What a job is when it does not do what it is there for. */
+const PROBLEMS = ['crash loop', 'flapping', 'gave up'];
 
 /** Samples in a ring: time, cpu, memory. */
 export class Ring {
@@ -52,45 +52,20 @@ class Process {
 class Job {
   constructor(name) {
     const [session, label] = name.split('.');
-    Object.assign(this, { name, session, label, state: 'stopped', running: 0, wanted: 0, restarts: 0, config: null, logs: [] });
+    Object.assign(this, { name, session, label, state: 'stopped', running: 0, wanted: 0, config: null, logs: [] });
+    /** How it stands, in the node's own words and numbers: `gafferctl status` shows the same. */
+    Object.assign(this, { health: 'stopped', restarts: 0, lastExit: null, started: null });
     this.short = session === 'default' ? label : name;
     this.processes = new Map();
     this.ring = new Ring();
-    /** When processes ended by themselves, within the last minute; how many of these wait for their replacement. */
-    this.ends = [];
-    this.owed = 0;
+    /** Its next try, while it flaps: which one, and when. */
     this.retry = null;
-    this.gaveUp = false;
     /** The number of its last event: what was asked for before that is not news any more. */
     this.changed = 0;
   }
 
-  get isLooping() {
-    return this.state !== 'stopped' && this.ends.length >= LOOP;
-  }
-
-  /** One word, which the page has a shape, a colour and a sentence for. */
-  get health() {
-    if (this.gaveUp && this.state !== 'active') return 'failed';
-    if (this.state === 'flapping') return 'flapping';
-    if (this.isLooping) return 'crashing';
-    if (this.state === 'stopped') return this.processes.size > 0 ? 'stopping' : 'stopped';
-    if (this.running >= this.wanted) return 'running';
-    const ends = (this.config?.restart ?? 'always') !== 'always';
-    return ends && this.processes.size === 0 ? 'finished' : 'starting';
-  }
-
   get isProblem() {
-    return ['failed', 'flapping', 'crashing'].includes(this.health) || this.logs.some((log) => log.failing);
-  }
-
-  /** Since when the youngest of its processes runs. */
-  get since() {
-    let since = null;
-    for (const process of this.processes.values()) {
-      if (process.state === 'running' && process.started !== null && (since === null || process.started > since)) since = process.started;
-    }
-    return since;
+    return PROBLEMS.includes(this.health) || this.logs.some((log) => log.failing);
   }
 }
 
@@ -158,7 +133,7 @@ export class Store {
     job.state = info.state;
     job.running = info.running;
     job.wanted = info.numprocesses;
-    if (job.state === 'active') job.gaveUp = false;
+    [job.health, job.restarts, job.lastExit, job.started] = [info.health, info.restarts, info.last_exit, info.started];
     if (job.state !== 'flapping') job.retry = null;
     const ending = new Set(info.ending);
     if (info.config) {
@@ -228,9 +203,8 @@ export class Store {
     const job = this.job(event.name);
     switch (event.event) {
       case 'start':
-        job.ends = [];
-        job.gaveUp = false;
         job.state = 'active';
+        job.health = 'active';
         break;
       case 'spawn': {
         const process = this.process(event.pid, job);
@@ -239,10 +213,7 @@ export class Store {
         process.state = 'running';
         process.osPid = event.os_pid;
         process.started = event.time;
-        if (job.owed > 0) {
-          job.owed--;
-          job.restarts++;
-        }
+        job.started = event.time;
         break;
       }
       case 'stop_pid':
@@ -253,20 +224,16 @@ export class Store {
         const asked = job.processes.get(event.pid)?.state === 'stopping' || job.state === 'stopped';
         this.forget(event.pid);
         job.running = Math.min(job.running, job.processes.size);
-        if (asked || event.once) return false;
-        job.ends.push(event.time);
-        if (job.ends.length > 100) job.ends.shift();
-        job.owed++;
-        return true;
+        return !asked && !event.once;
       }
       case 'flap':
         job.retry = { n: event.retry, at: event.next_try };
-        job.state = event.next_try === null ? 'stopped' : 'flapping';
-        job.gaveUp = event.next_try === null;
+        [job.state, job.health] = event.next_try === null ? ['stopped', 'gave up'] : ['flapping', 'flapping'];
         break;
       case 'stop':
-        job.owed = 0;
         job.state = 'stopped';
+        // Giving up has stopped it already, and is what there is to say.
+        if (job.health !== 'gave up') job.health = 'stopped';
         for (const process of job.processes.values()) process.state = 'stopping';
         break;
       case 'update':
@@ -274,17 +241,6 @@ export class Store {
         break;
     }
     return false;
-  }
-
-  /** Forgets ends that are older than a minute; whether that changed anything. */
-  grow(now) {
-    let changed = false;
-    for (const job of this.jobs.values()) {
-      const before = job.ends.length;
-      if (before > 0) job.ends = job.ends.filter((time) => now - time < 60);
-      changed ||= job.ends.length !== before;
-    }
-    return changed;
   }
 
   totals() {

@@ -14,6 +14,9 @@ const MANY = 25;
 /** Changes are gathered for so long, in ms. */
 const GATHER = 120;
 
+/** A crash loop is over when nothing has crashed for a while, which no event tells: such jobs are looked at this often, in ms. */
+const FADE = 5000;
+
 /** With more processes than this, samples come less often. */
 const CROWD = 150;
 
@@ -85,6 +88,7 @@ export class Sync {
       end();
       throw error;
     });
+    const fading = setInterval(() => this.fade(), FADE);
     const events = new Promise((done, failed) => {
       let ready;
       const opened = new Promise((resolve) => (ready = resolve));
@@ -100,19 +104,23 @@ export class Sync {
     try {
       await events;
     } finally {
+      clearInterval(fading);
       end();
       outer.removeEventListener('abort', end);
     }
   }
 
+  fade() {
+    for (const job of this.store.jobs.values()) if (job.health === 'crash loop') this.dirty.add(job.name);
+    if (this.dirty.size > 0) this.soon();
+  }
+
   async all(signal) {
-    const manages = this.who.may('manage', '*');
     const asked = this.events;
-    const [status, version, stats, metrics] = await Promise.all([
-      manages ? api('GET', 'status', { signal }) : null,
+    const [status, version, stats] = await Promise.all([
+      this.sees ? api('GET', 'status', { signal }) : null,
       api('GET', 'version', { signal }),
       api('GET', 'stats', { signal }),
-      api('GET', 'metrics', { signal, as: 'text' }),
     ]);
     const { store } = this;
     this.version = version.version;
@@ -130,17 +138,16 @@ export class Sync {
     }
     // One that is starting comes back with the details of its job.
     for (const [pid, process] of store.processes) if (!there.has(pid) && process.job.changed <= asked) store.forget(pid);
-    for (const [, name, n] of metrics.matchAll(/^gaffer_job_restarts_total\{job="([^"]*)"\} (\d+)/gm)) {
-      if (store.jobs.has(name)) store.jobs.get(name).restarts = Number(n);
-    }
-    for (const [, name, n] of metrics.matchAll(/^gaffer_job_given_up\{job="([^"]*)"\} (\d)/gm)) {
-      if (store.jobs.has(name)) store.jobs.get(name).gaveUp = n === '1';
-    }
-    for (const job of store.jobs.values()) job.owed = 0;
     for (const process of store.processes.values()) process.known = false;
     for (const job of store.jobs.values()) job.config = null;
     store.addUp(now);
+    if (!this.sees) for (const job of store.jobs.values()) this.want(job);
     this.on.change();
+  }
+
+  /** Whether the key may ask for all jobs at once; if not they are asked for one by one. */
+  get sees() {
+    return this.who.may('manage', '*');
   }
 
   async sample(signal) {
@@ -227,12 +234,10 @@ export class Sync {
   async one(signal) {
     const { store } = this;
     const asked = this.events;
-    if (this.dirty.size > MANY) {
+    if (this.sees && this.dirty.size > MANY) {
       const names = [...this.dirty];
       this.dirty.clear();
-      const manages = this.who.may('manage', '*');
-      const list = manages ? (await api('GET', 'status', { signal })).jobs : (await api('GET', 'stats', { signal })).map(guess);
-      store.takeStatus(list, asked);
+      store.takeStatus((await api('GET', 'status', { signal })).jobs, asked);
       for (const name of names) if (store.jobs.has(name)) store.jobs.get(name).config = null;
       this.on.change();
       return true;
@@ -276,8 +281,9 @@ export class Sync {
   }
 }
 
-/** Who may not ask for all states gets them job by job, as these come into view. */
+/** What the figures tell of a job, until it is looked at. */
 function guess({ name, stats }) {
   const running = stats.length;
-  return { name, state: running > 0 ? 'active' : 'stopped', running, numprocesses: running, ending: [] };
+  const state = running > 0 ? 'active' : 'stopped';
+  return { name, state, health: state, restarts: 0, last_exit: null, started: null, running, numprocesses: running, ending: [] };
 }

@@ -1,7 +1,7 @@
 // The table of sessions, jobs and processes. Only the rows that are in view exist, and of those only what differs is written.
 
 import { $, attribute, chips, eachFrame, h, text } from './dom.js';
-import { age, bytes, clock, count, percent } from './format.js';
+import { age, bytes, clock, count, exit, percent } from './format.js';
 import { Graph } from './graph.js';
 
 /** Rows beyond the edges of the view, so that scrolling finds some. */
@@ -15,11 +15,6 @@ const FEW = 6;
 
 /** Who came back less than so long ago, in s, is said to have. */
 const FRESH = 60;
-
-const WORDS = {
-  running: 'running', starting: 'starting', stopping: 'stopping', stopped: 'stopped', exited: 'exited',
-  finished: 'finished', flapping: 'flapping', crashing: 'crash loop', failed: 'gave up',
-};
 
 const SHOWN = {
   all: () => true,
@@ -100,7 +95,7 @@ export class Table {
 
   matches(job) {
     if (!SHOWN[this.show](job)) return false;
-    const haystack = `${job.name} ${WORDS[job.health]} ${[...job.processes.values()].map((p) => `${p.label} ${p.pid} ${p.osPid}`).join(' ')}`.toLowerCase();
+    const haystack = `${job.name} ${job.health} ${[...job.processes.values()].map((p) => `${p.label} ${p.pid} ${p.osPid}`).join(' ')}`.toLowerCase();
     return this.words.every((word) => haystack.includes(word));
   }
 
@@ -305,9 +300,10 @@ function stateCell() {
   const element = cell('state', shape, word, more);
   return {
     element,
-    set(state, words, detail) {
-      attribute(element, 'data-state', state);
-      text(word, words);
+    /** A state of two words is one for the style sheet. */
+    set(state, detail) {
+      attribute(element, 'data-state', state.replace(' ', '-'));
+      text(word, state);
       text(more, detail);
     },
   };
@@ -327,6 +323,22 @@ function figures(element) {
       graph.draw(ring, now);
     }
   };
+}
+
+/** What there is to say of a job beside its health. */
+function remark(job, now) {
+  const { health, retry, lastExit } = job;
+  if (health === 'flapping' && retry?.at) {
+    const left = retry.at - now;
+    return `try ${retry.n} ${left > 0 ? `in ${age(left + 1)}` : 'now'}`;
+  }
+  if (job.logs.some((log) => log.failing)) return 'log file fails';
+  if (health === 'active') {
+    if (job.running < job.wanted) return 'starting';
+    return job.restarts > 0 && now - job.started < FRESH ? 'back again' : '';
+  }
+  if (health === 'stopped') return job.processes.size > 0 ? 'stopping' : '';
+  return health !== 'finished' && lastExit ? exit(lastExit) : '';
 }
 
 const MAKERS = {
@@ -362,22 +374,15 @@ const MAKERS = {
       text(twisty, open ? '▾' : '▸');
       attribute(twisty, 'aria-label', `${open ? 'Hide' : 'Show'} processes of ${job.short}`);
       text(name, job.label);
-      const health = job.health;
-      let detail = '';
-      if (health === 'flapping' && job.retry?.at) {
-        const left = job.retry.at - now;
-        detail = `try ${job.retry.n} ${left > 0 ? `in ${age(left + 1)}` : 'now'}`;
-      } else if (health === 'crashing') detail = `${job.ends.length}/min`;
-      else if (job.logs.some((log) => log.failing)) detail = 'log file fails';
-      else if (health === 'running' && job.restarts > 0 && now - job.since < FRESH) detail = 'back again';
-      state.set(health, WORDS[health], detail);
-      attribute(element, 'data-state', health);
+      state.set(job.health, remark(job, now));
+      attribute(element, 'data-state', job.health.replace(' ', '-'));
       text(number, `${job.running}/${job.state === 'stopped' ? 0 : job.wanted}`);
       attribute(number, 'aria-label', `${job.running} of ${job.wanted} running`);
       less.disabled = job.wanted === 0 || job.state === 'stopped';
       more.disabled = job.state === 'stopped';
-      text(up, job.since === null ? '–' : age(now - job.since));
+      text(up, job.started === null ? '–' : age(now - job.started));
       text(restarts, String(job.restarts));
+      attribute(restarts, 'title', job.lastExit ? `last exit: ${exit(job.lastExit)}, ${age(now - job.lastExit.time)} ago` : null);
       attribute(restarts, 'data-some', job.restarts > 0 ? '' : null);
       draw(job.ring, job.processes.size === 0, now);
       const action = job.state === 'stopped' ? 'start' : 'stop';
@@ -406,7 +411,7 @@ const MAKERS = {
       text(name, process.label);
       text(number, process.osPid === null ? `${process.pid} · –` : `${process.pid} · ${process.osPid}`);
       attribute(number, 'title', `number ${process.pid} of this node, ${process.osPid ?? 'none yet'} of the system`);
-      state.set(process.state, WORDS[process.state] ?? process.state, process.once ? 'once' : '');
+      state.set(process.state, process.once ? 'once' : '');
       attribute(element, 'data-state', process.state);
       text(up, process.started === null ? '–' : age(now - process.started));
       attribute(up, 'title', process.started === null ? null : `since ${new Date(process.started * 1000).toLocaleDateString()} ${clock(process.started)}`);

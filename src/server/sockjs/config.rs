@@ -96,26 +96,13 @@ impl Config {
     }
 }
 
-macro_rules! setters {
-    ($($name:ident: $type:ty,)*) => {
-        impl Config {
-            $(
-                #[doc = concat!("Sets [`", stringify!($name), "`](field@Self::", stringify!($name), ").")]
-                #[must_use]
-                pub fn $name(mut self, $name: $type) -> Self {
-                    self.$name = $name;
-                    self
-                }
-            )*
-        }
-    };
-}
-
 setters! {
-    heartbeat: Duration,
-    disconnect_delay: Duration,
-    response_limit: usize,
-    max_sessions: usize,
-    websocket: bool,
-    cookie: bool,
+    Config {
+        heartbeat: Duration,
+        disconnect_delay: Duration,
+        response_limit: usize,
+        max_sessions: usize,
+        websocket: bool,
+        cookie: bool,
+    }
 }

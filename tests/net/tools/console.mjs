@@ -7,12 +7,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const [, , scene, chromium, address, profile, ...keys] = process.argv;
 const DEADLINE = 80_000;
 
+/** So much of what the browser said last is kept, in characters. */
+const LAST_WORDS = 4000;
+
 /** Chromium, by its protocol on two pipes. */
 class Browser {
   constructor() {
     const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-background-networking'];
-    this.child = spawn(chromium, [...flags, '--remote-debugging-pipe', `--user-data-dir=${profile}`], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
-    [this.number, this.waiting, this.rest, this.faults, this.responses] = [0, new Map(), '', [], []];
+    this.child = spawn(chromium, [...flags, '--remote-debugging-pipe', `--user-data-dir=${profile}`], { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
+    [this.number, this.waiting, this.rest, this.faults, this.responses, this.words, this.dead] = [0, new Map(), '', [], [], '', null];
+    this.child.stderr.on('data', (bytes) => (this.words = (this.words + bytes).slice(-LAST_WORDS)));
+    this.child.once('error', (error) => this.die(`the browser cannot be started: ${error.message}`));
+    this.child.once('exit', async (code, signal) => {
+      // What it said may still be on its way; whatever it leaves behind may hold the pipe.
+      await Promise.race([new Promise((done) => this.child.stderr.once('end', done)), sleep(1000)]);
+      this.die(`the browser has ended: ${signal ?? `code ${code}`}`);
+    });
+    // That it does not read any more is told by its end.
+    this.child.stdio[3].on('error', () => {});
     this.child.stdio[4].on('data', (bytes) => {
       const messages = (this.rest + bytes).split('\0');
       this.rest = messages.pop();
@@ -20,12 +32,21 @@ class Browser {
     });
   }
 
+  /** Whoever waits for it, or would, hears so at once. */
+  die(why) {
+    this.dead ??= new Error(`${why}; its last words:\n${this.words}`);
+    for (const [, reject] of this.waiting.values()) reject(this.dead);
+    this.waiting.clear();
+  }
+
   take({ id, error, result, method, params }) {
     if (id) {
+      if (!this.waiting.has(id)) return;
       const [resolve, reject] = this.waiting.get(id);
       this.waiting.delete(id);
       error ? reject(new Error(JSON.stringify(error))) : resolve(result);
-    } else if (method === 'Runtime.exceptionThrown') this.faults.push(params.exceptionDetails.exception?.description ?? 'an exception');
+    } else if (method === 'Inspector.targetCrashed') this.die('the page has crashed');
+    else if (method === 'Runtime.exceptionThrown') this.faults.push(params.exceptionDetails.exception?.description ?? 'an exception');
     else if (method === 'Log.entryAdded' && params.entry.level === 'error') this.faults.push(`${params.entry.source}: ${params.entry.text} ${params.entry.url ?? ''}`);
     else if (method === 'Runtime.consoleAPICalled' && params.type === 'error') this.faults.push('console.error');
     else if (method === 'Audits.issueAdded' && params.issue.code === 'ContentSecurityPolicyIssue') this.faults.push(JSON.stringify(params.issue.details));
@@ -33,6 +54,7 @@ class Browser {
   }
 
   send(method, params = {}, sessionId = this.session) {
+    if (this.dead) return Promise.reject(this.dead);
     const id = ++this.number;
     this.child.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     return new Promise((resolve, reject) => this.waiting.set(id, [resolve, reject]));
@@ -41,7 +63,7 @@ class Browser {
   async open(url, { width = 1280, height = 800, scheme = 'light', mobile = false } = {}) {
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' }, undefined);
     this.session = (await this.send('Target.attachToTarget', { targetId, flatten: true }, undefined)).sessionId;
-    for (const domain of ['Page', 'Runtime', 'Log', 'Network', 'Audits']) await this.send(`${domain}.enable`);
+    for (const domain of ['Page', 'Runtime', 'Log', 'Network', 'Audits', 'Inspector']) await this.send(`${domain}.enable`);
     await this.size(width, height, mobile);
     await this.scheme(scheme);
     await this.send('Page.navigate', { url });
@@ -69,6 +91,7 @@ class Browser {
     for (;;) {
       const value = await this.value(expression).catch(() => null);
       if (value) return value;
+      if (this.dead) throw this.dead;
       if (Date.now() > end) {
         const text = await this.value('document.body.innerText.slice(0, 3000)').catch((error) => error.message);
         throw new Error(`in vain waited for: ${what}\n${expression}\n${text}\n${this.faults.join('\n')}`);
@@ -87,7 +110,9 @@ class Browser {
     // It ends its own children then, which would write into the profile for a while.
     const ended = this.child.exitCode !== null || this.child.signalCode !== null ? null : new Promise((done) => this.child.once('exit', done));
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
-    this.send('Browser.close', {}, undefined).catch(() => {});
+    // One whose page has crashed may not hear it.
+    if (this.dead) this.child.kill('SIGKILL');
+    else this.send('Browser.close', {}, undefined).catch(() => {});
     await ended;
     clearTimeout(timer);
   }
@@ -98,6 +123,7 @@ const api = async (path) => (await fetch(`http://${address}/${path}`)).json();
 async function eventually(what, f) {
   const end = Date.now() + DEADLINE;
   while (!(await f())) {
+    if (browser.dead) throw browser.dead;
     if (Date.now() > end) throw new Error(`in vain waited for: ${what}`);
     await sleep(40);
   }
@@ -113,7 +139,14 @@ const scenes = {
     await browser.until('its processes', "row('default.web').querySelector('output').textContent === '2/2'");
     await browser.until('what is wrong', "row('shop.crash').dataset.state === 'flapping' && row('shop.crash').innerText.includes('flapping')");
     await browser.until('who was given up before the page came', "row('shop.gone').innerText.includes('gave up')");
-    assert.equal(await browser.value("$('totals').innerText.includes('2 problems')"), true);
+    assert.equal(await browser.value("$('totals').innerText.includes('3 problems')"), true);
+    // The node's own words and numbers, as `gafferctl status` has them.
+    await browser.until('a crash loop', "row('shop.loop').dataset.state === 'crash-loop' && row('shop.loop').querySelector('.state small').textContent === 'code 3'");
+    await eventually('what the node says', async () => {
+      const { jobs } = await api('status');
+      const shown = await browser.value("[...document.querySelectorAll('#rows .job')].map((row) => [row.dataset.key, row.querySelector('.state .word').textContent, row.querySelector('.restarts').textContent].join())");
+      return JSON.stringify(jobs.map((job) => [`j:${job.name}`, job.health, job.restarts].join()).sort()) === JSON.stringify(shown.sort());
+    });
     await browser.until('figures', "/MiB/.test(row('default.web').querySelector('.memory').innerText)");
 
     // Up, and down; none is asked about above 1.
@@ -146,7 +179,7 @@ const scenes = {
     await browser.until('the focus', "document.activeElement === row('default.idle')");
     await browser.key('s');
     await eventually('its start', async () => (await api('jobs/default/idle')).running === 1);
-    await browser.until('that it runs', "row('default.idle').dataset.state === 'running'");
+    await browser.until('that it runs', "row('default.idle').dataset.state === 'active'");
     const [before] = (await api('jobs/default/idle')).processes;
     await browser.key('k');
     await browser.until('a question', "$('ask').open && document.activeElement === $('signal')");
@@ -169,7 +202,7 @@ const scenes = {
     // A load that is not ours shows by itself.
     await fetch(`http://${address}/jobs/late`, { method: 'POST', body: '{"name": "comer", "cmd": "sleep 1000"}' });
     await browser.value("($('filter').value = '', $('filter').dispatchEvent(new Event('input')))");
-    await browser.until('a new job', "row('late.comer')?.dataset.state === 'running'");
+    await browser.until('a new job', "row('late.comer')?.dataset.state === 'active'");
 
     // Nothing is sampled for a page that nobody sees, and it comes back by itself.
     const monitors = async () => Number(/^gaffer_monitors (\d+)/m.exec(await (await fetch(`http://${address}/metrics`)).text())[1]);

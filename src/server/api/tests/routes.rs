@@ -22,6 +22,7 @@ fn the_server_itself() {
     assert_eq!(node.json("GET /pids", "", 200), json!({"pids": []}));
     assert_eq!(node.json("GET /sessions", "", 200), json!({"sessions": []}));
     assert_eq!(node.json("GET /jobs", "", 200), json!({"jobs": []}));
+    assert_eq!(node.json("GET /jobs?details", "", 200), json!({"jobs": []}));
     assert_eq!(node.json("GET /status", "", 200), json!({"jobs": []}));
     for list in ["/processes", "/groups", "/stats"] {
         assert_eq!(node.json(&format!("GET {list}"), "", 200), json!([]), "{list}");
@@ -36,6 +37,10 @@ fn a_job_from_load_to_unload() {
     assert_eq!(node.json("GET /sessions", "", 200), json!({"sessions": ["shop"]}));
     assert_eq!(node.json("GET /jobs", "", 200), json!({"jobs": ["shop.web"]}));
     assert_eq!(node.json("GET /jobs/shop", "", 200), json!({"sessionid": "shop", "jobs": ["shop.web"]}));
+    let web = node.json("GET /jobs/shop/web", "", 200);
+    assert_eq!(node.json("GET /jobs?details=true", "", 200), json!({"jobs": [web]}));
+    assert_eq!(node.json("GET /jobs?details=0", "", 200), json!({"jobs": ["shop.web"]}));
+    node.refused("GET /jobs?details=all", "", 400);
     let started = node.json("GET /1", "", 200)["create_time"].clone();
     assert_eq!(
         node.json("GET /jobs/shop/web", "", 200),

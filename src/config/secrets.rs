@@ -1,4 +1,4 @@
-//! Files of keys that several programs share.
+//! Keys and passwords in files, which nobody else may read.
 
 use std::fmt;
 use std::fs::File;
