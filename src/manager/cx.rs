@@ -86,13 +86,6 @@ impl Cx<'_> {
         self.supervisor.io.set_timer(at, self.owner)
     }
 
-    /// Whether this turn has found more ready than was told yet, no matter whose it is. An app that serves many can put off
-    /// until it is false what costs less when it is done for all of them together.
-    #[must_use]
-    pub fn more_is_ready(&self) -> bool {
-        self.supervisor.to_route > 0
-    }
-
     /// Takes a timer back; false if it has expired.
     pub fn cancel_timer(&mut self, id: TimerId) -> bool {
         self.supervisor.io.cancel_timer(id)

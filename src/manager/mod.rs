@@ -183,7 +183,6 @@ impl Manager {
                 notices: Vec::new(),
                 restart_apps: false,
                 mail: VecDeque::new(),
-                to_route: 0,
                 shared: Default::default(),
             },
             events,
@@ -265,9 +264,7 @@ impl Manager {
         if did || ready.iter().any(|what| !matches!(what, Ready::Timer { owner: Owner::Rest, .. })) {
             self.stir();
         }
-        self.supervisor.to_route = ready.len();
         for what in ready.drain(..) {
-            self.supervisor.to_route -= 1;
             self.route(what);
         }
         self.ready = ready;

@@ -52,8 +52,6 @@ pub struct Supervisor {
     pub(super) restart_apps: bool,
     /// Messages to apps that are not delivered yet; what a turn brings is delivered in it.
     pub(super) mail: VecDeque<(AppId, Box<dyn Any + Send>)>,
-    /// How much of what this turn has found ready is not told to its owners yet.
-    pub(super) to_route: usize,
     /// What apps have in common, by its type.
     pub(super) shared: HashMap<TypeId, Box<dyn Any + Send>>,
 }

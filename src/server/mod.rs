@@ -342,17 +342,6 @@ impl HttpServer {
         date
     }
 
-    /// Flushes the connections that wait for it, in the order in which they came to.
-    fn flush_dirty(&mut self, cx: &mut Cx<'_>) {
-        let mut dirty = mem::take(&mut self.dirty);
-        for id in dirty.drain(..) {
-            self.with(cx, id, |_, _, conn| conn.dirty = false);
-        }
-        if self.dirty.is_empty() {
-            self.dirty = dirty;
-        }
-    }
-
     /// Has a connection flushed at the end of this round, together with all others that get something in it.
     fn mark_dirty(&mut self, cx: &mut Cx<'_>, id: SourceId) {
         self.dirty.push(id);
@@ -381,14 +370,15 @@ impl App for HttpServer {
         if let Some(index) = self.listeners.iter().position(|listener| listener.id() == id) {
             return self.accept(cx, index);
         }
-        let Some(mut conn) = self.connections.remove(&id) else { return };
-        if ready.is_writable() {
-            conn.blocked = false;
-        }
-        if ready.is_readable() {
-            self.read(cx, &mut conn);
-        }
-        self.finish_in_turn(cx, conn);
+        // What is unsent is sent by `finish`.
+        self.with(cx, id, |server, cx, conn| {
+            if ready.is_writable() {
+                conn.blocked = false;
+            }
+            if ready.is_readable() {
+                server.read(cx, conn);
+            }
+        });
     }
 
     fn timeout(&mut self, cx: &mut Cx<'_>, id: TimerId) {
@@ -431,7 +421,10 @@ impl App for HttpServer {
         let message = match message.downcast::<Flush>() {
             Ok(_) => {
                 self.flush_mailed = false;
-                return self.flush_dirty(cx);
+                for id in mem::take(&mut self.dirty) {
+                    self.with(cx, id, |_, _, conn| conn.dirty = false);
+                }
+                return;
             }
             Err(message) => message,
         };

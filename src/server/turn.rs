@@ -1,7 +1,7 @@
 //! What is done with one connection when it is ready, or late.
 
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::call::Refusal;
 use super::conn::{Clock, Conn, Mode};
@@ -12,12 +12,6 @@ use crate::manager::Cx;
 /// Reads of one connection in one turn.
 const MAX_READS: usize = 4;
 
-/// So many answers go out together: so few that clients have something to do while the next are written.
-const TOGETHER: usize = 4;
-
-/// Later than this after its turn began no answer waits for others.
-const PUT_OFF: Duration = Duration::from_micros(200);
-
 /// How much is read at a time.
 const CHUNK: usize = 64 * 1024;
 
@@ -27,24 +21,6 @@ impl HttpServer {
         if let Some(mut conn) = self.connections.remove(&id) {
             f(self, cx, &mut conn);
             self.finish(cx, conn);
-        }
-    }
-
-    /// Finishes a connection that was ready, or puts it off for a few others that are ready too, so that their answers go out
-    /// together. A client that waits for several wakes with the first, takes it, and sleeps again while the next one is
-    /// written: that costs both sides more than the answer does.
-    pub(super) fn finish_in_turn(&mut self, cx: &mut Cx<'_>, mut conn: Box<Conn>) {
-        let more = cx.more_is_ready() && cx.now().elapsed() < PUT_OFF;
-        if conn.unsent() == 0 || conn.is_dead() || !more && self.dirty.is_empty() {
-            return self.finish(cx, conn);
-        }
-        let id = conn.id();
-        if !mem::replace(&mut conn.dirty, true) {
-            self.mark_dirty(cx, id);
-        }
-        self.connections.insert(id, conn);
-        if !more || self.dirty.len() >= TOGETHER {
-            self.flush_dirty(cx);
         }
     }
 

@@ -149,47 +149,6 @@ fn a_whole_life() {
     assert_eq!(notes(&seen), expected, "{}", w.dump());
 }
 
-/// It has several sources, and writes down whether more is ready when it is told of one.
-struct Several {
-    sockets: Vec<UnixStream>,
-    sources: Vec<Source<UnixStream>>,
-    more: Arc<Mutex<Vec<bool>>>,
-}
-
-impl App for Several {
-    fn name(&self) -> &str {
-        "several"
-    }
-
-    fn start(&mut self, cx: &mut Cx<'_>) -> Result<()> {
-        assert!(!cx.more_is_ready(), "nothing was found yet");
-        for socket in self.sockets.drain(..) {
-            self.sources.push(cx.register(socket, Interest::READ)?);
-        }
-        Ok(())
-    }
-
-    fn ready(&mut self, cx: &mut Cx<'_>, id: SourceId, _: Readiness) {
-        self.sources.retain(|source| source.id() != id);
-        self.more.lock().expect("notes").push(cx.more_is_ready());
-    }
-}
-
-#[test]
-fn it_knows_whether_more_is_ready() {
-    let mut w = Watch::new();
-    let (sockets, mut theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| UnixStream::pair().expect("sockets")).unzip();
-    let more = Arc::default();
-    w.manager.add_app(Several { sockets, sources: Vec::new(), more: Arc::clone(&more) });
-    let _ = w.manager.turn(Some(Duration::ZERO)).expect("turn");
-    for socket in &mut theirs {
-        socket.write_all(b"x").expect("write");
-    }
-    w.until("all were told", |_| more.lock().expect("notes").len() == 3);
-    assert_eq!(*more.lock().expect("notes"), [true, true, false]);
-    w.finish();
-}
-
 #[test]
 fn added_in_a_callback() {
     let mut w = Watch::new();

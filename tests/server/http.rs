@@ -30,7 +30,7 @@ fn keep_alive_and_pipelining() {
     assert_eq!(client.rest(), b"");
 }
 
-/// What many have asked is found ready in one turn, in which some answers wait for others.
+/// What many have asked is found ready in one turn.
 #[test]
 fn all_that_ask_at_once_are_answered() {
     const GET: &str = "HTTP/1.1\r\nHost: localhost\r\n";
