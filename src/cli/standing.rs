@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::table::{self, Cell};
 use crate::client::JobStatus;
 use crate::process::json::{exit_json, unix_time};
-use crate::process::{Exit, Health};
+use crate::process::{Exit, Health, LogStatus};
+use crate::words;
 
 /// What a job's status tells, seen from now.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub struct Standing {
     pub last_exit: Option<(Exit, SystemTime)>,
     /// Since when the newest process runs.
     pub started: Option<SystemTime>,
+    /// Its log files that cannot be written or rotated.
+    pub failing_logs: Vec<LogStatus>,
     /// Now.
     pub now: SystemTime,
 }
@@ -28,8 +31,8 @@ impl Standing {
     /// That of a job.
     #[must_use]
     pub fn of(status: &JobStatus, now: SystemTime) -> Self {
-        let JobStatus { health, restarts, last_exit, started, .. } = status.clone();
-        Self { health, restarts, last_exit, started, now }
+        let JobStatus { health, restarts, last_exit, started, failing_logs, .. } = status.clone();
+        Self { health, restarts, last_exit, started, failing_logs, now }
     }
 
     /// How long the newest process runs. The clock of another machine may be ahead.
@@ -76,10 +79,27 @@ impl Standing {
         if let Some(last) = self.last_exit() {
             parts.push(format!("last exit: {last}"));
         }
+        parts.extend(self.log_faults());
         if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
     }
 
-    /// `health restarts last_exit uptime`: the last in seconds; null is what is not known, or has not happened.
+    /// A sentence for each log that fails.
+    pub fn log_faults(&self) -> impl Iterator<Item = String> + '_ {
+        self.failing_logs.iter().filter_map(|log| {
+            let why = log.failing.as_ref()?;
+            let lost = match log.dropped {
+                0 => String::new(),
+                1 => "; 1 byte of output is lost".to_owned(),
+                n => format!("; {n} bytes of output are lost"),
+            };
+            let path = log.path.to_string_lossy();
+            // The node may be anybody's; a terminal is to obey nothing of it.
+            let why = why.replace(char::is_control, " ");
+            Some(format!("log {} fails: {why}{lost}", words::show(&path)))
+        })
+    }
+
+    /// `health restarts last_exit uptime failing_logs`: null is what is not known, or has not happened; the age is in seconds.
     #[must_use]
     pub fn members(&self) -> Map<String, Value> {
         let last = self.last_exit.as_ref().map(|(exit, time)| {
@@ -88,11 +108,16 @@ impl Standing {
             Value::from(value)
         });
         let uptime = self.up().map(|up| up.as_millis() as f64 / 1000.0);
-        let members: [(&str, Value); 4] = [
+        let failing_logs = self
+            .failing_logs
+            .iter()
+            .map(|log| json!({"path": log.path.to_string_lossy(), "failing": log.failing, "dropped": log.dropped}));
+        let members: [(&str, Value); 5] = [
             ("health", self.health.as_str().into()),
             ("restarts", self.restarts.into()),
             ("last_exit", last.into()),
             ("uptime", uptime.into()),
+            ("failing_logs", failing_logs.collect()),
         ];
         members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
@@ -111,8 +136,6 @@ pub fn age(age: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::process::Signal;
 
@@ -126,7 +149,14 @@ mod tests {
     fn remarks() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
         let before = |s| now.checked_sub(Duration::from_secs(s)).expect("after 1970");
-        let well = Standing { health: Health::Active, restarts: Some(0), last_exit: None, started: Some(now), now };
+        let well = Standing {
+            health: Health::Active,
+            restarts: Some(0),
+            last_exit: None,
+            started: Some(now),
+            failing_logs: Vec::new(),
+            now,
+        };
         assert_eq!(well.remark(false), "");
         let killed = Exit::Signal { signal: Signal::KILL, core: true };
         for (exit, health, want) in [
@@ -139,10 +169,16 @@ mod tests {
             let bad = Standing { health, restarts: Some(7), last_exit, ..well.clone() };
             assert_eq!(bad.remark(false), want.replace("90s", "1m"));
         }
+        let mut full = LogStatus::new("/l/web".into());
+        (full.failing, full.dropped) = (Some("no space".to_owned()), 12);
+        let one = Standing { failing_logs: vec![full], ..well.clone() };
+        assert_eq!(one.remark(false), " (log /l/web fails: no space; 12 bytes of output are lost)");
+        let listed = &one.members()["failing_logs"];
+        assert_eq!(*listed, json!([{"path": "/l/web", "failing": "no space", "dropped": 12}]));
         let last_exit = Some((killed, before(90)));
         let ahead = now.checked_add(Duration::from_secs(5));
         let one = Standing { last_exit, started: ahead, restarts: None, ..well };
-        let want = json!({"health": "active", "restarts": null, "uptime": 0.0, "last_exit":
+        let want = json!({"health": "active", "restarts": null, "uptime": 0.0, "failing_logs": [], "last_exit":
             {"exit_code": null, "term_signal": 9, "core": true, "reason": null, "time": 910.0}});
         assert_eq!(Value::from(one.members()), want);
     }

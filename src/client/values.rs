@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answer::{job_name, missing, number, pids};
 use crate::Result;
-use crate::process::{Exit, Health, JobName, JobState, OsPid, Pid, ProcessState, Signal};
+use crate::process::{Exit, Health, JobName, JobState, LogStatus, OsPid, Pid, ProcessState, Signal};
 use crate::sys::clock::local_time;
 
 /// How a job stands, in few words.
@@ -31,6 +31,8 @@ pub struct JobStatus {
     pub numprocesses: u32,
     /// Those on the way out; none where the node does not tell.
     pub ending: Vec<Pid>,
+    /// Its log files that cannot be written or rotated now; none where the node does not tell.
+    pub failing_logs: Vec<LogStatus>,
 }
 
 impl JobStatus {
@@ -67,8 +69,28 @@ impl JobStatus {
             running: number(value, "running")?,
             numprocesses,
             ending,
+            failing_logs: failing_logs(value),
         })
     }
+}
+
+/// The failing ones, of which `/jobs` tells among the others.
+fn failing_logs(value: &Value) -> Vec<LogStatus> {
+    let lists = ["failing_logs", "logs"].map(|key| value[key].as_array());
+    let Some(logs) = lists.into_iter().flatten().next() else { return Vec::new() };
+    let failing = logs.iter().filter_map(|log| {
+        let why = log["failing"].as_str()?.to_owned();
+        let figure = |key: &str| log[key].as_u64().unwrap_or(0);
+        Some(LogStatus {
+            bytes: figure("bytes"),
+            spliced: figure("spliced"),
+            dropped: figure("dropped"),
+            rotations: figure("rotations"),
+            failing: Some(why),
+            ..LogStatus::new(log["path"].as_str()?.into())
+        })
+    });
+    failing.collect()
 }
 
 /// A job, as it stands.
@@ -251,6 +273,13 @@ mod tests {
         let new = read(json!({"health": "crash loop", "restarts": 3, "started": 2.5, "last_exit": null}));
         assert_eq!((new.health, new.restarts, new.last_exit), (Health::CrashLoop, Some(3), None));
         assert_eq!(new.started, Some(UNIX_EPOCH + Duration::from_millis(2500)));
+        assert_eq!((old.failing_logs, new.failing_logs), (vec![], vec![]));
+        let logs = json!([{"path": "/l", "dropped": 7, "failing": "it is full"}, {"path": "/m", "failing": null}]);
+        for key in ["logs", "failing_logs"] {
+            let read = read(json!({key: logs})).failing_logs;
+            let [log] = &read[..] else { panic!("{read:?}") };
+            assert_eq!((log.path.to_str(), log.dropped, log.failing.as_deref()), (Some("/l"), 7, Some("it is full")));
+        }
         let killed = Exit::Signal { signal: Signal::KILL, core: true };
         for exit in [Exit::Code(0), killed, Exit::Failed("exec: no".to_owned()), Exit::Lost] {
             let mut value = crate::process::json::exit_json(&exit);

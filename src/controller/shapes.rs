@@ -95,7 +95,8 @@ pub(super) fn log(log: &LogStatus) -> Value {
     })
 }
 
-/// A job in few words: `name active state health running numprocesses max_processes restarts last_exit started ending`.
+/// A job in few words: `name active state health running numprocesses max_processes restarts last_exit started ending
+/// failing_logs`.
 #[must_use]
 pub fn status(info: &JobInfo) -> Value {
     json!({
@@ -110,6 +111,7 @@ pub fn status(info: &JobInfo) -> Value {
         "last_exit": info.last_exit.as_ref().map(last_exit),
         "started": info.started.map(unix_time),
         "ending": pids(&info.ending),
+        "failing_logs": info.logs.iter().filter(|log| log.failing.is_some()).map(log).collect::<Vec<_>>(),
     })
 }
 

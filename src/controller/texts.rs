@@ -43,8 +43,8 @@ pub fn job_text(job: JobView<'_>, started: Option<SystemTime>, logs: &[LogStatus
     out
 }
 
-/// Appends the text of [`status`](super::shapes::status).
-pub fn status_text(job: JobView<'_>, started: Option<SystemTime>, out: &mut Vec<u8>) {
+/// Appends the text of [`status`](super::shapes::status); `failing` are the log files that fail, whose ever they are.
+pub fn status_text(job: JobView<'_>, started: Option<SystemTime>, failing: &[(JobName, LogStatus)], out: &mut Vec<u8>) {
     name(job.name(), out);
     members! { out,
         "active": &(job.state() == JobState::Active),
@@ -57,6 +57,9 @@ pub fn status_text(job: JobView<'_>, started: Option<SystemTime>, out: &mut Vec<
     past(job, started, out);
     out.extend_from_slice(b",\"ending\":");
     pids(job.ending(), out);
+    out.extend_from_slice(b",\"failing_logs\":");
+    let failing = failing.iter().filter(|(name, _)| *name == **job.name());
+    list(failing, out, |(_, status), out| serde_json::to_writer(out, &log(status)).expect("memory takes everything"));
     out.push(b'}');
 }
 
@@ -148,7 +151,7 @@ mod tests {
             let view = manager.view(name.session(), name.label()).expect("it is loaded");
             assert_eq!(read(&job_text(view, info.started, &info.logs)), job(&info));
             let mut text = Vec::new();
-            status_text(view, info.started, &mut text);
+            status_text(view, info.started, &manager.failing_logs(), &mut text);
             assert_eq!(read(&text), status(&info));
         }
         // One that runs, and one that has ended.
@@ -165,7 +168,7 @@ mod tests {
         for info in both(&manager) {
             let mut text = Vec::new();
             let view = manager.view(info.name.session(), info.name.label()).expect("it is loaded");
-            status_text(view, info.started, &mut text);
+            status_text(view, info.started, &manager.failing_logs(), &mut text);
             let [mut text, mut tree] = [read(&text), status(&info)];
             let times = [&mut text, &mut tree].map(|value| {
                 value["last_exit"].as_object_mut().and_then(|last| last.remove("time")).map(|time| time.as_f64())

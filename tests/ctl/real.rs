@@ -66,6 +66,32 @@ impl Drop for Real {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_is_told() {
+    let node = Real::new();
+    let job = r#"{"name": "web", "cmd": "sh -c 'echo lost; exec sleep 1000'", "stdout_logfile": "/dev/full"}"#;
+    run_with(command(&node.address, "load_process -"), job).says("ok\n");
+    node.run("start web").says("ok\n");
+    let start = Instant::now();
+    let told = loop {
+        let told = node.run("status").out;
+        if told.contains("lost") {
+            break told;
+        }
+        assert!(start.elapsed() < Duration::from_secs(90), "{told}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let fault = told.lines().last().expect("lines");
+    assert!(
+        fault.starts_with("web: log /dev/full fails: ") && fault.ends_with("; 5 bytes of output are lost"),
+        "{told}"
+    );
+    assert!(fault.contains("No space left on device"), "{told}");
+    let listed = node.run("status web --json").json();
+    let log = &listed["jobs"][0]["failing_logs"][0];
+    assert_eq!((&log["path"], &log["dropped"]), (&"/dev/full".into(), &5.into()), "{listed}");
+}
+
+#[test]
 fn the_life_of_a_job() {
     let node = Real::new();
     node.run("status").says("NAME  STATE  RUNNING  WANTED  UP  RESTARTS  LAST EXIT\n");

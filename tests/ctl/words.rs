@@ -67,10 +67,10 @@ fn status() {
     let mut json = run(&node.address, "status --json web1 shop.db").json();
     let want = serde_json::json!({"jobs": [
         {"name": "default.web1", "active": true, "state": "active", "health": "crash loop", "running": 2,
-            "numprocesses": 2, "restarts": 41, "ending": [7],
+            "numprocesses": 2, "restarts": 41, "ending": [7], "failing_logs": [],
             "last_exit": {"exit_code": null, "term_signal": 9, "core": false, "reason": null, "time": 2.0}},
         {"name": "shop.db", "active": false, "state": "stopped", "health": "stopped", "running": 0, "numprocesses": 1,
-            "restarts": null, "last_exit": null, "uptime": null, "ending": []},
+            "restarts": null, "last_exit": null, "uptime": null, "ending": [], "failing_logs": []},
     ]});
     let up = json["jobs"][0].as_object_mut().and_then(|job| job.remove("uptime"));
     assert!(up.as_ref().and_then(serde_json::Value::as_f64).is_some_and(|up| up > 1e9), "{up:?}");

@@ -92,6 +92,7 @@ fn of_job(info: &JobInfo) -> Vec<(String, Value)> {
         ("restarts", json!(status.restarts)),
         ("last_exit", standing.remove("last_exit").unwrap_or_default()),
         ("uptime", standing.remove("uptime").unwrap_or_default()),
+        ("failing_logs", standing.remove("failing_logs").unwrap_or_default()),
         ("config", info.config.clone()),
     ]
     .map(|(key, value)| (key.to_owned(), value))

@@ -38,14 +38,16 @@ One name is answered with its state alone, anything else with a table. States:
 
 UP is the age of the newest process, RESTARTS how many were started since the
 job was loaded because others had ended by themselves, and LAST EXIT how the
-last of these ended. The exit code is 3 if a job that was asked for by name is
-neither active nor finished.
+last of these ended. Below the table stand the log files that cannot be
+written. The exit code is 3 if a job that was asked for by name is neither
+active nor finished.
 
 JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"health\", \"running\",
-\"numprocesses\", \"restarts\", \"last_exit\", \"uptime\", \"ending\"}]}: state is active,
-flapping or stopped, health one of the above; last_exit has {\"exit_code\",
-\"term_signal\", \"core\", \"reason\", \"time\"}; uptime is in seconds; ending has the
-processes that were told to end and have not.";
+\"numprocesses\", \"restarts\", \"last_exit\", \"uptime\", \"ending\",
+\"failing_logs\"}]}: state is active, flapping or stopped, health one of the
+above; last_exit has {\"exit_code\", \"term_signal\", \"core\", \"reason\",
+\"time\"}; uptime is in seconds; ending has the processes that were told to end
+and have not; failing_logs has {\"path\", \"failing\", \"dropped\"}, the last in bytes.";
 
 pub(crate) fn command() -> Command<Status> {
     let command = Command::new("status", "Show how jobs stand: what they do, and whether they crash.").words(
@@ -116,14 +118,16 @@ fn text(asked: &Status, jobs: &[JobStatus], now: SystemTime) -> String {
             return format!("{}\n", table::health(job.health).text(color));
         }
     }
+    let mut faults = String::new();
     let mut table = Table::new(&["NAME", "STATE", ">RUNNING", ">WANTED", ">UP", ">RESTARTS", "LAST EXIT"], color);
     for job in jobs {
         let standing = Standing::of(job, now);
         let [up, restarts, last_exit] = standing.cells();
         let (running, wanted) = (job.running.into(), job.numprocesses.into());
+        standing.log_faults().for_each(|fault| faults += &format!("{}: {fault}\n", job.name.short()));
         table.row([job.name.short().into(), standing.health(), running, wanted, up, restarts, last_exit]);
     }
-    table.text()
+    table.text() + &faults
 }
 
 #[cfg(test)]

@@ -391,6 +391,12 @@ impl Logs {
         }
     }
 
+    /// The sinks that cannot be written or rotated, each with every job that has it.
+    pub(super) fn failing(&self) -> Vec<(JobName, LogStatus)> {
+        let failing = self.sinks.values().filter(|sink| sink.status.failing.is_some());
+        failing.flat_map(|sink| sink.jobs.iter().map(|(job, _)| (job.clone(), sink.status.clone()))).collect()
+    }
+
     /// The job's sinks, as they stand.
     pub(super) fn status(&self, job: &JobName) -> Vec<LogStatus> {
         let sinks = self.sinks.values().filter(|sink| sink.jobs.iter().any(|(name, _)| name == job));

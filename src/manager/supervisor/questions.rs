@@ -74,6 +74,12 @@ impl Supervisor {
         self.table.views(self.now())
     }
 
+    /// The log files that cannot be written or rotated now, each with every job whose output it has: usually none.
+    #[must_use]
+    pub fn failing_logs(&self) -> Vec<(JobName, LogStatus)> {
+        self.logs.failing()
+    }
+
     /// The log files of a job.
     #[must_use]
     pub fn logs_of(&self, job: &JobName) -> Vec<LogStatus> {

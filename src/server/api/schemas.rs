@@ -74,7 +74,7 @@ pub(super) fn schemas() -> Value {
         ("Status", exact(json!({
             "name": text, "active": truth, "state": state, "health": health, "running": whole, "numprocesses": whole,
             "max_processes": whole, "restarts": whole, "last_exit": last_exit, "started": or_null("number"),
-            "ending": wholes,
+            "ending": wholes, "failing_logs": list(reference("Log")),
         }))),
         ("AllStatus", exact(json!({"jobs": list(reference("Status"))}))),
         ("Job", exact(json!({

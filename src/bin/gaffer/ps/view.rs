@@ -207,7 +207,14 @@ mod tests {
     #[test]
     fn as_documented() {
         let now = SystemTime::UNIX_EPOCH;
-        let standing = |health| Standing { health, restarts: Some(0), last_exit: None, started: Some(now), now };
+        let standing = |health| Standing {
+            health,
+            restarts: Some(0),
+            last_exit: None,
+            started: Some(now),
+            failing_logs: Vec::new(),
+            now,
+        };
         let process = |pid, up| Process {
             pid,
             kind: Kind::Kept,
