@@ -47,7 +47,7 @@ pub use color::ColorChoice;
 pub use command::{Asked, Command};
 pub use duration::parse_duration;
 pub use opt::{Opt, Value};
-pub use output::{complain, main, print};
+pub use output::{complain, end_with_reader, main, print};
 pub use program::Program;
 pub use prompt::confirm;
 pub use secret::{password_of, user_name};

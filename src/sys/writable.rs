@@ -12,7 +12,19 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// What poll(2) says, but not EINTR.
 #[cfg(feature = "console")]
 pub(crate) fn wait_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
-    poll(fd, -1).map(drop)
+    poll(fd, libc::POLLOUT, -1).map(drop)
+}
+
+/// Blocks until nobody can read any more what is written to `fd`: the other end of a pipe is closed, a terminal is gone. With a file
+/// that is never.
+///
+/// # Errors
+///
+/// What poll(2) says, but not EINTR.
+#[cfg(feature = "cli")]
+pub(crate) fn wait_unread(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // POLLERR and POLLHUP are told without being asked for.
+    poll(fd, 0, -1).map(drop)
 }
 
 /// Whether a write to `fd` would do something at once, an error included; a pipe then takes 4096 bytes.
@@ -21,7 +33,7 @@ pub(crate) fn wait_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// What poll(2) says, but not EINTR.
 pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    poll(fd, 0)
+    poll(fd, libc::POLLOUT, 0)
 }
 
 /// Blocks until a read or a write, as asked, would do something, an error included, or `timeout` has passed. It returns early
@@ -46,8 +58,8 @@ pub(crate) fn wait(fd: BorrowedFd<'_>, read: bool, write: bool, timeout: std::ti
     }
 }
 
-fn poll(fd: BorrowedFd<'_>, timeout: libc::c_int) -> io::Result<bool> {
-    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+fn poll(fd: BorrowedFd<'_>, events: libc::c_short, timeout: libc::c_int) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     loop {
         // SAFETY: the pointer is to one valid pollfd, as the count says, and the descriptor is
         // borrowed for the call.

@@ -191,6 +191,28 @@ fn watching() {
     reader.join().expect("a reader").expect("all was sent");
 }
 
+/// As in `gafferctl watch | head -1`: whoever waits for that does not wait for another event.
+#[test]
+fn what_follows_ends_with_its_reader() {
+    let node = Real::new();
+    for line in ["watch", "logs -f", "stats --watch --interval 1000"] {
+        let mut tool = command(&node.address, line).stdout(Stdio::piped()).spawn().expect("the tool");
+        drop(tool.stdout.take());
+        let start = Instant::now();
+        let ended = loop {
+            if let Some(status) = tool.try_wait().expect("it is a child") {
+                break status;
+            }
+            if start.elapsed() > Duration::from_secs(90) {
+                tool.kill().expect("it runs");
+                panic!("{line}: it goes on");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert_eq!(ended.code(), Some(0), "{line}");
+    }
+}
+
 /// The sessions of the documentation; the times and the order of the sessions are ours.
 #[test]
 fn watching_as_documented() {

@@ -56,6 +56,7 @@ pub(crate) fn run(asked: &Watch) -> Result<Code, Failure> {
         thread::spawn(move || follow(&server, |event| sender.send(event).is_ok()));
     }
     drop(sender);
+    cli::end_with_reader();
     for event in receiver {
         cli::print(if asked.node.json { format!("{}\n", event.fields) } else { line(&event) })?;
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use gaffer::cli::node::failure;
-use gaffer::cli::{Code, Command, Failure};
+use gaffer::cli::{Code, Command, Failure, end_with_reader};
 use gaffer::client::Process;
 
 use crate::remote::{self, Remote, has_remote, no_process};
@@ -56,6 +56,7 @@ pub(crate) fn run(asked: &Recv) -> Result<Code, Failure> {
         gaffer::ErrorKind::NotFound | gaffer::ErrorKind::Invalid => no_stream(&process, word, &label, e),
         _ => failure(e),
     })?;
+    end_with_reader();
     copy(&mut output)
 }
 

@@ -105,6 +105,7 @@ fn watch(asked: &Stats, server: &Server) -> Result<Code, Failure> {
     if !asked.node.json {
         cli::print(line(HEADER.iter().map(|name| name.trim_start_matches('>').to_owned())))?;
     }
+    cli::end_with_reader();
     for sample in feed {
         let sample = sample.map_err(failure)?;
         if sample["event"] == "gap" {

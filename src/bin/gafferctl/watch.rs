@@ -43,6 +43,7 @@ pub(crate) fn command() -> Command<Watch> {
 pub(crate) fn run(asked: &Watch) -> Result<Code, Failure> {
     let server = asked.node.server()?;
     let events = server.watch(asked.pattern.as_deref().unwrap_or(".")).map_err(failure)?;
+    cli::end_with_reader();
     for event in events {
         let event = event.map_err(failure)?;
         if asked.node.json {

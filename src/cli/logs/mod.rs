@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::names::{is_pattern, job_name, matches_name};
 use super::node::{Node, failure};
-use super::{Code, Command, Failure, Opt, complain};
+use super::{Code, Command, Failure, Opt, complain, end_with_reader};
 use crate::client::{LogQuery, Server};
 use crate::suggest::hint;
 
@@ -133,6 +133,9 @@ pub fn run(
         // Whoever shows it may have gone.
         let _ = sender.send(Message::End);
     });
+    if wanted.follows() {
+        end_with_reader();
+    }
     screen.show(&receiver)?;
     if wanted.follows() {
         let what = format!("{} has ended the feed: the node stops", server.address());

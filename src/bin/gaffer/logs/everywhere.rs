@@ -89,6 +89,7 @@ fn show(asked: &Logs, query: &LogQuery, nodes: Vec<(String, Server)>, screen: &m
 
 /// What is written, as it comes.
 fn follow(query: &LogQuery, nodes: Vec<(String, Server)>, mut screen: Screen) -> Result<Code, Failure> {
+    cli::end_with_reader();
     let (sender, receiver) = sync_channel(WAITING);
     for (n, (origin, server)) in nodes.into_iter().enumerate() {
         let (sender, query) = (sender.clone(), query.clone());
