@@ -47,7 +47,8 @@ JSON: {\"jobs\": [{\"name\", \"active\", \"state\", \"health\", \"running\",
 \"failing_logs\"}]}: state is active, flapping or stopped, health one of the
 above; last_exit has {\"exit_code\", \"term_signal\", \"core\", \"reason\",
 \"time\"}; uptime is in seconds; ending has the processes that were told to end
-and have not; failing_logs has {\"path\", \"failing\", \"dropped\"}, the last in bytes.";
+and have not; failing_logs has {\"path\", \"failing\", \"dropped\"}: the file, why
+it fails, and how many bytes are lost.";
 
 pub(crate) fn command() -> Command<Status> {
     let command = Command::new("status", "Show how jobs stand: what they do, and whether they crash.").words(

@@ -104,7 +104,8 @@ fn a_job_is_loaded_and_not_started() {
     assert_eq!(
         node.json("GET /status/web", "", 200),
         json!({"name": "default.web", "active": false, "state": "stopped", "health": "stopped", "running": 0,
-            "numprocesses": 1, "max_processes": 1, "restarts": 0, "last_exit": null, "started": null, "ending": []})
+            "numprocesses": 1, "max_processes": 1, "restarts": 0, "last_exit": null, "started": null, "ending": [],
+            "failing_logs": []})
     );
     let commit = r#"{"graceful_timeout": 0.5, "env": {"A": "b", "N": 1}}"#;
     assert_eq!(node.json("POST /jobs/default/web/commit", commit, 200), json!({"pid": 1}));
