@@ -6,7 +6,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::stats::is_zombie;
 use super::{cvt, retry};
+use crate::process::OsPid;
 use crate::{Error, ErrorKind, Result};
 
 /// A file that holds our process id while we run: `<pid>\n`, mode 0644.
@@ -143,7 +145,7 @@ fn refuse_if_alive(path: &Path, text: &str, ours: u32) -> Result<()> {
         return Ok(());
     }
     // It has ended and its parent has not noticed yet: in a container that may be never.
-    if fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| is_zombie(&stat)) {
+    if is_zombie(OsPid(pid)) {
         return Ok(());
     }
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -151,11 +153,6 @@ fn refuse_if_alive(path: &Path, text: &str, ours: u32) -> Result<()> {
     let what =
         format!("already running on PID {pid}{name}, or the pid file '{}' is stale; then remove it", path.display());
     Err(Error::new(ErrorKind::Conflict, what))
-}
-
-/// proc_pid_stat(5): the state follows the name, which may hold parentheses and blanks itself.
-fn is_zombie(stat: &str) -> bool {
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]
@@ -223,9 +220,9 @@ mod tests {
         let folder = Folder::new("zombie");
         let path = folder.0.join("pid");
         let mut child = Command::new("true").spawn().expect("true");
-        let stat = format!("/proc/{}/stat", child.id());
+        let os_pid = OsPid(child.id().try_into().expect("a process id"));
         let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while !is_zombie(&fs::read_to_string(&stat).expect("not reaped")) {
+        while !is_zombie(os_pid) {
             assert!(std::time::Instant::now() < end, "it does not end");
             std::thread::yield_now();
         }
@@ -233,7 +230,7 @@ mod tests {
         let file = Pidfile::create(&path);
         child.wait().expect("it is reaped");
         drop(file.expect("a pid file"));
-        assert!(is_zombie("7 (a) Z (b) Z 1 7 7") && !is_zombie("7 (Z) S 1 7 7"));
+        assert!(!is_zombie(os_pid), "it is reaped");
         assert!(folder.names().is_empty());
     }
 

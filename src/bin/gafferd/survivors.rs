@@ -8,13 +8,15 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::mem::replace;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gaffer::log::Log;
 use gaffer::manager::{App, Cx};
-use gaffer::process::{Event, OsPid, What};
+use gaffer::process::{Event, OsPid, Pid, What};
+use gaffer::sys::stats::began;
 use gaffer::{Error, Result};
 
 /// When the file is longer it is written anew, with what lives; after that when it has doubled.
@@ -36,6 +38,8 @@ pub(crate) struct Survivors {
     left: Vec<Record>,
     written: u64,
     limit: u64,
+    /// The last write has failed, which was told.
+    failing: bool,
 }
 
 /// A process, and when the kernel says it began: the same number later is another one's.
@@ -56,7 +60,7 @@ impl Survivors {
         let boot = boot()?;
         let text = read(&path).unwrap_or_default();
         let mut left = records(&text, &boot);
-        left.retain(|record| start_of(record.os_pid) == Some(record.start));
+        left.retain(Record::is_alive);
         for Record { os_pid, name, .. } in left.iter().take(MAX_NAMED) {
             log.warning(format_args!(
                 "{name} (pid {os_pid}) of an earlier gafferd still runs, and nobody watches it; \
@@ -67,7 +71,8 @@ impl Survivors {
             log.warning(format_args!("and {} more, all in {}", left.len() - MAX_NAMED, path.display()));
         }
         let made = create(&path).and_then(|file| {
-            let mut survivors = Self { path: path.clone(), file, log: log.clone(), left, written: 0, limit: MAX_BYTES };
+            let (path, log) = (path.clone(), log.clone());
+            let mut survivors = Self { path, file, log, left, written: 0, limit: MAX_BYTES, failing: false };
             survivors.begin(&boot, &[]).map(|()| survivors)
         });
         made.map_err(|e| log.warning(Error::io(format!("cannot make '{}'", path.display()), e))).ok()
@@ -92,13 +97,17 @@ impl Survivors {
         if outcome.is_ok() && self.written > self.limit {
             outcome = create(&self.path).and_then(|file| {
                 self.file = file;
-                let live: Vec<Record> = live(cx).collect();
+                let pids = cx.list().into_iter().chain(cx.ending());
+                let live: Vec<Record> = pids.filter_map(|pid| Record::of(cx, pid)).collect();
                 self.begin(&boot().unwrap_or_default(), &live)
             });
         }
-        if let Err(e) = outcome {
-            // A full disk is told of by others; here a name may be missing, if we are killed as well.
-            self.log.warning(Error::io(format!("cannot write '{}'", self.path.display()), e));
+        // Once for a row of failures: a name may be missing then, if we are killed as well.
+        match outcome {
+            Err(e) if !replace(&mut self.failing, true) => {
+                self.log.warning(Error::io(format!("cannot write '{}'", self.path.display()), e));
+            }
+            outcome => self.failing = outcome.is_err(),
         }
     }
 }
@@ -114,14 +123,10 @@ impl App for Survivors {
 
     fn event(&mut self, cx: &mut Cx<'_>, event: &Arc<Event>) {
         match event.what {
-            What::Spawn { pid, os_pid, .. } => {
+            What::Spawn { pid, .. } => {
                 // One that has ended already needs no line.
-                let line = cx.process(pid).ok().and_then(|process| {
-                    let name = format!("{}.{}", process.name.short(), process.instance);
-                    Some(Record { os_pid, start: start_of(os_pid)?, name }.line())
-                });
-                if let Some(line) = line {
-                    self.note(cx, &line);
+                if let Some(record) = Record::of(cx, pid) {
+                    self.note(cx, &record.line());
                 }
             }
             What::Exit { os_pid: Some(os_pid), .. } => self.note(cx, &format!("- {os_pid}\n")),
@@ -135,26 +140,28 @@ impl Drop for Survivors {
         // What was left before us, and who is detached, may be there for the next one to name.
         let text = read(&self.path).unwrap_or_default();
         let all = boot().map(|boot| records(&text, &boot)).unwrap_or_default();
-        if !all.iter().any(|record| start_of(record.os_pid) == Some(record.start)) {
+        if !all.iter().any(Record::is_alive) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 impl Record {
+    /// That of a process which runs.
+    fn of(cx: &Cx<'_>, pid: Pid) -> Option<Self> {
+        let process = cx.process(pid).ok()?;
+        let os_pid = process.os_pid?;
+        Some(Self { os_pid, start: began(os_pid)?, name: format!("{}.{}", process.name.short(), process.instance) })
+    }
+
+    /// Whether it runs still.
+    fn is_alive(&self) -> bool {
+        began(self.os_pid) == Some(self.start)
+    }
+
     fn line(&self) -> String {
         format!("+ {} {} {}\n", self.os_pid, self.start, self.name)
     }
-}
-
-/// All that run.
-fn live<'a>(cx: &'a Cx<'_>) -> impl Iterator<Item = Record> + 'a {
-    cx.list().into_iter().chain(cx.ending()).filter_map(|pid| {
-        let process = cx.process(pid).ok()?;
-        let os_pid = process.os_pid?;
-        let name = format!("{}.{}", process.name.short(), process.instance);
-        Some(Record { os_pid, start: start_of(os_pid)?, name })
-    })
 }
 
 /// What a file of this boot has and has not taken back; lines that make no sense are no processes.
@@ -202,19 +209,6 @@ fn boot() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// When a process began, in the kernel's ticks; none if there is none, or it has ended.
-fn start_of(os_pid: OsPid) -> Option<u64> {
-    began(&fs::read_to_string(format!("/proc/{os_pid}/stat")).ok()?)
-}
-
-/// proc_pid_stat(5): the state is field 3, the first behind the name, which may hold anything; the start is field 22.
-fn began(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,13 +223,5 @@ mod tests {
         assert_eq!(records("", "b"), []);
         let again: String = want.iter().map(Record::line).collect();
         assert_eq!(records(&format!("boot b\n{again}"), "b"), want);
-    }
-
-    #[test]
-    fn the_start_is_behind_any_name() {
-        let fields = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
-        assert_eq!(began(&format!("7 (a) b) S {fields}")), Some(4711));
-        assert_eq!(began(&format!("7 (a) Z {fields}")), None);
-        assert_eq!(began("7 (a) S 1"), None);
     }
 }

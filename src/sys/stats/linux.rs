@@ -284,9 +284,25 @@ pub(crate) fn groups() -> Option<HashMap<OsPid, Option<OsPid>>> {
 
 /// Whether this process runs and is a member of the group.
 pub(crate) fn is_member(os_pid: OsPid, group: OsPid) -> bool {
+    look(os_pid).is_some_and(|seen| seen.runs() && seen.group == group.0)
+}
+
+/// Whether this process has ended, and its parent has not noticed yet.
+pub(crate) fn is_zombie(os_pid: OsPid) -> bool {
+    look(os_pid).is_some_and(|seen| !seen.runs())
+}
+
+/// When a process that runs began, in ticks of the kernel's clock: with its number this names one process of all since
+/// the machine was booted. `None` if there is none, it has ended, or the system does not tell.
+#[must_use]
+pub fn began(os_pid: OsPid) -> Option<u64> {
+    look(os_pid).filter(Seen::runs).map(|seen| seen.start)
+}
+
+fn look(os_pid: OsPid) -> Option<Seen> {
     let mut line = [0; 1024];
-    let Ok(n) = Scan::new(0).and_then(|scan| scan.read(os_pid.0, "/stat", &mut line)) else { return false };
-    Seen::parse(os_pid.0, &line[..n]).is_some_and(|seen| seen.runs() && seen.group == group.0)
+    let n = Scan::new(0).and_then(|scan| scan.read(os_pid.0, "/stat", &mut line)).ok()?;
+    Seen::parse(os_pid.0, &line[..n])
 }
 
 /// What is the same for all processes.

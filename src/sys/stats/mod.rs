@@ -15,10 +15,10 @@ mod linux;
 mod other;
 
 #[cfg(target_os = "linux")]
-pub use linux::Snapshot;
+pub use linux::{Snapshot, began};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{groups, is_member};
+pub(super) use linux::{groups, is_member, is_zombie};
 #[cfg(not(target_os = "linux"))]
-pub use other::Snapshot;
+pub use other::{Snapshot, began};
 #[cfg(not(target_os = "linux"))]
-pub(super) use other::{groups, is_member};
+pub(super) use other::{groups, is_member, is_zombie};

@@ -76,3 +76,14 @@ pub(crate) fn groups() -> Option<HashMap<OsPid, Option<OsPid>>> {
 pub(crate) fn is_member(_os_pid: OsPid, _group: OsPid) -> bool {
     false
 }
+
+/// Whether this process has ended, and its parent has not noticed yet; unknown here.
+pub(crate) fn is_zombie(_os_pid: OsPid) -> bool {
+    false
+}
+
+/// When a process that runs began, in ticks of the kernel's clock; unknown here.
+#[must_use]
+pub fn began(_os_pid: OsPid) -> Option<u64> {
+    None
+}
